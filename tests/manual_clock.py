@@ -14,8 +14,10 @@ class ManualClock:
         self.now = start
 
     def after(self, seconds: float) -> ColumnElement[datetime]:
-        moment = self.now + timedelta(seconds=seconds)
-        return bindparam(None, moment, type_=UtcDateTime(), unique=True)
+        """Read when the statement runs, as a server does: statements are built once and used again."""
+        return bindparam(
+            None, callable_=lambda: self.now + timedelta(seconds=seconds), type_=UtcDateTime(), unique=True
+        )
 
     def advance(self, seconds: float) -> None:
         self.now += timedelta(seconds=seconds)

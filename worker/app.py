@@ -1,23 +1,20 @@
 """The Celery app and its one task, which works on the orders that a message names."""
 
 import logging
+import threading
 from typing import Any
 
 from celery import Celery
-from celery.utils.log import get_task_logger
 
 from breakwall.broker.celery_app import IsolatedCelery
 from breakwall.broker.config import TASK
 from breakwall.broker.consuming.watchdog import WatchdogStep
 from breakwall.broker.messages.order_message import ids_in
-from breakwall.payments.db.database import DatabaseUnavailableError
 from breakwall.settings import Settings
 from breakwall.worker.log import setup as _log_setup  # noqa: F401 - connects to Celery's signals
 from breakwall.worker.message import RetryRequest
 from breakwall.worker.runtime import Runtime
 from breakwall.worker.startup.steps import DispatcherStep, EmbeddedBrokerStep, HeartbeatStep, QueueStep
-
-task_log = get_task_logger("breakwall.worker.task")  # Celery adds the task's name and id to its lines.
 
 # One line for each HTTP request, beside ours for each order, would fill the log.
 logging.getLogger("httpx2").setLevel(logging.WARNING)
@@ -34,37 +31,13 @@ def create_app(settings: Settings) -> Celery:
     return app
 
 
-def retry_payment(task: Any, named: object, *later: Any, **also: Any) -> str | list[str]:
-    """Work on the order that the message names, or on each of a list. Returns each outcome as a text.
+def retry_payment(task: Any, named: object, *later: Any, **also: Any) -> str:
+    """Hand the orders that the message names to the drain, and wait until each is settled or put off.
 
     ``later`` and ``also`` take what a later version may add to the message; the order's row has all that is needed.
-    Raises `ExceptionGroup` if orders of a list failed; all of the list were tried.
     """
-    runtime = task.app.breakwall
-    if isinstance(named, str):
-        return _retry(runtime, named)
-    outcomes, errors = [], []
-    for order_id in ids_in(named):
-        try:
-            outcomes.append(_retry(runtime, order_id))
-        except Exception as error:
-            # The others come next. This order's claim expires.
-            task_log.exception("order %s failed", order_id)
-            errors.append(error)
-    if errors:
-        raise ExceptionGroup(f"{len(errors)} of {len(errors) + len(outcomes)} orders failed", errors)
-    return outcomes
-
-
-def _retry(runtime: Runtime, order_id: str) -> str:
-    started = runtime.monotonic()
-    try:
-        status = runtime.exhaustion_retry.run(lambda: runtime.retrier.run(order_id))
-    except DatabaseUnavailableError as error:
-        # Nothing is lost if the message is acknowledged: the order's row is unchanged, or its claim expires. Then
-        # the dispatcher republishes the order.
-        task_log.warning("order %s is deferred: %s", order_id, error)
-        return "deferred: the database does not answer"
-    if status is not None:
-        runtime.heartbeat.mark_busy()
-    return runtime.order_log.write(order_id, status, runtime.monotonic() - started)
+    order_ids = ids_in(named)
+    done = threading.Event()
+    task.app.breakwall.drain.submit(order_ids, done.set)
+    done.wait()
+    return "1 order" if len(order_ids) == 1 else f"{len(order_ids)} orders"

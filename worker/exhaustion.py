@@ -23,7 +23,7 @@ class ExhaustionRetry:
     """Retries work while it fails because a resource is exhausted. Safe for threads."""
 
     def __init__(self, exhaustion: ResourceExhaustion) -> None:
-        self._exhaustion = exhaustion
+        self.exhaustion = exhaustion
         self._ending = threading.Event()
 
     def run(self, work: Callable[[], T]) -> T:
@@ -38,7 +38,7 @@ class ExhaustionRetry:
                 if not self._wait_after(error):
                     raise
             else:
-                self._exhaustion.report_success()
+                self.exhaustion.report_success()
                 return result
         return work()
 
@@ -51,7 +51,7 @@ class ExhaustionRetry:
         resource = exhausted_resource(error)
         if resource is None:
             return False
-        self._exhaustion.report(resource)
+        self.exhaustion.report(resource)
         free_descriptors(error)
         return not self._ending.wait(PAUSE)
 

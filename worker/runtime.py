@@ -23,6 +23,7 @@ from breakwall.worker.background.heartbeat import Heartbeat
 from breakwall.worker.background.pruning import PruningStep
 from breakwall.worker.background.strange_messages import StrangeMessageRecorder
 from breakwall.worker.dispatcher import Dispatcher
+from breakwall.worker.drain.drain import Drain, open_drain
 from breakwall.worker.exhaustion import ExhaustionRetry
 from breakwall.worker.log.backlog import BacklogLog
 from breakwall.worker.log.orders import OrderLog
@@ -40,6 +41,7 @@ class Runtime:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        self.slots = 1  # Payments at once; the worker's start sets it.
         self.monotonic = time.monotonic
         self._embedded_broker: EmbeddedBroker | None = None
         self.exhaustion = ResourceExhaustion(time.monotonic, on_change=self._on_exhaustion)
@@ -62,6 +64,21 @@ class Runtime:
     @cached_property
     def retrier(self) -> Retrier:
         return Retrier(self.charger, self.breaker, timeout=self.settings.payment_timeout)
+
+    @cached_property
+    def drain(self) -> Drain:
+        """Works on the orders of the messages, so many at once as there are ``slots``."""
+        return open_drain(
+            self.charger,
+            self.breaker,
+            self.retrier,
+            DispatchQueue(self.database),
+            self.order_log,
+            self.exhaustion_retry,
+            slots=self.slots,
+            timeout=self.settings.payment_timeout,
+            on_work=self.heartbeat.mark_busy,
+        )
 
     @cached_property
     def publisher(self) -> Publisher:
@@ -116,9 +133,15 @@ class Runtime:
         """Run the embedded broker, or use the one that another worker runs."""
         self._embedded_broker = start_embedded_broker(self.settings)
 
+    def stop_drain(self) -> None:
+        """Begin no more payments, and wait for those in progress."""
+        if "drain" in self.__dict__:
+            self.drain.stop()
+
     def close(self) -> None:
         """Send the breaker's last reports to its store, and close what was opened."""
         opened = self.__dict__
+        self.stop_drain()
         if "heartbeat" in opened:
             self.heartbeat.stop()
         if "charger" in opened:

@@ -193,8 +193,8 @@ MUTANTS = (
     Mutant(
         "the breaker before each attempt",
         "worker/retry.py",
-        "            permit = self._breaker.acquire()\n",
-        '            permit = CircuitBreaker("another").acquire()\n',
+        "    return breaker.acquire()\n",
+        '    return CircuitBreaker("another").acquire()\n',
         (RETRY_TESTS,),
     ),
     Mutant(

@@ -50,6 +50,7 @@ class DispatcherStep(bootsteps.StartStopStep):
 
     def start(self, worker: Any) -> None:
         runtime = worker.app.breakwall
+        runtime.slots = worker.concurrency
         replace_executor(worker, runtime.exhaustion)
         self.loop = runtime.dispatch_loop()
         self.loop.start()
@@ -59,6 +60,7 @@ class DispatcherStep(bootsteps.StartStopStep):
         if self.loop is not None:
             self.loop.ask_to_stop()
             self.loop.join(10)
+        worker.app.breakwall.stop_drain()
 
 
 class HeartbeatStep(bootsteps.StartStopStep):

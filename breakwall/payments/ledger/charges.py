@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, exists, literal, select
+from sqlalchemy import ColumnElement, Connection, Select, bindparam, exists, literal, select
 from sqlalchemy.sql.dml import ReturningInsert
 
 from breakwall.payments.db.clock import Clock
@@ -45,7 +45,7 @@ def assign_charge(
     # PostgreSQL's driver gives no row count for such an INSERT, so it returns the row.
     if connection.scalar(_insert_unless_owned(connection, clock, row)) is not None:
         return None
-    owner = connection.scalars(_OWNER, row).one_or_none() or connection.scalars(_PAID_BEFORE, row).first()
+    owner = connection.scalars(_OWNER, row).one_or_none() or connection.scalars(_PAID_FIRST, row).first()
     return None if owner == order_id else owner
 
 
@@ -68,15 +68,22 @@ _OWNER = select(charges.c.order_id).where(
     charges.c.account == bindparam("account"), charges.c.charge_id == bindparam("charge_id")
 )
 
-# Earlier versions pay orders without a row in `charges`.
-_PAID_BEFORE = (
-    select(orders.c.id)
-    .where(bindparam("account") == DEFAULT_ACCOUNT)
-    .where(orders.c.charge_id == bindparam("charge_id"), orders.c.id != bindparam("order_id"))
-    # Any account: an order with a row in `charges` was paid on the account that the row names.
-    .where(~exists().where(charges.c.charge_id == orders.c.charge_id, charges.c.order_id == orders.c.id))
-    .order_by(orders.c.settled_at, orders.c.id)
-)
+
+def paid_before(
+    account: ColumnElement[str], charge_id: ColumnElement[str], order_id: ColumnElement[str]
+) -> Select[Any]:
+    """The other orders that a charge has paid: earlier versions paid orders without a row in `charges`."""
+    return (
+        select(orders.c.id)
+        .where(account == DEFAULT_ACCOUNT)
+        .where(orders.c.charge_id == charge_id, orders.c.id != order_id)
+        # Any account: an order with a row in `charges` was paid on the account that the row names.
+        .where(~exists().where(charges.c.charge_id == orders.c.charge_id, charges.c.order_id == orders.c.id))
+    )
+
+
+_PAID_BEFORE = paid_before(bindparam("account"), bindparam("charge_id"), bindparam("order_id"))
+_PAID_FIRST = _PAID_BEFORE.order_by(orders.c.settled_at, orders.c.id)
 
 
 def _insert_unless_owned(
@@ -84,7 +91,7 @@ def _insert_unless_owned(
 ) -> ReturningInsert[Any]:
     """Inserts the row and returns its order's id; does nothing where an order owns the charge."""
     values = [literal(value, charges.c[name].type).label(name) for name, value in row.items()]
-    before = _PAID_BEFORE.order_by(None).params(row)
+    before = _PAID_BEFORE.params(row)
     new = select(*values, clock.after(0).label("at")).where(~before.exists())
     unless_there = insert_missing(connection, charges).from_select([*row, "at"], new)
     returning: ReturningInsert[Any] = unless_there.returning(charges.c.order_id)

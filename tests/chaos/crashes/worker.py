@@ -1,7 +1,7 @@
 """A Celery worker without its event loop: real messages, the app's own task and request class, no server."""
 
 import functools
-import time
+from collections.abc import Callable, Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,9 +15,8 @@ from kombu.utils.imports import symbol_by_name
 from breakwall.broker.config import TASK
 from breakwall.settings import load_settings
 from breakwall.worker.app import create_app
-from breakwall.worker.log.orders import NOTHING_TO_DO
-from breakwall.worker.retry import Retrier
 from tests.chaos.crashes.file_services import FileBroker
+from tests.stepped_drain import SteppedDrain
 
 
 @functools.cache
@@ -38,16 +37,15 @@ def prepare() -> None:
     _celery()
 
 
-def deliver(tag: int, order_id: str, retrier: Retrier, broker: FileBroker) -> None:
+def deliver(tag: int, order_id: str, drain: SteppedDrain, broker: FileBroker) -> None:
     """Let the app's task process a message and acknowledge it, as in a worker."""
     app, request_class, pool = _celery()
-    app.breakwall = SimpleNamespace(
-        retrier=retrier,
-        exhaustion_retry=SimpleNamespace(run=lambda work: work()),
-        order_log=SimpleNamespace(write=lambda order_id, status, took: str(status or NOTHING_TO_DO)),
-        heartbeat=SimpleNamespace(mark_busy=lambda: None),
-        monotonic=time.monotonic,
-    )
+
+    def submit(order_ids: Sequence[str], done: Callable[[], None]) -> None:
+        drain.submit(order_ids, done)
+        drain.run()
+
+    app.breakwall = SimpleNamespace(drain=SimpleNamespace(submit=submit))
     message = _message(app, tag, order_id, broker)
     request = request_class(
         message,

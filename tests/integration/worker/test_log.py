@@ -92,7 +92,7 @@ def test_no_strange_message_breaks_a_line(
         assert "2026 ERROR forged" not in event["event"].partition("cart")[0]
 
 
-def test_an_order_is_logged_with_its_key_and_so_is_the_tasks_result(
+def test_an_order_is_logged_with_its_key(
     short_terminal: Terminal, payments: SimulatorControl, start: Start
 ) -> None:
     short_terminal.set(DISPATCH__INTERVAL="0.2", BREAKER__FAILURE_THRESHOLD="100")
@@ -107,7 +107,6 @@ def test_an_order_is_logged_with_its_key_and_so_is_the_tasks_result(
     )
     said = event["event"].partition("): ")[2]
     assert said.startswith(f"queued, {event['reason']}, next attempt in ")
-    assert said in worker.event("] succeeded in ", "info")["event"]
 
 
 def test_the_brokers_password_is_in_no_line(short_terminal: Terminal, start: Start) -> None:
