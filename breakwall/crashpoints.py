@@ -9,7 +9,7 @@ from collections.abc import Callable
 # The transactions that change orders, with a point before and after each commit.
 TRANSACTIONS = """
 accept_sending accept_queued claim defer release begin_attempt record record_look_up prove_absent
-close_claim take_due give_back_due reclaim_expired retry cancel resolve suspect
+close_claim exchange undo_attempts defer_many take_due give_back_due reclaim_expired retry cancel resolve suspect
 """.split()
 
 # The calls to other servers, with a point before and after each.

@@ -2,11 +2,10 @@
 
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from breakwall.host.descriptors import free_descriptors
-from breakwall.host.exhaustion import EXHAUSTION_ERRORS, THREADS, ResourceExhaustion, exhausted_resource
+from breakwall.host.exhaustion import EXHAUSTION_ERRORS, ResourceExhaustion, exhausted_resource
 from breakwall.payments.db.database import DatabaseUnavailableError
 
 T = TypeVar("T")
@@ -23,7 +22,7 @@ class ExhaustionRetry:
     """Retries work while it fails because a resource is exhausted. Safe for threads."""
 
     def __init__(self, exhaustion: ResourceExhaustion) -> None:
-        self._exhaustion = exhaustion
+        self.exhaustion = exhaustion
         self._ending = threading.Event()
 
     def run(self, work: Callable[[], T]) -> T:
@@ -38,7 +37,7 @@ class ExhaustionRetry:
                 if not self._wait_after(error):
                     raise
             else:
-                self._exhaustion.report_success()
+                self.exhaustion.report_success()
                 return result
         return work()
 
@@ -51,41 +50,6 @@ class ExhaustionRetry:
         resource = exhausted_resource(error)
         if resource is None:
             return False
-        self._exhaustion.report(resource)
+        self.exhaustion.report(resource)
         free_descriptors(error)
         return not self._ending.wait(PAUSE)
-
-
-class QueueingExecutor(ThreadPoolExecutor):
-    """Keeps work while no thread can be started for it; `grow`, called regularly, starts one as soon as possible.
-
-    The standard executor puts such work into its queue, raises an error, and may never run it.
-    """
-
-    def __init__(self, threads: int, exhaustion: ResourceExhaustion) -> None:
-        super().__init__(threads)
-        self._exhaustion = exhaustion
-        # At a second Ctrl-C Celery shuts the executor down in the signal's handler, which may have interrupted
-        # `submit`. With the standard lock, which is not reentrant, the worker would deadlock.
-        self._shutdown_lock = threading.RLock()  # type: ignore[assignment]
-
-    def grow(self) -> None:
-        """Start a thread if work waits for one."""
-        if self._work_queue.qsize():
-            self._adjust_thread_count()
-
-    def _adjust_thread_count(self) -> None:
-        try:
-            super()._adjust_thread_count()
-        except EXHAUSTION_ERRORS as error:
-            if exhausted_resource(error) is None:
-                raise
-            self._exhaustion.report(THREADS)
-
-
-def replace_executor(worker: Any, exhaustion: ResourceExhaustion) -> None:
-    """Give a Celery worker with a pool of threads a `QueueingExecutor`."""
-    pool = worker.pool
-    if isinstance(getattr(pool, "executor", None), ThreadPoolExecutor):
-        pool.executor = QueueingExecutor(pool.limit, exhaustion)
-        worker.timer.call_repeatedly(PAUSE, pool.executor.grow)

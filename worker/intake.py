@@ -1,9 +1,9 @@
 """How many orders the worker takes from its broker: none while the gate is closed, else as many as it has use for."""
 
 import threading
-from collections.abc import Callable, Sequence
-from typing import Protocol
+from collections.abc import Callable
 
+from breakwall.worker.drain.drain import Drain
 from breakwall.worker.gate import Allowance, Gate
 
 # Seconds between two reads of the gate. The circuit's own moments are known before, and its events wake the reader, so
@@ -11,28 +11,6 @@ from breakwall.worker.gate import Allowance, Gate
 BUSY_INTERVAL = 0.2  # While orders are in hand, or probes run.
 IDLE_INTERVAL = 0.5
 SHORTEST = 0.02
-
-
-class Drain(Protocol):
-    """Works on orders. Safe for threads."""
-
-    @property
-    def held(self) -> int:
-        """How many orders were submitted and are not done."""
-
-    @property
-    def wanted(self) -> int:
-        """How many more orders it has use for now: a few times its slots, less those that it holds."""
-
-    def submit(self, order_ids: Sequence[str], done: Callable[[], None]) -> None:
-        """Take the orders of one message, without waiting.
-
-        ``done`` is called once, from any thread, when each of them is settled or deferred. It is not called for
-        orders that the worker's end has cut off: their message goes back to the broker.
-        """
-
-    def stop(self) -> None:
-        """Begin no more orders, and wait for those in progress."""
 
 
 class Intake:

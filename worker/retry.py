@@ -25,6 +25,11 @@ _REASONS = {
 }
 
 
+def acquire_for_drain(breaker: CircuitBreaker) -> Permit:
+    """A permit for a call that no customer waits for. Raises `CircuitBreakerError`."""
+    return breaker.acquire()
+
+
 class Retrier:
     """Claims an order, asks the breaker, and sends or looks up. Safe for threads.
 
@@ -72,7 +77,7 @@ class Retrier:
         # before the permit expires, and the lease expires at least its margin after the call.
         deadline = self._monotonic() + self._timeout
         try:
-            permit = self._breaker.acquire()
+            permit = acquire_for_drain(self._breaker)
         except CircuitBreakerError as error:
             return self._ledger.release(claim, self._deferral(error.retry_after))
         return call(claim, permit, deadline)

@@ -4,10 +4,8 @@ import logging
 import time
 from collections.abc import Callable
 from functools import cached_property
-from typing import Any
 
 from breakwall.breaker import CircuitBreaker
-from breakwall.broker.config import TASK
 from breakwall.broker.depth import QueueDepth
 from breakwall.broker.embedded.broker import EmbeddedBroker, start_embedded_broker
 from breakwall.broker.messages.strange import StrangeMessage
@@ -32,14 +30,14 @@ from breakwall.worker.control.rate import RateShare
 from breakwall.worker.control.reader import DrainStateReader
 from breakwall.worker.control.released import ReleasedOrders
 from breakwall.worker.dispatcher import Dispatcher
+from breakwall.worker.drain.drain import Drain, open_drain
 from breakwall.worker.exhaustion import ExhaustionRetry
 from breakwall.worker.gate import Gate
-from breakwall.worker.intake import Drain, Intake, IntakeLoop
+from breakwall.worker.intake import Intake, IntakeLoop
 from breakwall.worker.log.backlog import BacklogLog
 from breakwall.worker.log.orders import OrderLog
 from breakwall.worker.message import DoneMessages
 from breakwall.worker.retry import Retrier
-from breakwall.worker.thread_drain import thread_drain
 
 log = logging.getLogger("breakwall.worker")
 
@@ -51,11 +49,9 @@ UNKNOWN_ORDER = "its order is not in this database"
 class Runtime:
     """The worker's objects. Those with a connection or a thread are built at first use; before it, a fork is safe."""
 
-    drain: Drain
-    intake: Intake
-
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        self.slots = 1  # Payments at once; the worker's start sets it.
         self.monotonic = time.monotonic
         self._embedded_broker: EmbeddedBroker | None = None
         self.exhaustion = ResourceExhaustion(time.monotonic, on_change=self._on_exhaustion)
@@ -78,31 +74,50 @@ class Runtime:
 
     @cached_property
     def retrier(self) -> Retrier:
-        hold = Hold(self.drain_state.is_paused, self.rate.wait_for_turn)
-        return Retrier(self.charger, self.breaker, timeout=self.settings.payment_timeout, hold=hold)
+        return Retrier(self.charger, self.breaker, timeout=self.settings.payment_timeout, hold=self.hold)
 
     @cached_property
     def drain_state(self) -> DrainStateReader:
         return DrainStateReader(self.database, max_rate=self.settings.retry.max_rate)
 
     @cached_property
-    def rate(self) -> RateShare:
-        return RateShare(lambda: self.drain_state.rate, lambda: self.drain_state.workers)
+    def hold(self) -> Hold:
+        rate = RateShare(lambda: self.drain_state.rate, lambda: self.drain_state.workers)
+        return Hold(self.drain_state.is_paused, rate.take_turns)
 
-    def released_orders(self, work_on: Callable[[str], object]) -> ReleasedOrders:
-        return ReleasedOrders(self.drain_state.is_paused, self._next_released, work_on)
+    def released_orders(self) -> ReleasedOrders:
+        return ReleasedOrders(self.drain_state.is_paused, self._next_released, self.drain.work_on_released)
 
     @cached_property
     def gate(self) -> Gate:
         return Gate(self.breaker, self.drain_state.is_paused)
 
-    def open_intake(self, worker: Any) -> IntakeLoop:
-        """Build the drain and the intake of a Celery worker; returns the loop that refreshes the intake."""
-        self.drain = thread_drain(worker, worker.app.tasks[TASK].run, lambda: self.intake.on_change())
-        self.intake = Intake(self.gate, self.drain)
+    @cached_property
+    def intake(self) -> Intake:
+        return Intake(self.gate, self.drain)
+
+    def intake_loop(self) -> IntakeLoop:
+        """The loop that refreshes the intake."""
         loop = IntakeLoop(self.intake)
         self.breaker.listen(loop.wake)
         return loop
+
+    @cached_property
+    def drain(self) -> Drain:
+        """Works on the orders of the messages, so many at once as there are ``slots``."""
+        return open_drain(
+            self.charger,
+            self.breaker,
+            self.retrier,
+            DispatchQueue(self.database),
+            self.order_log,
+            self.exhaustion_retry,
+            self.hold,
+            slots=self.slots,
+            timeout=self.settings.payment_timeout,
+            on_work=self.heartbeat.mark_busy,
+            on_room=lambda: self.intake.on_change(),
+        )
 
     @cached_property
     def publisher(self) -> Publisher:
@@ -165,11 +180,17 @@ class Runtime:
         """Run the embedded broker, or use the one that another worker runs."""
         self._embedded_broker = start_embedded_broker(self.settings)
 
+    def stop_drain(self) -> None:
+        """Begin no more payments, and wait for those in progress."""
+        if "drain" in self.__dict__:
+            self.drain.stop()
+
     def close(self) -> None:
         """Send the breaker's last reports to its store, and close what was opened."""
         opened = self.__dict__
         if "backlog_counter" in opened:
             self.backlog_counter.stop()
+        self.stop_drain()
         if "heartbeat" in opened:
             self.heartbeat.stop()
         if "charger" in opened:

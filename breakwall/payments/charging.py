@@ -48,15 +48,29 @@ class Charger:
         `DatabaseUnavailableError`: the claim expires then, and a later claim resolves the attempt. Raises `LookupError`
         if the order is no longer in the database.
         """
+        return self.record(attempt, self.charge(attempt, permit, deadline=deadline), lock_budget)
+
+    def charge(self, attempt: Attempt, permit: Permit, *, deadline: float) -> ChargeAnswer:
+        """Charge by the ``deadline`` (monotonic), and report to the breaker. The answer is to be recorded next."""
         with released_on_error(permit):
             reach("before", "charge")
             answer = self.gateway.charge(attempt.claim.request, deadline=deadline)
             reach("after", "charge")
         self.on_received(answer)
         report_health(permit, answer)
-        profile = self.gateway.profile
-        trusted = without_look_up(verified(answer, attempt.claim.request), profile)
-        decision = after_attempt(trusted, attempt.claim.progress, profile, self.policy, self.jitter())
+        return answer
+
+    def trusted(self, attempt: Attempt, answer: ChargeAnswer) -> ChargeAnswer:
+        """The answer, as far as it is trusted."""
+        return without_look_up(verified(answer, attempt.claim.request), self.gateway.profile)
+
+    def record(
+        self, attempt: Attempt, answer: ChargeAnswer, lock_budget: LockBudget | None = None
+    ) -> tuple[OrderStatus, str | None]:
+        """Record an answer of `charge`, and what it leads to. Returns and raises what `send` does."""
+        profile, progress = self.gateway.profile, attempt.claim.progress
+        trusted = self.trusted(attempt, answer)
+        decision = after_attempt(trusted, progress, profile, self.policy, self.jitter())
         result = self.ledger.record(attempt, trusted, decision, lock_budget)
         self.on_recorded(answer)
         return result

@@ -121,7 +121,7 @@ def _changed_answers(evidence: Evidence, answers: Sequence[Acknowledgement]) -> 
 def _unexpected_ends(evidence: Evidence, charges: Sequence[Charge]) -> Iterator[str]:
     declined = {charge.order_id for charge in charges if charge.status == "declined"}
     for row in evidence.orders.values():
-        if row.status == OrderStatus.REVIEW and row.crash_count < POISON_CRASHES:
+        if row.status == OrderStatus.REVIEW and row.crash_count <= POISON_CRASHES:
             yield f"order {row.id} is in review after {row.crash_count} crashes: {row.last_error}"
         if row.status == OrderStatus.DECLINED and row.id not in declined:
             yield f"order {row.id} is declined, and the service never declined it"

@@ -25,8 +25,8 @@ from tests.chaos.crashes.scenarios import SCENARIOS, CrashScenario
 from tests.chaos.invariants import Evidence, broken, read_evidence
 from tests.contract.site import order
 
-# Here an attempt's row is committed and its request has not left.
-BETWEEN = {"after accept_sending", "after begin_attempt", "before charge"}
+# So many attempts may be committed whose requests have not left: a scenario's orders are fewer than slots.
+MOST_UNSENT = 3
 
 COMMITS = {f"before {transaction}" for transaction in crashpoints.TRANSACTIONS}
 
@@ -49,9 +49,7 @@ def problems(pipeline: Pipeline, execution: ChildRun) -> list[str]:
     return [
         *broken(evidence, accepted=accepted),
         *_reviews_without_a_doubt(evidence, pipeline.gateway.profile.looks_up),
-        *_attempts_that_never_left(
-            evidence, pipeline, allowed=execution.died and execution.points[-1] in BETWEEN
-        ),
+        *_attempts_that_never_left(evidence, pipeline, most=MOST_UNSENT if execution.died else 0),
     ]
 
 
@@ -63,11 +61,11 @@ def _reviews_without_a_doubt(evidence: Evidence, looks_up: bool) -> Iterator[str
             yield f"{row.idempotency_key} is in review with the outcomes {outcomes}"
 
 
-def _attempts_that_never_left(evidence: Evidence, pipeline: Pipeline, *, allowed: bool) -> Iterator[str]:
+def _attempts_that_never_left(evidence: Evidence, pipeline: Pipeline, *, most: int) -> Iterator[str]:
     unsent = sum(
         len(rows) - pipeline.gateway.sent_for(order_id) for order_id, rows in evidence.attempts.items()
     )
-    if unsent != allowed:
+    if not 0 <= unsent <= most:
         yield f"{unsent} attempts were written and never sent"
 
 
@@ -160,15 +158,14 @@ def test_messages_that_outlive_the_process_and_come_twice_charge_nothing_twice(
     assert "\n".join(wrong) == ""
 
 
-def test_an_order_that_kills_three_workers_goes_to_a_person(environment: CrashEnvironment) -> None:
+def test_an_order_that_kills_three_workers_alone_goes_to_a_person(environment: CrashEnvironment) -> None:
+    """Its first death may be another order's fault: it is worked on alone afterwards."""
     recovery = CrashScenario(Pipeline.come_to_rest)
     durable = environment.durable(recovery, "key and look-up")
     Pipeline(durable).enqueue("cart-1")
     seconds: float | None = None
-    for _ in range(POISON_CRASHES):
-        seconds = environment.run_until_death(
-            recovery, durable, "before begin_attempt", since=seconds
-        ).seconds
+    for point in ("after exchange", *["after claim"] * POISON_CRASHES):
+        seconds = environment.run_until_death(recovery, durable, point, since=seconds).seconds
     pipeline = Pipeline(durable, seconds)
     pipeline.come_to_rest()
     poison = get_order(pipeline.database, "cart-1")

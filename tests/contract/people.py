@@ -112,7 +112,7 @@ def poisoned(site: Site) -> Attempt:
     """An order in review whose first attempt is still running somewhere."""
     attempt = site.ledger.accept_sending(order())
     assert isinstance(attempt, Attempt)
-    for crashes in range(POISON_CRASHES):
+    for crashes in range(1 + POISON_CRASHES):
         if crashes:
             assert site.ledger.claim(attempt.claim.order_id) is not None
         site.advance(LEASE)

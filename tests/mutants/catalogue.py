@@ -10,6 +10,11 @@ DECISIONS = "breakwall/payments/decisions.py"
 LOOKUP = "breakwall/payments/charge_lookup.py"
 QUEUE = "breakwall/payments/ledger/dispatch_queue.py"
 
+BATCH = "breakwall/payments/ledger/batch_claiming.py"
+STATEMENTS = "breakwall/payments/ledger/batch_statements.py"
+EXCHANGE = "worker/drain/exchange.py"
+SLOT = "worker/drain/slot.py"
+
 ACCEPT_TESTS = "tests/contract/payments/ledger/test_accept.py"
 CLAIM_TESTS = "tests/contract/payments/ledger/test_claiming.py"
 RECORD_TESTS = "tests/contract/payments/ledger/test_record.py"
@@ -21,6 +26,9 @@ PLACE_TESTS = "tests/contract/producers/test_place.py"
 RELEASED_TESTS = "tests/contract/payments/fleet/test_released_orders.py"
 READER_TESTS = "tests/contract/worker/control/test_reader.py"
 PLACING_TESTS = "tests/contract/producers/test_placing.py"
+BATCH_TESTS = "tests/contract/payments/ledger/test_batch_claiming.py"
+EXCHANGE_TESTS = "tests/contract/worker/drain/test_exchange.py"
+SLOT_TESTS = "tests/unit/worker/drain/test_slot.py"
 
 
 @dataclass(frozen=True)
@@ -258,8 +266,8 @@ MUTANTS = (
     Mutant(
         "the breaker before each attempt",
         "worker/retry.py",
-        "            permit = self._breaker.acquire()\n",
-        '            permit = CircuitBreaker("another").acquire()\n',
+        "    return breaker.acquire()\n",
+        '    return CircuitBreaker("another").acquire()\n',
         (RETRY_TESTS,),
     ),
     Mutant(
@@ -419,6 +427,102 @@ MUTANTS = (
         "        if len(batch) > 1 and _may_be_of_one_order(error):\n",
         "        if not batch:\n",
         ("tests/contract/producers/test_queueing.py",),
+        simulated=False,
+    ),
+    Mutant(
+        "keep what is unresolved out of a batch",
+        STATEMENTS,
+        "_STOPS = or_(UNRESOLVED, FINAL,",
+        "_STOPS = or_(FINAL,",
+        (BATCH_TESTS, EXCHANGE_TESTS),
+    ),
+    Mutant(
+        "keep what is suspected out of a batch",
+        STATEMENTS,
+        "    orders.c.suspected_at.is_(None),\n",
+        "",
+        (BATCH_TESTS,),
+    ),
+    Mutant(
+        "the attempts' rows before a batch is sent",
+        BATCH,
+        "            connection.execute(statements.begin, claimed)\n",
+        "            str(claimed)\n",
+        (BATCH_TESTS, EXCHANGE_TESTS),
+    ),
+    Mutant(
+        "retry_count before a batch is sent",
+        STATEMENTS,
+        "retry_count=orders.c.retry_count + 1,",
+        "retry_count=orders.c.retry_count,",
+        (BATCH_TESTS,),
+    ),
+    Mutant(
+        "the fence of a batch",
+        STATEMENTS,
+        "    return and_(orders.c.id == given.id, in_flight, orders.c.fence == given.fence)\n",
+        "    return and_(orders.c.id == given.id, in_flight)\n",
+        (BATCH_TESTS,),
+        simulated=False,
+    ),
+    Mutant(
+        "the order that owns a charge of a batch",
+        BATCH,
+        "if (row[0], row[2]) in mine",
+        "if row[0] or mine",
+        (BATCH_TESTS,),
+    ),
+    Mutant(
+        "the cancellation before a payment of a batch",
+        STATEMENTS,
+        "is_held(given), orders.c.cancel_requested.is_(false()))",
+        "is_held(given))",
+        (BATCH_TESTS,),
+    ),
+    Mutant(
+        "an attempt that is undone uses up nothing",
+        BATCH,
+        "retry_count=orders.c.retry_count - 1,",
+        "retry_count=orders.c.retry_count,",
+        (BATCH_TESTS, EXCHANGE_TESTS),
+    ),
+    Mutant(
+        "the row of an attempt that is undone",
+        BATCH,
+        "            connection.execute(\n                delete(attempts)",
+        "            str(\n                delete(attempts)",
+        (BATCH_TESTS, EXCHANGE_TESTS),
+    ),
+    Mutant(
+        "work alone on an order that crashed a process",
+        EXCHANGE,
+        "            if not (self._busy or self._paid or self._unsent):\n",
+        "            if True:\n",
+        (EXCHANGE_TESTS,),
+        simulated=False,
+    ),
+    Mutant(
+        "payments that outlive a failure of the database",
+        EXCHANGE,
+        "            self._paid = self._still_leased(paid)\n",
+        "            self._still_leased([])\n",
+        (EXCHANGE_TESTS,),
+        simulated=False,
+    ),
+    Mutant(
+        "nothing ahead of the slots where an unknown outcome stays one",
+        EXCHANGE,
+        "    return profile.looks_up or profile.deduplicates\n",
+        "    return True\n",
+        (EXCHANGE_TESTS,),
+        simulated=False,
+    ),
+    Mutant(
+        "the end of an attempt that waited too long",
+        SLOT,
+        "        return self._monotonic() - job.begun > min(LONGEST_WAIT, self._timeout / 4)\n",
+        "        return False\n",
+        (SLOT_TESTS, EXCHANGE_TESTS),
         simulated=False,
     ),
 )

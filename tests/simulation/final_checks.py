@@ -100,7 +100,7 @@ class FinalChecks:
         return (
             not scenario.behavior.profile.looks_up
             or looked_up_in_vain
-            or order.crash_count >= POISON_CRASHES
+            or order.crash_count > POISON_CRASHES
             or self._is_disputed(order.id)
         )
 

@@ -1,12 +1,13 @@
 """Observes every step of every process: interrupts it, and checks the invariants of that moment."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
 from breakwall.breaker import Permit
 from breakwall.payments.db.schema import ResolvedBy
 from breakwall.payments.gateways import ChargeRequest
+from breakwall.worker.drain.jobs import Job, Paid, RecordAnswer, Result, Send
 from tests.simulation.circuit import SharedCircuit
 from tests.simulation.engine import EndedError, Process, Task
 from tests.simulation.scenario import LEASE
@@ -39,6 +40,7 @@ class RunObserver(Part):
         self.unsent: Counter[str] = Counter()
         self.killed_at: Counter[str] = Counter()
         self.on_death: Callable[[Process], None] = lambda process: None
+        self._misled_in_a_batch: set[str] = set()
         self._storage = storage
         self._circuit = circuit
         self._ledger = ledger
@@ -101,17 +103,37 @@ class RunObserver(Part):
 
     # --- invariants
 
+    def may_begin(self, order_ids: Iterable[str]) -> None:
+        """An exchange is about to begin an attempt of each of these, or of fewer."""
+        self.unsent.update(order_ids)
+
+    def did_not_begin(self, order_ids: Iterable[str]) -> None:
+        """It has not, or the attempt was undone."""
+        self.unsent.subtract(order_ids)
+
     @contextmanager
-    def busy_with(self, order_id: str) -> Iterator[None]:
-        """A worker works on a message."""
-        task = self._engine.task
+    def doing(self, job: Job) -> Iterator[Callable[[Result], None]]:
+        """A slot does a job; what it yields is called with the result."""
+        task, order_id = self._engine.task, job.order_id
         task.about = order_id
+        if isinstance(job, Send):
+            task.observed["begun in a batch"] = True
+        if isinstance(job, RecordAnswer) and order_id in self._misled_in_a_batch:
+            self._misled_in_a_batch.discard(order_id)
+            task.observed["misled"] = order_id
         try:
-            yield
+            yield self._has_done
         finally:
+            task.observed.pop("begun in a batch", None)
             if task.observed.pop("begun", None):
                 self.unsent[order_id] += 1
             task.about = ""
+
+    def _has_done(self, result: Result) -> None:
+        # Another slot may record it.
+        misled = self._engine.task.observed.pop("misled", None)
+        if isinstance(result, Paid) and misled:
+            self._misled_in_a_batch.add(str(misled))
 
     def permit_given(self, process: Process, permit: Permit) -> None:
         """The breaker has given a permit."""
@@ -122,6 +144,9 @@ class RunObserver(Part):
     def charge_asked(self, request: ChargeRequest) -> None:
         """A gateway is asked to charge."""
         task = self._engine.task
+        if task.observed.pop("begun in a batch", None):
+            self.retries[request.order_id] += 1
+            self.unsent[request.order_id] -= 1
         if task.observed.pop("begun", None):
             self.retries[request.order_id] += 1
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Connection
 
 from breakwall.payments.fleet.drain_control import DrainState
+from breakwall.worker.control.hold import Hold
 from breakwall.worker.control.reader import DrainStateReader
 from tests.simulation.engine import Engine
 from tests.simulation.storage import Storage
@@ -40,6 +41,18 @@ class WatchedReader(DrainStateReader):
         found = super()._select(connection)
         self.read_at = began
         return found
+
+
+class WatchedHold(Hold):
+    """A worker's real one, which reports each answer."""
+
+    def __init__(self, pauses: PauseObserver, reader: WatchedReader) -> None:
+        super().__init__(reader.is_paused)
+        self._pauses = pauses
+        self._reader = reader
+
+    def __call__(self) -> float:
+        return self._pauses.asked(self._reader, super().__call__())
 
 
 class SimulatedLock:

@@ -1,8 +1,7 @@
 """The simulated processes. Each builds the product's own parts at its start."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from types import SimpleNamespace
 
 from breakwall.breaker import CircuitBreakerConfig
 from breakwall.crashpoints import reach
@@ -12,16 +11,20 @@ from breakwall.payments.db.clock import DATABASE_CLOCK
 from breakwall.payments.db.database import DatabaseUnavailableError
 from breakwall.payments.fleet.released_orders import next_released
 from breakwall.payments.gateways import ChargeAnswer, ChargeRequest, GatewayProfile, LookupAnswer
-from breakwall.payments.ledger.claim import Claim
+from breakwall.payments.ledger.batch_claiming import Exchanged, Payment
+from breakwall.payments.ledger.claim import Attempt, Claim
 from breakwall.payments.ledger.dispatch_queue import DispatchQueue
 from breakwall.payments.ledger.ledger import Ledger
+from breakwall.payments.orders import OrderStatus
 from breakwall.payments.retry_policy import RetryPolicy
 from breakwall.producers.producer import OrderProducer
 from breakwall.settings import DispatchSettings
-from breakwall.worker.app import retry_payment, work_on
-from breakwall.worker.control.hold import Hold
 from breakwall.worker.control.released import ReleasedOrders
 from breakwall.worker.dispatcher import Dispatcher
+from breakwall.worker.drain.exchange import Exchange
+from breakwall.worker.drain.jobs import Event, Job, Retry, Submitted
+from breakwall.worker.drain.log import DrainLog
+from breakwall.worker.drain.slot import Slot
 from breakwall.worker.exhaustion import ExhaustionRetry
 from breakwall.worker.gate import Gate
 from breakwall.worker.log.orders import OrderLog
@@ -32,9 +35,10 @@ from tests.simulation.circuit import ProcessStore, SharedCircuit, WatchedBreaker
 from tests.simulation.engine import EndedError, Process
 from tests.simulation.network import Network, SimulatedGateway
 from tests.simulation.observer import RunObserver
-from tests.simulation.pauses import PauseObserver, WatchedReader
+from tests.simulation.pauses import PauseObserver, WatchedHold, WatchedReader
 from tests.simulation.scenario import LEASE, TIMEOUT, Scenario
 from tests.simulation.storage import Storage
+from tests.simulation.task_queue import TaskQueue
 from tests.simulation.trace import Violation
 from tests.simulation.world import World
 
@@ -61,6 +65,7 @@ class WatchedLedger(Ledger):
 
     on_absence: Callable[[str], None]
     on_claim: Callable[[str], None]
+    observer: RunObserver
 
     def claim(self, order_id: str) -> Claim | None:
         self.on_claim(order_id)
@@ -71,6 +76,24 @@ class WatchedLedger(Ledger):
         if proven is not None:
             self.on_absence(claim.order_id)
         return proven
+
+    def exchange(
+        self, payments: Sequence[Payment], order_ids: Sequence[str], *, max_attempts: int | None
+    ) -> Exchanged:
+        if order_ids and max_attempts is not None:
+            self.on_claim(", ".join(order_ids))
+        self.observer.may_begin(order_ids)
+        done = super().exchange(payments, order_ids, max_attempts=max_attempts)
+        begun = {one.claim.order_id for one in done.attempts}
+        self.observer.did_not_begin([one for one in order_ids if one not in begun])
+        return done
+
+    def undo_attempts(
+        self, unsent: Sequence[Attempt], delay: float, *, deferred: bool
+    ) -> dict[str, OrderStatus]:
+        undone = super().undo_attempts(unsent, delay, deferred=deferred)
+        self.observer.did_not_begin(list(undone))
+        return undone
 
 
 class PipelineProcess(Process):
@@ -96,6 +119,7 @@ class PipelineProcess(Process):
         )
         ledger.on_absence = context.observer.recorded_absent
         ledger.on_claim = context.pauses.claims
+        ledger.observer = context.observer
         policy = RetryPolicy(base=1.0, cap=60.0, max_attempts=context.scenario.max_attempts)
         self.charger = Charger(self.gateway, ledger, policy, context.rng.random)
         self.publisher = SimulatedPublisher(context, context.broker)
@@ -161,18 +185,18 @@ class ProducerProcess(PipelineProcess):
 
 
 class WorkerProcess(PipelineProcess):
-    """A few consumers of messages, the dispatcher, and what works on released orders."""
+    """Consumers of messages, the exchange with its slots, the dispatcher, and what works on released orders."""
 
     def __init__(self, name: str, context: Context) -> None:
         super().__init__(name, context)
         database = context.storage.database
         self.drain_state = WatchedReader(self)
-        hold = Hold(self.drain_state.is_paused, lambda: 0.0)
+        self.hold = WatchedHold(context.pauses, self.drain_state)
         self.retrier = Retrier(
             self.charger,
             self.breaker,
             timeout=TIMEOUT,
-            hold=lambda: context.pauses.asked(self.drain_state, hold()),
+            hold=self.hold,
             monotonic=self.read_clock,
         )
         self.released = ReleasedOrders(
@@ -189,27 +213,68 @@ class WorkerProcess(PipelineProcess):
             due, self.gate, self.publisher, context.broker.depth, settings, monotonic=self.monotonic
         )
         self.order_log = OrderLog(database, self.breaker)
-        self.exhaustion_retry = ExhaustionRetry(ResourceExhaustion(self.monotonic))
-        # Heartbeats concern no order.
-        self.heartbeat = SimpleNamespace(mark_busy=lambda: None)
-        # The task reads its runtime from `task.app.breakwall`.
-        self.celery_task = SimpleNamespace(app=SimpleNamespace(breakwall=self))
+        self._open_drain(due)
         for number in range(context.scenario.consumers):
+            context.engine.spawn(f"{name}.slot-{number + 1}", self, self._fill_slot)
+        # More messages than slots, so that some orders are begun before a slot is free.
+        for number in range(2 * context.scenario.consumers):
             context.engine.spawn(f"{name}.{number + 1}", self, self._consume)
+        context.engine.spawn(f"{name}.exchange", self, self._exchange_for_ever)
         context.engine.spawn(f"{name}.dispatcher", self, self._dispatch, context.rng.uniform(0.0, 2.0))
         if context.scenario.pauses:
             context.engine.spawn(f"{name}.released", self, self._release)
 
+    def _open_drain(self, due: DispatchQueue) -> None:
+        engine, drain_log = self.context.engine, DrainLog(self.order_log, lambda: None)
+        self.inbox: TaskQueue[Event] = TaskQueue(engine)
+        self.jobs: TaskQueue[Job | None] = TaskQueue(engine)
+        exhaustion = ResourceExhaustion(self.monotonic)
+        self.slot = Slot(
+            *(self.charger, self.breaker, self.retrier, ExhaustionRetry(exhaustion)),
+            timeout=TIMEOUT,
+            on_finished=drain_log.finished,
+            monotonic=self.monotonic,
+            sleep=engine.sleep,
+        )
+        self.exchange = Exchange(
+            *(self.charger, self.breaker, due, drain_log, exhaustion, self.hold),
+            inbox=self.inbox,
+            jobs=self.jobs,
+            monotonic=self.read_clock,
+        )
+        self.exchange.slots = self.context.scenario.consumers
+
+    def _exchange_for_ever(self) -> None:
+        while True:
+            self.exchange.run_once()
+
+    def _fill_slot(self) -> None:
+        while True:
+            job = self.jobs.get()
+            assert job is not None
+            with self.context.observer.doing(job) as finished:
+                finished(result := self.slot.run(job))
+            self.inbox.put(result)
+
     def _consume(self) -> None:
         context = self.context
+        task = context.engine.task
         while True:
             message = context.broker.take(self._wait_for_gate)
+            task.about = message.order_id
+            finished: list[bool] = []
+
+            def finish(finished: list[bool] = finished) -> None:
+                finished.append(True)
+                context.engine.wake(task)
+
             try:
-                with context.observer.busy_with(message.order_id):
-                    retry_payment(self.celery_task, message.order_id)
-                    reach("before", "acknowledge")
-                    context.broker.acknowledge(message)
-                    reach("after", "acknowledge")
+                self.inbox.put(Submitted([message.order_id], finish))
+                while not finished:
+                    context.engine.park()
+                reach("before", "acknowledge")
+                context.broker.acknowledge(message)
+                reach("after", "acknowledge")
             except EndedError:
                 context.broker.abandon(message)
                 raise
@@ -232,8 +297,9 @@ class WorkerProcess(PipelineProcess):
 
     def _work_on_released(self, order_id: str) -> None:
         self.context.pauses.releases(order_id)
-        with self.context.observer.busy_with(order_id):
-            work_on(self, order_id, released=True)  # type: ignore[arg-type]  # what it uses of a runtime
+        job = Retry(order_id, released=True)
+        with self.context.observer.doing(job) as finished:
+            finished(self.slot.run(job))
 
     def _wait_for_gate(self) -> None:
         """Like `IntakeLoop`: fetch nothing while nothing may be sent."""

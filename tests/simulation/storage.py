@@ -24,13 +24,18 @@ T = TypeVar("T")
 
 PRUNABLE = ("orders", "attempts", "incidents", "interventions")  # The tables that orders are pruned from.
 
+KEPT_WHEN = {
+    # An order that was never at rest is deleted by the transaction that inserted it.
+    "orders": "WHEN OLD.settled_at IS NOT NULL",
+    # An attempt that was not sent is undone.
+    "attempts": "WHEN OLD.outcome IS NOT NULL",
+}
+
 KEEP_PRUNED = "".join(
     f"CREATE TABLE pruned_{name} AS SELECT * FROM {name} WHERE false;"
-    f"CREATE TRIGGER keep_{name} BEFORE DELETE ON {name} {when}"
+    f"CREATE TRIGGER keep_{name} BEFORE DELETE ON {name} {KEPT_WHEN.get(name, '')} "
     f"BEGIN INSERT INTO pruned_{name} SELECT * FROM {name} WHERE rowid = OLD.rowid; END;"
     for name in PRUNABLE
-    # An order that was never at rest is deleted by the transaction that inserted it.
-    for when in ["WHEN OLD.settled_at IS NOT NULL " if name == "orders" else ""]
 )
 """Keeps pruned rows in tables of their own for the final checks. The product does not know these."""
 

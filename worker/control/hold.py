@@ -8,15 +8,17 @@ PAUSED_DEFERRAL = 1.0
 
 
 class Hold:
-    """Asked before each order, except a released one."""
+    """Asked before orders begin, except released ones. Never waits for a turn.
 
-    def __init__(self, is_paused: Callable[[], bool], wait_for_turn: Callable[[], float]) -> None:
+    ``take_turns`` takes up to so many turns under the highest rate; returns how many it has taken.
+    """
+
+    def __init__(
+        self, is_paused: Callable[[], bool], take_turns: Callable[[int], int] = lambda most: most
+    ) -> None:
         self._is_paused = is_paused
-        self._wait_for_turn = wait_for_turn
+        self.turns = take_turns
 
     def __call__(self) -> float:
-        """The seconds by which the order is deferred; 0.0: it may be worked on. May wait for its turn."""
-        if self._is_paused():
-            return PAUSED_DEFERRAL
-        wait = self._wait_for_turn()
-        return PAUSED_DEFERRAL if self._is_paused() else wait
+        """The seconds by which orders are deferred because of a pause; 0.0: they may begin."""
+        return PAUSED_DEFERRAL if self._is_paused() else 0.0

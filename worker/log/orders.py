@@ -1,7 +1,7 @@
-"""Logs one line for each order that the worker worked on. Its text is the task's result too, which Flower shows."""
+"""Logs what became of the orders that the worker worked on: a line for each, or one for many that are paid."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, select
@@ -10,9 +10,12 @@ from breakwall.breaker import CircuitBreaker
 from breakwall.payments.db.clock import DATABASE_CLOCK, Clock, seconds_between
 from breakwall.payments.db.database import Database, DatabaseUnavailableError, SchemaError
 from breakwall.payments.db.schema import attempts, orders
+from breakwall.payments.ledger.claim import Attempt
 from breakwall.payments.orders import OrderStatus
 
 log = logging.getLogger("breakwall.orders")
+
+ORDERS_A_LINE = 20  # At most; each is named by its key and its id, so that either finds the line.
 
 NOTHING_TO_DO = "nothing to do"  # The outcome of a message that was doubled, early or late.
 
@@ -55,6 +58,36 @@ class OrderLog:
         if row is None:
             return status.value  # the database does not answer, so there is no line
         return self._write(order_id, status, row, took)
+
+    def paid(self, payments: Sequence[Attempt]) -> None:
+        """Log orders that are paid, without reading them."""
+        requests = [one.claim.request for one in payments]
+        names = [(one.order_id, one.reference or one.idempotency_key) for one in requests]
+        self._write_many(names, OrderStatus.PAID.value, "paid")
+
+    def deferred(self, order_ids: Sequence[str], seconds: float, why: str) -> None:
+        """Log orders that are due again in so many seconds."""
+        outcome = f"queued, {why}, next attempt in {seconds:,.0f} s"
+        self._write_many([(one, None) for one in order_ids], OrderStatus.QUEUED.value, outcome)
+
+    def nothing_to_do(self, order_ids: Sequence[str]) -> None:
+        """Log messages that were doubled, early or late; report those whose orders are unknown."""
+        self._write_many([(one, None) for one in order_ids], None, NOTHING_TO_DO)
+        query = select(orders.c.id).where(orders.c.id.in_(order_ids))
+        known = self._read(lambda connection: connection.scalars(query).all())
+        if known is not None:  # else the database does not answer
+            for order_id in set(order_ids).difference(known):
+                self._on_unknown_order(order_id)
+
+    def _write_many(self, names: Sequence[tuple[str, str | None]], status: str | None, outcome: str) -> None:
+        """``names``: ids and, where known, keys."""
+        if not log.isEnabledFor(logging.INFO):
+            return
+        for start in range(0, len(names), ORDERS_A_LINE):
+            part = names[start : start + ORDERS_A_LINE]
+            shown = [f"(id {one})" if key is None else f"{key} (id {one})" for one, key in part]
+            what = "order" if len(part) == 1 else f"{len(part)} orders"
+            log.info("%s %s: %s", what, ", ".join(shown), outcome, extra=_fields(part, status))
 
     def _exists(self, order_id: str) -> bool:
         query = select(orders.c.id).where(orders.c.id == order_id)
@@ -114,3 +147,11 @@ class OrderLog:
         if self._breaker.status().retry_after > 0:
             return "circuit_open"
         return (row.last_error or "deferred").partition(":")[0]
+
+
+def _fields(names: Sequence[tuple[str, str | None]], status: str | None) -> dict[str, Any]:
+    ids, keys = [one for one, _ in names], [key for _, key in names if key is not None]
+    state = {} if status is None else {"status": status}
+    if len(names) == 1:
+        return {"order_id": ids[0], **({"key": keys[0]} if keys else {}), **state}
+    return {"order_ids": ids, **({"keys": keys} if keys else {}), **state}

@@ -11,7 +11,6 @@ from breakwall.broker.errors import WrongQueueError
 from breakwall.wiring import lease_seconds
 from breakwall.worker.background.dispatch_loop import DispatchLoop
 from breakwall.worker.control.released import ReleasedOrders
-from breakwall.worker.exhaustion import replace_executor
 from breakwall.worker.intake import IntakeLoop
 
 log = logging.getLogger("breakwall.worker")
@@ -53,16 +52,16 @@ class DrainStep(bootsteps.StartStopStep):
 
     def start(self, worker: Any) -> None:
         runtime = worker.app.breakwall
-        replace_executor(worker, runtime.exhaustion)
+        runtime.slots = worker.concurrency
         if worker.hub is not None:
             runtime.done_messages.call_soon = worker.hub.call_soon
-        self.loop = runtime.open_intake(worker)
+        self.loop = runtime.intake_loop()
         self.loop.start()
 
     def stop(self, worker: Any) -> None:
         if self.loop is not None:
             self.loop.stop()
-            worker.app.breakwall.drain.stop()
+            worker.app.breakwall.stop_drain()
 
 
 class DispatcherStep(bootsteps.StartStopStep):
@@ -76,13 +75,12 @@ class DispatcherStep(bootsteps.StartStopStep):
         runtime = worker.app.breakwall
         self.loop = runtime.dispatch_loop()
         self.loop.start()
-        self.released = runtime.released_orders(worker.app.work_on_released)
+        self.released = runtime.released_orders()
         self.released.start()
 
     def stop(self, worker: Any) -> None:
         runtime = worker.app.breakwall
         runtime.exhaustion_retry.end()
-        runtime.rate.end()
         if self.loop is not None and self.released is not None:
             self.loop.ask_to_stop()
             self.released.ask_to_stop()

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, exists, select
+from sqlalchemy import ColumnElement, Connection, Select, bindparam, exists, select
 from sqlalchemy.sql.dml import ReturningInsert
 
 from breakwall.payments.db.clock import Clock
@@ -46,7 +46,7 @@ def assign_charge(
     # PostgreSQL's driver gives no row count for such an INSERT, so it returns the row.
     if connection.scalar(_insert_unless_owned(clock, connection.dialect.name), row) is not None:
         return None
-    owner = connection.scalars(_OWNER, row).one_or_none() or connection.scalars(_PAID_BEFORE, row).first()
+    owner = connection.scalars(_OWNER, row).one_or_none() or connection.scalars(_PAID_FIRST, row).first()
     return None if owner == order_id else owner
 
 
@@ -75,22 +75,29 @@ _OWNER = select(charges.c.order_id).where(
     charges.c.account == _GIVEN["account"], charges.c.charge_id == _GIVEN["charge_id"]
 )
 
-# Earlier versions pay orders without a row in `charges`.
-_PAID_BEFORE = (
-    select(orders.c.id)
-    .where(_GIVEN["account"] == DEFAULT_ACCOUNT)
-    .where(orders.c.charge_id == _GIVEN["charge_id"], orders.c.id != _GIVEN["order_id"])
-    # Any account: an order with a row in `charges` was paid on the account that the row names.
-    .where(~exists().where(charges.c.charge_id == orders.c.charge_id, charges.c.order_id == orders.c.id))
-    .order_by(orders.c.settled_at, orders.c.id)
-)
+
+def paid_before(
+    account: ColumnElement[str], charge_id: ColumnElement[str], order_id: ColumnElement[str]
+) -> Select[Any]:
+    """The other orders that a charge has paid: earlier versions paid orders without a row in `charges`."""
+    return (
+        select(orders.c.id)
+        .where(account == DEFAULT_ACCOUNT)
+        .where(orders.c.charge_id == charge_id, orders.c.id != order_id)
+        # Any account: an order with a row in `charges` was paid on the account that the row names.
+        .where(~exists().where(charges.c.charge_id == orders.c.charge_id, charges.c.order_id == orders.c.id))
+    )
+
+
+_PAID_BEFORE = paid_before(_GIVEN["account"], _GIVEN["charge_id"], _GIVEN["order_id"])
+_PAID_FIRST = _PAID_BEFORE.order_by(orders.c.settled_at, orders.c.id)
 
 
 @built_once
 def _insert_unless_owned(clock: Clock, dialect: str) -> ReturningInsert[Any]:
     """Inserts the row and returns its order's id; does nothing where an order owns the charge."""
     values = [given.label(name) for name, given in _GIVEN.items()]
-    new = select(*values, clock.after(0).label("at")).where(~_PAID_BEFORE.order_by(None).exists())
+    new = select(*values, clock.after(0).label("at")).where(~_PAID_BEFORE.exists())
     unless_there = insert_missing(dialect, charges).from_select([*_GIVEN, "at"], new)
     returning: ReturningInsert[Any] = unless_there.returning(charges.c.order_id)
     return returning

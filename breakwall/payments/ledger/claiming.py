@@ -57,7 +57,7 @@ class Claiming(LedgerBase):
             if order is None:
                 return None
             progress = read_progress(connection, order, self.lease)
-            return Claim(_stored_request(order, site), order.fence, progress)
+            return Claim(stored_request(order, site), order.fence, progress)
 
         return self.database.write(work, name="claim")
 
@@ -172,7 +172,8 @@ def _insert_attempt(clock: Clock) -> Insert:
     return insert(attempts).values(started_at=clock.after(0))
 
 
-def _stored_request(order: Row[Any], site: str) -> ChargeRequest:
+def stored_request(order: Row[Any], site: str) -> ChargeRequest:
+    """What is sent to charge an order, from its row."""
     # An order from before ids were derived was sent without a reference. A body with one would be another payload.
     is_derived = order.id == derive_order_id(site, order.idempotency_key)
     reference = order.idempotency_key if is_derived else None

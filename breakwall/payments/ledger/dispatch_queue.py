@@ -17,7 +17,8 @@ from breakwall.payments.db.schema import IN_FLIGHT, QUEUED, ResolvedBy, orders
 from breakwall.payments.ledger.attempt_outcomes import end_unanswered
 from breakwall.payments.orders import OrderStatus
 
-# An order whose claim expired this often goes to review: it may be what kills its workers.
+# An order that crashed this many workers while each worked on it alone goes to review. Its first crash is not counted:
+# another order that was worked on beside it may have been the cause.
 POISON_CRASHES = 3
 
 
@@ -60,7 +61,7 @@ class DispatchQueue:
         """Take orders back whose claim has expired: their worker died, hung or lost the database.
 
         An attempt without an answer is then unknown. The order is due at once, or goes to review when this has happened
-        `POISON_CRASHES` times.
+        `POISON_CRASHES` times after the first time.
         """
         expired = self._locked(IN_FLIGHT, orders.c.lease_until, limit)
 
@@ -84,7 +85,7 @@ class DispatchQueue:
         )
 
     def _requeue_crashed(self, connection: Connection, order_ids: list[str]) -> None:
-        poison = orders.c.crash_count + 1 >= POISON_CRASHES
+        poison = orders.c.crash_count >= POISON_CRASHES
         now = self.clock.after(0)
         connection.execute(
             update(orders)

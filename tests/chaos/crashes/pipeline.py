@@ -1,5 +1,7 @@
 """All parts of one process that can die, over the state that survives it."""
 
+import functools
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -29,6 +31,7 @@ from tests.chaos.crashes.file_services import Behavior, File, FileBroker, FileGa
 from tests.contract.site import order
 from tests.manual_clock import ManualClock
 from tests.people import People
+from tests.stepped_drain import SteppedDrain
 
 LEASE = 15.0
 TIMEOUT = 10.0
@@ -80,6 +83,9 @@ class Pipeline:
         self.retrier = Retrier(charger, self.breaker, timeout=TIMEOUT)
         due = DispatchQueue(self.database, clock=self.clock)
         gate = Gate(self.breaker)
+        self.drain = SteppedDrain(
+            *(charger, self.breaker, self.retrier, due), timeout=TIMEOUT, monotonic=time.monotonic
+        )
         self.dispatcher = Dispatcher(
             due, gate, self.broker, self.broker.depth, DispatchSettings(), monotonic=lambda: self.seconds
         )
@@ -106,7 +112,13 @@ class Pipeline:
     def work(self, times: int = 1) -> None:
         """Work on every message that waits, delivered so many times."""
         for tag, order_id in self.broker.waiting() * times:
-            worker.deliver(tag, order_id, self.retrier, self.broker)
+            worker.deliver(tag, order_id, self.drain, self.broker)
+
+    def work_together(self) -> None:
+        """Work on the orders of every message at once, and acknowledge these."""
+        for tag, order_id in self.broker.waiting():
+            self.drain.submit([order_id], functools.partial(self.broker.basic_ack, tag))
+        self.drain.run()
 
     def deliver_again(self, key: str = "cart-1", *, after: float) -> None:
         """Republish an order's message, as the dispatcher would, and work on every message."""

@@ -3,6 +3,7 @@
 Each runs in one process and begins with an empty database. The restart after it finishes what it leaves open.
 """
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -91,14 +92,37 @@ def published_by_the_dispatcher(pipeline: Pipeline) -> None:
     pipeline.work()
 
 
+def drained(pipeline: Pipeline) -> None:
+    """Three orders share their transactions."""
+    pipeline.enqueue("cart-1", "cart-2", "cart-3")
+    pipeline.work_together()
+
+
 def deferred(pipeline: Pipeline) -> None:
-    pipeline.enqueue("cart-1")
+    pipeline.enqueue("cart-1", "cart-2")
     pipeline.open_circuit()
-    pipeline.work()
+    pipeline.work_together()
+
+
+def refused_before_the_send(pipeline: Pipeline) -> None:
+    """Failures of other processes open the circuit after an exchange and before its attempts are sent."""
+    pipeline.enqueue("cart-1", "cart-2")
+    for tag, order_id in pipeline.broker.waiting():
+        pipeline.drain.submit([order_id], functools.partial(pipeline.broker.basic_ack, tag))
+    pipeline.drain.step()
+    pipeline.open_circuit()
+    pipeline.drain.run()
+
+
+def deferred_singly(pipeline: Pipeline) -> None:
+    """The circuit opens after an exchange has left the order to the single way."""
+    (queued,) = pipeline.enqueue("cart-1")
+    pipeline.open_circuit()
+    pipeline.retrier.run(queued.order_id)
 
 
 def refused_after_the_claim(pipeline: Pipeline) -> None:
-    """Failures of other processes open the circuit after the worker has checked it and before it asks for a permit."""
+    """Failures of other processes open the circuit after a claim and before the worker asks for a permit."""
     ledger, claim = pipeline.ledger, pipeline.ledger.claim
 
     def claim_while_others_fail(order_id: str) -> Claim | None:
@@ -107,8 +131,8 @@ def refused_after_the_claim(pipeline: Pipeline) -> None:
         return claimed
 
     ledger.claim = claim_while_others_fail  # type: ignore[method-assign]
-    pipeline.enqueue("cart-1")
-    pipeline.work()
+    (queued,) = pipeline.enqueue("cart-1")
+    pipeline.retrier.run(queued.order_id)
 
 
 def reclaimed(pipeline: Pipeline) -> None:
@@ -197,7 +221,11 @@ SCENARIOS = {
     "placed while open": CrashScenario(placed_while_open),
     "enqueued": CrashScenario(enqueued),
     "published by the dispatcher": CrashScenario(published_by_the_dispatcher),
+    "drained": CrashScenario(drained),
+    "drained, an answer is lost": CrashScenario(drained, (Behavior.CHARGE, Behavior.LOSE, Behavior.CHARGE)),
     "deferred": CrashScenario(deferred),
+    "deferred the single way": CrashScenario(deferred_singly),
+    "refused before the send": CrashScenario(refused_before_the_send),
     "refused after the claim": CrashScenario(refused_after_the_claim),
     "reclaimed from a hung worker": CrashScenario(reclaimed),
     "cancelled": CrashScenario(cancelled, ends=OrderStatus.CANCELLED),

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import errno
-import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 import pytest
 
 from breakwall.host.exhaustion import ResourceExhaustion
 from breakwall.payments.db.database import DatabaseUnavailableError
 from breakwall.worker import exhaustion
-from breakwall.worker.exhaustion import ExhaustionRetry, QueueingExecutor
+from breakwall.worker.exhaustion import ExhaustionRetry
 
 
 @pytest.fixture
@@ -82,34 +79,3 @@ def test_a_worker_that_ends_waits_no_longer(exhausted: ResourceExhaustion) -> No
     with pytest.raises(MemoryError):
         retry.run(work)
     assert work.tries == 1
-
-
-class TestExecutor:
-    def test_work_for_which_there_is_no_thread_is_done_once_there_is_one(
-        self, exhausted: ResourceExhaustion, reported: list[str | None], monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        def none_left(executor: Any) -> None:
-            raise RuntimeError("can't start new thread")
-
-        with QueueingExecutor(2, exhausted) as executor:
-            with monkeypatch.context() as without:
-                without.setattr(ThreadPoolExecutor, "_adjust_thread_count", none_left)
-                future = executor.submit(lambda: "done")
-                executor.grow()
-                assert reported == ["threads", "threads"]
-            executor.grow()
-            assert future.result(30) == "done"
-
-    def test_a_signal_handler_that_interrupts_submit_can_shut_it_down(
-        self, exhausted: ResourceExhaustion
-    ) -> None:
-        executor = QueueingExecutor(1, exhausted)
-        ended = threading.Event()
-
-        def interrupted() -> None:
-            with executor._shutdown_lock:
-                executor.shutdown()
-                ended.set()
-
-        threading.Thread(target=interrupted, daemon=True).start()
-        assert ended.wait(30)

@@ -8,8 +8,9 @@ import pytest
 
 from breakwall.payments.db.database import Database
 from breakwall.payments.gateways.base import ChargeAnswer, Health, Outcome
+from breakwall.payments.ledger.claim import Attempt
 from breakwall.payments.orders import OrderStatus
-from breakwall.worker.log.orders import NOTHING_TO_DO, OrderLog
+from breakwall.worker.log.orders import NOTHING_TO_DO, ORDERS_A_LINE, OrderLog
 from tests.contract.site import Site, order
 from tests.gateway import PAID
 
@@ -97,3 +98,45 @@ def test_without_a_database_the_text_is_shorter_and_the_order_may_exist(
     assert log.write(logged.id, OrderStatus.QUEUED, took=0.0) == "queued"
     assert log.write(logged.id, None, took=0.0) == NOTHING_TO_DO
     assert logged.unknown == []
+
+
+class TestManyOrders:
+    def begun(self, logged: LoggedOrder, number: int) -> list[Attempt]:
+        ledger = logged.site.ledger
+        new = ledger.accept_queued([order(f"shop-{n:02}") for n in range(number)]).new
+        return ledger.exchange([], list(new.values()), max_attempts=3).attempts
+
+    def test_that_are_paid_share_a_line_that_each_key_and_each_id_finds(self, logged: LoggedOrder) -> None:
+        attempts = self.begun(logged, 3)
+        logged.log.paid(attempts)
+        (line,) = logged.lines()
+        assert line.startswith("3 orders shop-")
+        assert line.endswith("): paid")
+        for one in attempts:
+            assert f"{one.claim.request.reference} (id {one.claim.order_id})" in line
+        fields = vars(logged.caplog.records[-1])
+        assert (fields["status"], fields["order_ids"]) == ("paid", [one.claim.order_id for one in attempts])
+        assert sorted(fields["keys"]) == ["shop-00", "shop-01", "shop-02"]
+
+    def test_are_named_in_lines_of_a_bounded_length(self, logged: LoggedOrder) -> None:
+        logged.log.paid(self.begun(logged, ORDERS_A_LINE + 1))
+        many, one = logged.lines()
+        assert many.startswith(f"{ORDERS_A_LINE} orders ")
+        assert one.startswith("order shop-")
+        assert set(vars(logged.caplog.records[-1])) >= {"order_id", "key", "status"}
+
+    def test_that_are_paid_cost_no_query(self, logged: LoggedOrder) -> None:
+        attempts = self.begun(logged, 2)
+        logged.site.database.read = None  # type: ignore[assignment, method-assign]
+        logged.log.paid(attempts)
+
+    def test_that_are_deferred_say_until_when(self, logged: LoggedOrder) -> None:
+        logged.log.deferred(["a", "b"], 12.0, "circuit_open")
+        assert logged.lines() == [
+            "2 orders (id a), (id b): queued, circuit_open, next attempt in 12 s",
+        ]
+
+    def test_of_which_one_is_unknown_are_reported_by_one_query(self, logged: LoggedOrder) -> None:
+        logged.log.nothing_to_do([logged.id, "another-sites"])
+        assert logged.unknown == ["another-sites"]
+        assert logged.lines() == [f"2 orders (id {logged.id}), (id another-sites): nothing to do"]

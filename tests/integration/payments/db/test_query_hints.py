@@ -9,7 +9,7 @@ import re
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -27,6 +27,7 @@ from breakwall.payments.db.database import Database
 from breakwall.payments.db.migrate import upgrade
 from breakwall.payments.db.revisions import has_table
 from breakwall.payments.keys import key_shape
+from breakwall.payments.ledger.batch_claiming import Payment
 from breakwall.payments.ledger.charges import DEFAULT_ACCOUNT, known_charges
 from breakwall.payments.ledger.dispatch_queue import DispatchQueue
 from breakwall.payments.ledger.ledger import Ledger
@@ -272,6 +273,22 @@ def place_again(site: Site) -> None:
     assert site.place("finished-1").replayed
 
 
+def exchange(site: Site) -> None:
+    """An exchange that claims, and one that pays what the first has claimed and claims more."""
+    begun = site.ledger.exchange([], [site.due_ids.pop() for _ in range(20)], max_attempts=9).attempts
+    assert len(begun) == 20
+    payments = [Payment(one, replace(PAID, charge_id=f"ch_{one.claim.order_id}")) for one in begun]
+    done = site.ledger.exchange(payments, [site.due_ids.pop() for _ in range(20)], max_attempts=9)
+    assert len(done.paid) == len(done.attempts) == 20
+
+
+def undo_and_defer(site: Site) -> None:
+    ids = [site.due_ids.pop() for _ in range(20)]
+    begun = site.ledger.exchange([], ids, max_attempts=9).attempts
+    assert len(site.ledger.undo_attempts(begun, 0.0, deferred=True)) == 20
+    assert len(site.ledger.defer_many(ids, 60.0)) == 20
+
+
 WORK = [take_due, reclaim_expired, claim]
 PLACE = [place_and_charge, place_while_open, place_again]
 
@@ -291,6 +308,14 @@ def test_a_claim_looks_its_order_up_by_id(site: Site) -> None:
 @pytest.mark.parametrize("call", WORK)
 def test_the_worker_reads_no_table_from_end_to_end(site: Site, call: Call) -> None:
     assert [plan.scanned for plan in site.plans(call) if plan.scanned] == []
+
+
+@pytest.mark.parametrize("call", [exchange, undo_and_defer])
+def test_many_orders_at_once_are_looked_up_by_their_ids(site: Site, call: Call) -> None:
+    for plan in site.plans(call):
+        # What is given is read from end to end, and may be sorted: it is short.
+        assert [name for name in plan.scanned if "VIRTUAL TABLE" not in name and "given" not in name] == []
+        assert not {name for name in plan.looked_up if name.startswith("ix_orders")} - {"ix_orders_charge"}
 
 
 @pytest.mark.parametrize("call", WORK)

@@ -1,4 +1,4 @@
-"""What holds an order back: a pause, and its turn under the rate."""
+"""What holds orders back: a pause, and their turns under the rate."""
 
 from __future__ import annotations
 
@@ -7,26 +7,14 @@ import pytest
 from breakwall.worker.control.hold import PAUSED_DEFERRAL, Hold
 
 
-@pytest.mark.parametrize(
-    ("paused", "wait", "held"),
-    [(False, 0.0, 0.0), (False, 7.0, 7.0), (True, 0.0, PAUSED_DEFERRAL), (True, 7.0, PAUSED_DEFERRAL)],
-)
-def test_a_pause_comes_before_the_rate(paused: bool, wait: float, held: float) -> None:
-    assert Hold(lambda: paused, lambda: wait)() == held
+@pytest.mark.parametrize(("paused", "held"), [(False, 0.0), (True, PAUSED_DEFERRAL)])
+def test_a_pause_defers_orders_for_a_moment(paused: bool, held: float) -> None:
+    assert Hold(lambda: paused)() == held
 
 
-def test_an_order_does_not_wait_for_its_turn_while_the_drain_is_paused() -> None:
-    def wait_for_turn() -> float:
-        pytest.fail("it waits")
-
-    assert Hold(lambda: True, wait_for_turn)() == PAUSED_DEFERRAL
+def test_without_a_rate_each_order_has_its_turn() -> None:
+    assert Hold(lambda: False).turns(1000) == 1000
 
 
-def test_a_pause_that_came_while_an_order_waited_for_its_turn_holds_it_back() -> None:
-    paused: list[bool] = []
-
-    def wait_for_turn() -> float:
-        paused.append(True)
-        return 0.0
-
-    assert Hold(lambda: bool(paused), wait_for_turn)() == PAUSED_DEFERRAL
+def test_a_rate_gives_the_turns() -> None:
+    assert Hold(lambda: False, lambda most: most // 2).turns(10) == 5

@@ -4,29 +4,25 @@ from __future__ import annotations
 
 import pytest
 
-from breakwall.worker.control.rate import LONGEST_WAIT, RateShare
+from breakwall.worker.control.rate import RateShare
 from tests.manual_clock import MonotonicClock
 
 
 class Spaced:
-    """One worker's share; sleeping moves its clock."""
+    """One worker's share, and its clock."""
 
     def __init__(self, rate: float | None, workers: int = 1) -> None:
         self.rate = rate
         self.workers = workers
         self.clock = MonotonicClock()
-        self.share = RateShare(
-            lambda: self.rate, lambda: self.workers, monotonic=self.clock, sleep=self.clock.advance
-        )
+        self.share = RateShare(lambda: self.rate, lambda: self.workers, monotonic=self.clock)
 
     def begin(self, orders: int) -> float:
         """Begin so many orders; returns the seconds that this took."""
         began = self.clock.now
-        begun = 0
-        while begun < orders:
-            wait = self.share.wait_for_turn()
-            begun += wait == 0.0
-            self.clock.advance(wait)
+        while left := orders - self.share.take_turns(orders):
+            orders = left
+            self.clock.advance(0.05)
         return self.clock.now - began
 
 
@@ -56,14 +52,6 @@ def test_time_in_which_nothing_was_sent_is_not_caught_up() -> None:
     assert spaced.begin(11) == pytest.approx(1.0, abs=0.2)
 
 
-def test_an_order_waits_a_few_seconds_in_its_slot_then_it_is_told_when_to_come_again() -> None:
-    spaced = Spaced(0.01)
-    spaced.begin(1)
-    began = spaced.clock.now
-    assert spaced.share.wait_for_turn() == pytest.approx(100.0 - LONGEST_WAIT)
-    assert spaced.clock.now - began == pytest.approx(LONGEST_WAIT)
-
-
 def test_a_higher_rate_holds_at_once() -> None:
     spaced = Spaced(0.001)
     spaced.begin(1)
@@ -71,10 +59,7 @@ def test_a_higher_rate_holds_at_once() -> None:
     assert spaced.begin(1) <= 0.1
 
 
-def test_an_ending_worker_waits_no_longer() -> None:
-    spaced = Spaced(0.01)
-    spaced.begin(1)
-    spaced.share.end()
-    began = spaced.clock.now
-    assert spaced.share.wait_for_turn() > 0
-    assert spaced.clock.now == began
+def test_no_more_turns_are_taken_than_orders_wait() -> None:
+    spaced = Spaced(1000.0)
+    assert spaced.share.take_turns(0) == 0
+    assert spaced.share.take_turns(1) == 1

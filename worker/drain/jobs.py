@@ -1,0 +1,91 @@
+"""What the exchange gives the slots to do, and what comes back."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from breakwall.payments.gateways.base import ChargeAnswer
+from breakwall.payments.ledger.batch_claiming import Payment
+from breakwall.payments.ledger.claim import Attempt
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Send an attempt whose row is committed.
+
+    ``begun``: when its exchange began, on the monotonic clock of the process. The call's deadline and the lease count
+    from there.
+    """
+
+    attempt: Attempt
+    begun: float
+
+    @property
+    def order_id(self) -> str:
+        return self.attempt.claim.order_id
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """Work on an order the single way, see `Retrier`. A ``released`` one is not held by a pause."""
+
+    order_id: str
+    released: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RecordAnswer:
+    """RecordAnswer an answer the single way, see `Charger`."""
+
+    attempt: Attempt
+    answer: ChargeAnswer
+
+    @property
+    def order_id(self) -> str:
+        return self.attempt.claim.order_id
+
+
+Job = Send | Retry | RecordAnswer
+
+
+@dataclass(frozen=True, slots=True)
+class Paid:
+    """An attempt has charged, which the next exchange records."""
+
+    payment: Payment
+    answer: ChargeAnswer  # As it came.
+    job: Send
+
+
+@dataclass(frozen=True, slots=True)
+class Unsent:
+    """An attempt was not sent, and is to be undone.
+
+    ``retry_after``: seconds after which the breaker may permit it; None: the breaker was not asked, or permitted it.
+    """
+
+    job: Send
+    retry_after: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The work on an order is over for now: it is finished, put off, or there was nothing to do."""
+
+    order_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """The consumer has a message with these orders; ``done`` acknowledges it."""
+
+    order_ids: Sequence[str]
+    done: Callable[[], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """The process ends: begin nothing more."""
+
+
+Result = Paid | Unsent | Finished
+Event = Submitted | Result | Stop

@@ -1,0 +1,110 @@
+"""What a slot's thread does with a job: it calls the payment service."""
+
+import logging
+import time
+from collections.abc import Callable
+
+from breakwall.breaker import CircuitBreaker, CircuitBreakerError, Permit
+from breakwall.payments.charging import Charger
+from breakwall.payments.db.database import DatabaseUnavailableError
+from breakwall.payments.ledger.batch_claiming import Payment, proves_payment
+from breakwall.payments.orders import OrderStatus
+from breakwall.worker.drain.jobs import Finished, Job, Paid, RecordAnswer, Result, Send, Unsent
+from breakwall.worker.exhaustion import ExhaustionRetry
+from breakwall.worker.retry import Retrier, acquire_for_drain
+
+log = logging.getLogger("breakwall.worker")
+
+# Seconds that an attempt waits for a permit, and in all before it is sent. What waited longer is undone: most of its
+# time for the call would be gone.
+PERMIT_WAIT = 0.5
+LONGEST_WAIT = 1.0
+
+OnFinished = Callable[[str, OrderStatus | None, float], object]
+"""Gets the order, its state (None: nothing to do), and the seconds that the work took."""
+
+
+class Slot:
+    """Runs one job after another. All threads of a process may share it.
+
+    ``timeout``: seconds of one call, from its exchange. ``on_finished`` logs what was done the single way.
+    """
+
+    def __init__(
+        self,
+        charger: Charger,
+        breaker: CircuitBreaker,
+        retrier: Retrier,
+        exhaustion_retry: ExhaustionRetry,
+        *,
+        timeout: float,
+        on_finished: OnFinished,
+        monotonic: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], object] = time.sleep,
+    ) -> None:
+        self._charger = charger
+        self._breaker = breaker
+        self._retrier = retrier
+        self._exhaustion_retry = exhaustion_retry
+        self._timeout = timeout
+        self._on_finished = on_finished
+        self._monotonic = monotonic
+        self._sleep = sleep
+
+    def run(self, job: Job) -> Result:
+        """Do a job. Raises nothing but what ends the process; an order that failed is worked on after its lease."""
+        if isinstance(job, Send):
+            try:
+                return self._send(job)
+            except Exception:
+                log.exception("order %s failed", job.order_id)
+                return Finished(job.order_id)
+        if isinstance(job, RecordAnswer):
+            return self._singly(job.order_id, lambda: self._charger.record(job.attempt, job.answer)[0])
+        return self._singly(job.order_id, lambda: self._retrier.run(job.order_id, released=job.released))
+
+    def _send(self, job: Send) -> Result:
+        """Ask the breaker now, however long ago the attempt was begun; then send it."""
+        try:
+            permit = self._permit(job)
+        except CircuitBreakerError as error:
+            return Unsent(job, error.retry_after)
+        if permit is None:
+            return Unsent(job, None)
+        answer = self._charger.charge(job.attempt, permit, deadline=job.begun + self._timeout)
+        trusted = self._charger.trusted(job.attempt, answer)
+        if proves_payment(trusted):
+            return Paid(Payment(job.attempt, trusted), answer, job)
+        return self.run(RecordAnswer(job.attempt, answer))
+
+    def _permit(self, job: Send) -> Permit | None:
+        """The permit for a call. None if it would come too late; raises `CircuitBreakerError` if it is refused."""
+        asked = self._monotonic()
+        while not self._is_late(job):
+            try:
+                permit = acquire_for_drain(self._breaker)
+            except CircuitBreakerError as error:
+                if self._monotonic() + error.retry_after > asked + PERMIT_WAIT:
+                    raise
+                self._sleep(error.retry_after)
+            else:
+                if not self._is_late(job):
+                    return permit
+                permit.release()
+        return None
+
+    def _is_late(self, job: Send) -> bool:
+        return self._monotonic() - job.begun > min(LONGEST_WAIT, self._timeout / 4)
+
+    def _singly(self, order_id: str, work: Callable[[], OrderStatus | None]) -> Finished:
+        started = self._monotonic()
+        try:
+            status = self._exhaustion_retry.run(work)
+        except DatabaseUnavailableError as error:
+            # Nothing is lost: the order's row is unchanged, or its claim expires. Then the dispatcher republishes it.
+            log.warning("order %s is deferred: %s", order_id, error)
+        except Exception:
+            log.exception("order %s failed", order_id)
+        else:
+            self._on_finished(order_id, status, self._monotonic() - started)
+        return Finished(order_id)
