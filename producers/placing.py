@@ -109,25 +109,22 @@ class Placing:
 
     def _work(self, pending: PendingOrder) -> None:
         try:
-            with exhaustion_as_unavailable():
-                result = self._charge(pending)
+            self._try(pending)
         except CircuitBreakerError as refusal:
-            self.bulkhead.leave()
             self._queueing.add(pending, refusal.retry_after)
         except Exception as error:
-            self._end(pending)
             pending.fail(error)
-        except BaseException:
-            self._end(pending)
-            raise
-        else:
-            self._end(pending)
-            self._log_late(pending, result)
-            pending.finish(result)
+            self.in_hand.remove(pending)
 
-    def _end(self, pending: PendingOrder) -> None:
-        # Before the caller continues: its next order must find room.
-        self.bulkhead.leave()
+    def _try(self, pending: PendingOrder) -> None:
+        try:
+            with exhaustion_as_unavailable():
+                result = self._charge(pending)
+        finally:
+            # Before the caller continues: its next order must find room.
+            self.bulkhead.leave()
+        self._log_late(pending, result)
+        pending.finish(result)
         self.in_hand.remove(pending)
 
     def _charge(self, pending: PendingOrder) -> PlaceResult:

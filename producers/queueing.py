@@ -35,7 +35,7 @@ class QueueingOrders:
 
     ``submit`` runs a function in another thread, and raises `RuntimeError` or `MemoryError` if it cannot. ``publish``
     gets the ids of the new orders. ``left`` says how many seconds an order's caller still waits. ``on_end`` is called
-    with each order, before its caller continues.
+    with each order when its work has ended.
     """
 
     def __init__(
@@ -130,8 +130,8 @@ class QueueingOrders:
             self._fail(present, error)
             return
         for one in present:
-            self._on_end(one.pending)
             one.pending.finish(result_of(one.pending.order, accepted))
+            self._on_end(one.pending)
 
     def _accept(self, batch: list[_Waiting]) -> Accepted:
         orders = [one.pending.order for one in batch]
@@ -153,9 +153,9 @@ class QueueingOrders:
 
     def _fail_all(self, batch: list[_Waiting], error: Exception) -> None:
         for one in batch:
-            self._on_end(one.pending)
             # Each caller raises an error of its own: a traceback is written into it.
             one.pending.fail(error if len(batch) == 1 else copy(error))
+            self._on_end(one.pending)
 
 
 def result_of(order: Order, accepted: Accepted) -> PlaceResult:

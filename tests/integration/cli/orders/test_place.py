@@ -64,3 +64,11 @@ def test_placing_a_cancelled_order_again_claims_nothing(terminal: Terminal) -> N
     placed = terminal.run("orders", "place", *line)
     assert placed.code == 4
     assert "nothing was charged" not in placed.out
+
+
+def test_a_person_waits_for_a_slow_answer_for_longer_than_a_shop_would(
+    terminal: Terminal, payments: SimulatorControl
+) -> None:
+    payments.set_faults(latency=1.0)
+    terminal.set(PLACE__WAIT="0.1")
+    assert terminal.place().document["status"] == "paid"
