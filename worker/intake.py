@@ -1,7 +1,7 @@
 """How many orders the worker takes from its broker: none while the gate is closed, else as many as it has use for."""
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Protocol
 
 from breakwall.worker.gate import Allowance, Gate
@@ -13,8 +13,8 @@ IDLE_INTERVAL = 0.5
 SHORTEST = 0.02
 
 
-class Drain(Protocol):
-    """Works on orders. Safe for threads."""
+class DrainLoad(Protocol):
+    """What an intake reads of a drain."""
 
     @property
     def held(self) -> int:
@@ -24,16 +24,6 @@ class Drain(Protocol):
     def wanted(self) -> int:
         """How many more orders it has use for now: a few times its slots, less those that it holds."""
 
-    def submit(self, order_ids: Sequence[str], done: Callable[[], None]) -> None:
-        """Take the orders of one message, without waiting.
-
-        ``done`` is called once, from any thread, when each of them is settled or deferred. It is not called for
-        orders that the worker's end has cut off: their message goes back to the broker.
-        """
-
-    def stop(self) -> None:
-        """Begin no more orders, and wait for those in progress."""
-
 
 class Intake:
     """Keeps what `Gate` allowed last, because the event loop reads it for each message and may not wait.
@@ -41,7 +31,7 @@ class Intake:
     Nothing is taken before the first `refresh`.
     """
 
-    def __init__(self, gate: Gate, drain: Drain) -> None:
+    def __init__(self, gate: Gate, drain: DrainLoad) -> None:
         self._gate = gate
         self._drain = drain
         self._allowance = Allowance(0)

@@ -27,12 +27,12 @@ from breakwall.worker.background.strange_messages import StrangeMessageRecorder
 from breakwall.worker.dispatcher import Dispatcher
 from breakwall.worker.exhaustion import ExhaustionRetry
 from breakwall.worker.gate import Gate
-from breakwall.worker.intake import Drain, Intake, IntakeLoop
+from breakwall.worker.intake import Intake, IntakeLoop
 from breakwall.worker.log.backlog import BacklogLog
 from breakwall.worker.log.orders import OrderLog
 from breakwall.worker.message import DoneMessages
 from breakwall.worker.retry import Retrier
-from breakwall.worker.thread_drain import thread_drain
+from breakwall.worker.thread_drain import ThreadDrain, thread_drain
 
 log = logging.getLogger("breakwall.worker")
 
@@ -44,7 +44,7 @@ UNKNOWN_ORDER = "its order is not in this database"
 class Runtime:
     """The worker's objects. Those with a connection or a thread are built at first use; before it, a fork is safe."""
 
-    drain: Drain
+    drain: ThreadDrain
     intake: Intake
 
     def __init__(self, settings: Settings) -> None:

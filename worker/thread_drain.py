@@ -40,6 +40,11 @@ class ThreadDrain:
         return self._most - self._held
 
     def submit(self, order_ids: Sequence[str], done: Callable[[], None]) -> None:
+        """Take the orders of one message, without waiting.
+
+        ``done`` is called once, from any thread, after the work on each of them. It is not called if the worker's end
+        has cut some off: then their message goes back to the broker.
+        """
         left = [len(order_ids)]
         with self._lock:
             self._held += len(order_ids)
@@ -47,6 +52,7 @@ class ThreadDrain:
             self._executor.submit(self._run, order_id, left, done)
 
     def stop(self) -> None:
+        """Begin no more orders, and wait for those in progress."""
         self._executor.shutdown(cancel_futures=True)
 
     def _run(self, order_id: str, left: list[int], done: Callable[[], None]) -> None:
