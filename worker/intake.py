@@ -2,8 +2,8 @@
 
 import threading
 from collections.abc import Callable
+from typing import Protocol
 
-from breakwall.worker.drain.drain import Drain
 from breakwall.worker.gate import Allowance, Gate
 
 # Seconds between two reads of the gate. The circuit's own moments are known before, and its events wake the reader, so
@@ -13,13 +13,25 @@ IDLE_INTERVAL = 0.5
 SHORTEST = 0.02
 
 
+class DrainLoad(Protocol):
+    """What an intake reads of a drain."""
+
+    @property
+    def held(self) -> int:
+        """How many orders were submitted and are not done."""
+
+    @property
+    def wanted(self) -> int:
+        """How many more orders it has use for now: a few times its slots, less those that it holds."""
+
+
 class Intake:
     """Keeps what `Gate` allowed last, because the event loop reads it for each message and may not wait.
 
     Nothing is taken before the first `refresh`.
     """
 
-    def __init__(self, gate: Gate, drain: Drain) -> None:
+    def __init__(self, gate: Gate, drain: DrainLoad) -> None:
         self._gate = gate
         self._drain = drain
         self._allowance = Allowance(0)

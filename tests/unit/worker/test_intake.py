@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
 
 import pytest
 
@@ -15,10 +14,6 @@ class FakeDrain:
     def __init__(self, held: int = 0, wanted: int = 48) -> None:
         self.held = held
         self.wanted = wanted
-
-    def submit(self, order_ids: Sequence[str], done: Callable[[], None]) -> None: ...
-
-    def stop(self) -> None: ...
 
 
 class FakeGate:
