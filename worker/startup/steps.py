@@ -54,6 +54,7 @@ class DispatcherStep(bootsteps.StartStopStep):
     def start(self, worker: Any) -> None:
         runtime = worker.app.breakwall
         replace_executor(worker, runtime.exhaustion)
+        runtime.drain_state.start()
         self.loop = runtime.dispatch_loop()
         self.loop.start()
         self.released = runtime.released_orders(worker.app.work_on_released)
@@ -66,6 +67,7 @@ class DispatcherStep(bootsteps.StartStopStep):
         if self.loop is not None and self.released is not None:
             self.loop.ask_to_stop()
             self.released.ask_to_stop()
+            runtime.drain_state.ask_to_stop()
             self.loop.join(10)
             # A call in hand ends by its timeout, as those of the pool do.
             self.released.join(lease_seconds(runtime.settings))
