@@ -356,15 +356,15 @@ MUTANTS = (
     Mutant(
         "a pause that nobody has read yet",
         "worker/control/reader.py",
-        "        self._state = UNREAD\n",
-        "        self._state = DrainState()\n",
+        "        self.state = UNREAD  #",
+        "        self.state = DrainState()  #",
         (READER_TESTS,),
     ),
     Mutant(
         "keep a pause while the database does not answer",
         "worker/control/reader.py",
         '            log.debug("the drain',
-        '            self._state = DrainState()\n            log.debug("the drain',
+        '            self.state = DrainState()\n            log.debug("the drain',
         (READER_TESTS,),
     ),
     Mutant(

@@ -10,8 +10,7 @@ from sqlalchemy import Connection
 
 from breakwall.payments.fleet.drain_control import DrainState
 from breakwall.worker.control.hold import Hold
-from breakwall.worker.control.reader import DrainStateReader
-from tests.simulation.engine import Engine
+from breakwall.worker.control.reader import INTERVAL, DrainStateReader
 from tests.simulation.storage import Storage
 from tests.simulation.trace import Violation
 from tests.simulation.world import Part, World
@@ -29,11 +28,17 @@ class WatchedReader(DrainStateReader):
     """A worker's real one, which also knows when it began its last reading that was answered."""
 
     def __init__(self, process: WorkerProcess) -> None:
-        context = process.context
-        super().__init__(context.storage.database, monotonic=process.monotonic)
-        self._engine = context.engine
-        self._reading = SimulatedLock(context.engine)  # type: ignore[assignment]
+        super().__init__(process.context.storage.database)
+        self._engine = process.context.engine
+        self._storage = process.context.storage
         self.read_at: float | None = None
+
+    def run(self) -> None:
+        """Like its thread, but without the readings that would change nothing."""
+        while True:
+            if self.read_at is None or self.is_paused() or self._storage.rows(IN_FORCE):
+                self.run_once()
+            self._engine.sleep(INTERVAL)
 
     def _select(self, connection: Connection) -> tuple[DrainState, int]:
         # The statements follow at this moment: a transaction waits before it begins.
@@ -53,25 +58,6 @@ class WatchedHold(Hold):
 
     def __call__(self) -> float:
         return self._pauses.asked(self._reader, super().__call__())
-
-
-class SimulatedLock:
-    """A lock between the tasks of a run, which all run in one thread."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-        self._held = False
-
-    def acquire(self, blocking: bool = True) -> bool:
-        while self._held:
-            if not blocking:
-                return False
-            self._engine.sleep(0.01)
-        self._held = True
-        return True
-
-    def release(self) -> None:
-        self._held = False
 
 
 class PauseObserver(Part):

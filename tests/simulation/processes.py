@@ -221,6 +221,7 @@ class WorkerProcess(PipelineProcess):
             context.engine.spawn(f"{name}.{number + 1}", self, self._consume)
         context.engine.spawn(f"{name}.exchange", self, self._exchange_for_ever)
         context.engine.spawn(f"{name}.dispatcher", self, self._dispatch, context.rng.uniform(0.0, 2.0))
+        context.engine.spawn(f"{name}.control", self, self.drain_state.run)
         if context.scenario.pauses:
             context.engine.spawn(f"{name}.released", self, self._release)
 

@@ -1,9 +1,7 @@
-"""What operators have decided for the drain, as this process knows it: read from the database once a second."""
+"""What operators have decided for the drain, as this process knows it: a thread reads it from the database."""
 
 import logging
 import threading
-import time
-from collections.abc import Callable
 
 from sqlalchemy import Connection
 
@@ -17,79 +15,68 @@ log = logging.getLogger("breakwall.worker")
 
 INTERVAL = 1.0  # Seconds between two readings: a pause reaches every worker within about a second.
 
+# Seconds that a starting worker waits for the first reading. Without it, its first orders would be deferred.
+FIRST_READING = 2.0
+
 # Until the first answer of the database the drain counts as paused: it may be.
 UNREAD = DrainState(Pause("breakwall", "the orders database has not answered yet", None))
 
 
 class DrainStateReader:
-    """The drain's state, at most about a second old. Never raises, and is safe for threads.
+    """Knows the drain's state, about a second old. Whoever asks never waits and gets no error. Safe for threads.
 
-    If the database does not answer, the last known state stays. One thread reads; the others meanwhile get the state
-    that is known; before the first answer they wait for it. ``max_rate`` is the setting RETRY__MAX_RATE, ``monotonic``
-    a clock for durations, in seconds.
+    If the database does not answer, the last known state stays. ``max_rate`` is the setting RETRY__MAX_RATE.
     """
 
     def __init__(
-        self,
-        database: Database,
-        *,
-        max_rate: float | None = None,
-        clock: Clock = DATABASE_CLOCK,
-        monotonic: Callable[[], float] = time.monotonic,
+        self, database: Database, *, max_rate: float | None = None, clock: Clock = DATABASE_CLOCK
     ) -> None:
+        self.state = UNREAD  # What operators have decided.
+        self.workers = 1  # How many live workers share the rate, at least 1; read only while there is a rate.
         self._database = database
         self._max_rate = max_rate
         self._clock = clock
-        self._monotonic = monotonic
-        self._state = UNREAD
-        self._workers = 1
-        self._next = float("-inf")
-        self._reading = threading.Lock()
         self._warn = throttled(log.warning)
-
-    @property
-    def state(self) -> DrainState:
-        """What operators have decided."""
-        self._refresh()
-        return self._state
+        self._stopped = threading.Event()
+        self._tried = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="breakwall-control", daemon=True)
 
     @property
     def rate(self) -> float | None:
         """The fleet's highest rate, in orders a second; None without one."""
         return effective_rate(self.state, self._max_rate)
 
-    @property
-    def workers(self) -> int:
-        """How many live workers share the rate, at least 1."""
-        self._refresh()
-        return self._workers
-
     def is_paused(self) -> bool:
         """Whether only released orders may be worked on."""
         return self.state.paused is not None
 
-    def _refresh(self) -> None:
-        if self._monotonic() < self._next:
-            return
-        if not self._reading.acquire(blocking=self._state is UNREAD):
-            return
-        try:
-            if self._monotonic() >= self._next:
-                self._read()
-                self._next = self._monotonic() + INTERVAL
-        finally:
-            self._reading.release()
+    def start(self) -> None:
+        """Start to read, and wait for the first reading, at most `FIRST_READING` seconds."""
+        self._thread.start()
+        self._tried.wait(FIRST_READING)
 
-    def _read(self) -> None:
-        before = self._state
+    def ask_to_stop(self) -> None:
+        """End after the present reading; does not wait for it."""
+        self._stopped.set()
+
+    def run_once(self) -> bool:
+        """Read the state, and log a change. Returns whether the database answered; raises nothing."""
+        before = self.state
         try:
-            self._state, self._workers = self._database.read(self._select)
+            self.state, self.workers = self._database.read(self._select)
         except Exception as error:  # Whatever it is, the drain continues with what is known.
             log.debug("the drain's control could not be read: %s", type(error).__name__)
             if before is UNREAD:
                 self._warn(f"no waiting order is sent before the orders database answers: {error}")
-            return
-        _log_change(before, self._state)
+            return False
+        _log_change(before, self.state)
+        return True
+
+    def _run(self) -> None:
+        while not self._stopped.is_set():
+            self.run_once()
+            self._tried.set()
+            self._stopped.wait(INTERVAL)
 
     def _select(self, connection: Connection) -> tuple[DrainState, int]:
         state = read_state(connection, self._clock)

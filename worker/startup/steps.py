@@ -53,6 +53,7 @@ class DrainStep(bootsteps.StartStopStep):
     def start(self, worker: Any) -> None:
         runtime = worker.app.breakwall
         runtime.slots = worker.concurrency
+        runtime.drain_state.start()
         if worker.hub is not None:
             runtime.done_messages.call_soon = worker.hub.call_soon
         self.loop = runtime.intake_loop()
@@ -84,6 +85,7 @@ class DispatcherStep(bootsteps.StartStopStep):
         if self.loop is not None and self.released is not None:
             self.loop.ask_to_stop()
             self.released.ask_to_stop()
+            runtime.drain_state.ask_to_stop()
             self.loop.join(10)
             # A call in hand ends by its timeout, as those of the pool do.
             self.released.join(lease_seconds(runtime.settings))
