@@ -179,9 +179,9 @@ def compare(name: str, sites: list[Site]) -> None:
     sites[-1].work_off(min(WORKED_OFF, sites[-1].queued // 4))
     took = time.perf_counter() - began
     for job, times in before.items():
-        (after,) = in_turns([sites[-1].jobs()[job]])
+        beside, after = in_turns([site.jobs()[job] for site in (sites[0], sites[-1])])
         cells = (f"{taken:.2f} ms" for taken in times)
-        row(job, *cells, f"{times[-1] / times[0]:.2f}", f"{after:.2f} ms", f"{after / times[0]:.2f}")
+        row(job, *cells, f"{times[-1] / times[0]:.2f}", f"{after:.2f} ms", f"{after / beside:.2f}")
     counting = [in_turns([site.count])[0] for site in sites]
     row("a worker's count, every 8 s", *(f"{taken:.0f} ms" for taken in counting), "", "", "")
     commands = programs(sites)
