@@ -23,7 +23,7 @@ from sqlalchemy import text
 from bench.claims import DurablePostgres
 from breakwall.breaker import CircuitBreaker
 from breakwall.monitor.backlog import Monitor
-from breakwall.monitor.counts import count_all
+from breakwall.monitor.counts import LONG, count_all
 from breakwall.monitor.stored_counts import forget, has_stored, store
 from breakwall.payments.db.clock import DATABASE_CLOCK
 from breakwall.payments.db.database import Database
@@ -38,11 +38,11 @@ from tests.backlog import Backlog, fill, tidy
 from tests.servers import Workspace
 
 SIZES = (2_000, 100_000)  # And the longest, which is an option.
-ROUNDS = 21
+ROUNDS = 11
 TAKEN = 20  # Due orders that one call takes: a message's.
 BATCH = 500
 WORKED_OFF = 100_000
-STARTS = 5  # Of the program; the fastest counts.
+STARTS = 3  # Of the program; the fastest counts.
 
 Job = Callable[[], object]
 
@@ -140,7 +140,7 @@ class Site:
 
     def _sampled(self) -> None:
         self.database.write(forget)
-        assert self.monitor.snapshot().queued >= self.queued // 2
+        assert self.monitor.snapshot().queued >= min(self.queued // 2, LONG)
 
     def _ids(self, key: str) -> list[str]:
         wanted = text("SELECT id FROM orders WHERE idempotency_key LIKE :key LIMIT 1000")
@@ -179,9 +179,9 @@ def compare(name: str, sites: list[Site]) -> None:
     sites[-1].work_off(min(WORKED_OFF, sites[-1].queued // 4))
     took = time.perf_counter() - began
     for job, times in before.items():
-        (after,) = in_turns([sites[-1].jobs()[job]])
+        beside, after = in_turns([site.jobs()[job] for site in (sites[0], sites[-1])])
         cells = (f"{taken:.2f} ms" for taken in times)
-        row(job, *cells, f"{times[-1] / times[0]:.2f}", f"{after:.2f} ms", f"{after / times[0]:.2f}")
+        row(job, *cells, f"{times[-1] / times[0]:.2f}", f"{after:.2f} ms", f"{after / beside:.2f}")
     counting = [in_turns([site.count])[0] for site in sites]
     row("a worker's count, every 8 s", *(f"{taken:.0f} ms" for taken in counting), "", "", "")
     commands = programs(sites)

@@ -45,7 +45,7 @@ LONG = 100_000  # Waiting orders up to which each snapshot counts all of them.
 
 # Above `LONG`, if no worker has counted: ``queued`` is counted for `COUNTING` seconds, `CHUNK` orders at a time. All
 # other numbers are those of the first `SAMPLED` orders.
-COUNTING = 0.05
+COUNTING = 0.07
 CHUNK = 20_000
 SAMPLED = 2_000
 

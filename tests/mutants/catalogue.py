@@ -525,4 +525,28 @@ MUTANTS = (
         (SLOT_TESTS, EXCHANGE_TESTS),
         simulated=False,
     ),
+    Mutant(
+        "the age of a stored count",
+        "breakwall/monitor/stored_counts.py",
+        "abs((row.now - row.counted_at).total_seconds()) > MAX_AGE",
+        "False",
+        ("tests/contract/monitor/test_stored_counts.py",),
+        simulated=False,
+    ),
+    Mutant(
+        "the bound of a count that no worker made",
+        "breakwall/monitor/counts.py",
+        "if counted > exact and time.monotonic() > end:",
+        "if False:",
+        ("tests/contract/monitor/test_stored_counts.py",),
+        simulated=False,
+    ),
+    Mutant(
+        "the removal of a count when the backlog is short again",
+        "worker/background/backlog_counter.py",
+        "elif self._database.read(has_stored):",
+        "elif False:",
+        ("tests/contract/worker/background/test_backlog_counter.py",),
+        simulated=False,
+    ),
 )

@@ -14,7 +14,6 @@ from breakwall.errors import ExitCode
 from breakwall.json_documents import backlog_document
 from breakwall.terminal.options import Format, OutputOption, refuse_where
 from breakwall.terminal.output import field_lines, write_note, write_result
-from breakwall.terminal.words import count
 
 if TYPE_CHECKING:
     from breakwall.monitor.backlog import Backlog, Monitor
@@ -96,8 +95,8 @@ class Limits:
         """A sentence for each limit that the backlog exceeds."""
         over = []
         if self.depth is not None and backlog.queued > self.depth:
-            verb = "waits" if backlog.queued == 1 else "wait"
-            over.append(f"{count(backlog.queued, 'order')} {verb}; the limit is {self.depth:,.12g}")
+            waiting = "1 order waits" if backlog.queued == 1 else f"{backlog.queued_text} orders wait"
+            over.append(f"{waiting}; the limit is {self.depth:,.12g}")
         if self.age is not None and backlog.oldest_age_seconds > self.age:
             waited = backlog.oldest_age_seconds
             over.append(f"the oldest order has waited {waited:,.0f} s; the limit is {self.age:,.12g} s")

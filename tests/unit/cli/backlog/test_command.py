@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import typer
 
 from breakwall.cli.backlog.command import Limits
+from breakwall.monitor.counts import Counted
 from tests.unit.monitor.snapshots import OUTAGE
 
 
@@ -29,6 +32,12 @@ def test_each_limit_that_is_exceeded_has_its_sentence() -> None:
         "1,284 orders wait; the limit is 1,283",
         "the oldest order has waited 725 s; the limit is 700 s",
     ]
+
+
+def test_a_limit_that_a_lower_bound_exceeds_is_exceeded() -> None:
+    seen = replace(OUTAGE, queued=140_000, counted=Counted.AT_LEAST)
+    assert Limits(depth=120_000).exceeded_by(seen) == ["at least 140,000 orders wait; the limit is 120,000"]
+    assert Limits(depth=0).exceeded_by(replace(OUTAGE, queued=1)) == ["1 order waits; the limit is 0"]
 
 
 @pytest.mark.parametrize(
