@@ -74,7 +74,10 @@ Beside = Callable[[Site], None]
 def drain_ours(machine: Machine, drain: Drain, beside: Beside | None = None, **settings: object) -> Drained:
     with machine.site(embedded=drain.embedded, **settings) as site:
         site.enqueue(drain.orders)
-        return _drained(site, drain, lambda name: site.worker(drain.slots, name), beside)
+        drained = _drained(site, drain, lambda name: site.worker(drain.slots, name), beside)
+    if drained.stats["double"]:
+        raise RuntimeError(f"{drained.stats['double']} orders were charged twice")
+    return drained
 
 
 def drain_celery(
