@@ -78,9 +78,9 @@ def _check(status: OrderStatus | None, expected: OrderStatus) -> None:
 
 
 WAYS: dict[str, tuple[Callable[[Walker], Callable[[], object]], int, int]] = {
-    "place, paid": (Walker.place_paid, 170, 104),
-    "place, queued because the circuit is open": (Walker.place_queued, 128, 76),
-    "retry, paid": (Walker.retry_paid, 286, 154),
+    "place, paid": (Walker.place_paid, 174, 108),
+    "place, queued because the circuit is open": (Walker.place_queued, 145, 86),
+    "retry, paid": (Walker.retry_paid, 288, 154),
 }
 
 
