@@ -257,4 +257,20 @@ MUTANTS = (
         ("tests/contract/payments/db/test_database.py", "tests/contract/payments/db/test_migrate.py"),
         simulated=False,
     ),
+    Mutant(
+        "the order that owns a charge, in one statement",
+        RECORD,
+        "paying = _pay_held(clock).where(orders.c.id == assigned.c.order_id)",
+        "paying = _pay_held(clock)",
+        (CHARGE_TESTS,),
+        simulated=False,
+    ),
+    Mutant(
+        "the order that a payment ends, in one statement",
+        RECORD,
+        "ending = end(clock, ANY).where(attempts.c.order_id == paid.c.id)",
+        "ending = end(clock, ANY)",
+        (RECORD_TESTS,),
+        simulated=False,
+    ),
 )
