@@ -549,4 +549,20 @@ MUTANTS = (
         ("tests/contract/worker/background/test_backlog_counter.py",),
         simulated=False,
     ),
+    Mutant(
+        "the order that owns a charge, in one statement",
+        RECORD,
+        "paying = _pay_held(clock).where(orders.c.id == assigned.c.order_id)",
+        "paying = _pay_held(clock)",
+        (CHARGE_TESTS,),
+        simulated=False,
+    ),
+    Mutant(
+        "the order that a payment ends, in one statement",
+        RECORD,
+        "ending = end(clock, ANY).where(attempts.c.order_id == paid.c.id)",
+        "ending = end(clock, ANY)",
+        (RECORD_TESTS,),
+        simulated=False,
+    ),
 )

@@ -5,14 +5,15 @@ reads the pruned keys. The insert waits for a transaction that prunes the key, s
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass, fields
+from typing import Any, cast
 
-from sqlalchemy import Connection, bindparam, delete, insert, select
+from sqlalchemy import Connection, Executable, bindparam, delete, insert, literal, select, true
 from sqlalchemy.sql.dml import ReturningInsert
 
 from breakwall.payments.db.clock import Clock
 from breakwall.payments.db.database import DatabaseUnavailableError
+from breakwall.payments.db.given_rows import given_rows, row_parameter
 from breakwall.payments.db.insert_missing import insert_missing
 from breakwall.payments.db.lock_timeouts import LockBudget
 from breakwall.payments.db.revisions import without_missing_columns
@@ -33,6 +34,8 @@ from breakwall.payments.orders import Order, OrderStatus, StoredOrder, check_cal
 
 # Seconds in which the producer itself publishes a new order; after that the dispatcher does.
 PUBLISH_GRACE = 10.0
+
+Row = dict[str, Any]  # Values by the column's or the parameter's name.
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +60,7 @@ class Accepting(LedgerBase):
         row = self._new_row(order, lock_budget)
 
         def work(connection: Connection) -> Attempt | StoredOrder | PrunedOrder:
-            insert = _insert_sending(self.clock, connection.dialect.name)
-            new = insert_orders(connection, insert, [{**row, "lease_seconds": self.lease}])
+            new = self._insert_sending(connection, row)
             if not new:
                 return known_orders(connection, [order])[order.idempotency_key]
             request = charge_request(order, row["id"], row["charge_key"], order.idempotency_key)
@@ -83,12 +85,11 @@ class Accepting(LedgerBase):
         Raises as `accept_sending`.
         """
         # With a delay: a message now would have no effect. Without: the producer sends the first message itself.
-        due = {"due_in": delay, "dispatch_in": delay or PUBLISH_GRACE, "deferral_count": deferrals}
-        rows = [{**self._new_row(order, lock_budget), **due} for order in batch]
+        due = {"due_in": delay, "dispatch_in": delay or PUBLISH_GRACE, "deferrals": deferrals}
+        rows = [self._new_row(order, lock_budget) for order in batch]
 
         def work(connection: Connection) -> Accepted:
-            insert = _insert_queued(self.clock, connection.dialect.name)
-            new = insert_orders(connection, insert, rows)
+            new = self._insert_queued(connection, rows, due)
             withdraw_pruned(connection, new)
             if len(new) == len(batch):
                 return Accepted(new, {})
@@ -97,47 +98,63 @@ class Accepting(LedgerBase):
 
         return self.database.write(work, name="accept_queued", lock_budget=lock_budget)
 
-    def _new_row(self, order: Order, lock_budget: LockBudget | None) -> dict[str, Any]:
+    def _insert_sending(self, connection: Connection, row: Row) -> dict[str, str]:
+        """Insert an order with a claim and an attempt if its key is new; returns its id by its key."""
+        (stored,) = without_missing_columns(connection, orders, [row])
+        inserting = _insert_sending(self.clock, connection.dialect.name)
+        return _ids(connection, inserting, {**stored, "lease_seconds": self.lease})
+
+    def _insert_queued(self, connection: Connection, rows: Sequence[Row], due: Row) -> dict[str, str]:
+        """Insert the orders whose key is new; returns their ids by key."""
+        if not rows:
+            return {}
+        stored = without_missing_columns(connection, orders, rows)
+        dialect, names = connection.dialect.name, tuple(stored[0])
+        inserting = _insert_queued(self.clock, dialect, names)
+        return _ids(connection, inserting, {**row_parameter(stored), **due})
+
+    def _new_row(self, order: Order, lock_budget: LockBudget | None) -> Row:
         """The order's own columns, with its id and the key that is sent."""
         if self.send_caller_keys:
             check_caller_key(order)
         key = order.idempotency_key
         order_id = derive_order_id(self.read_site(lock_budget), key)
         return {
-            **asdict(order),
+            **{field.name: getattr(order, field.name) for field in fields(order)},
             "id": order_id,
             "charge_key": key if self.send_caller_keys else derive_charge_key(order_id),
         }
 
 
-def insert_orders(
-    connection: Connection, insert: ReturningInsert[Any], rows: Sequence[dict[str, Any]]
-) -> dict[str, str]:
-    """Insert the orders whose key is new; returns their ids by key."""
-    stored = without_missing_columns(connection, orders, rows)
-    return {row.idempotency_key: row.id for row in connection.execute(insert, stored)}
+def _ids(connection: Connection, inserting: Executable, parameters: Row) -> dict[str, str]:
+    return {row.idempotency_key: row.id for row in connection.execute(inserting, parameters)}
+
+
+# A conflict on any column: the id is derived from the key, so both are known or neither is.
 
 
 @built_once
-def _insert_sending(clock: Clock, dialect: str) -> ReturningInsert[Any]:
-    """Inserts an order with a claim and an attempt."""
+def _insert_sending(clock: Clock, dialect: str) -> Executable:
     claimed = {"status": OrderStatus.IN_FLIGHT, "attempt_count": 1, "fence": 1}
-    return _insert_order(clock, dialect, **claimed, lease_until=clock.after(LEASE))
+    moments = {"lease_until": clock.after(LEASE), "created_at": clock.after(0)}
+    inserting = insert_missing(dialect, orders).values({**claimed, **moments})
+    return cast("Executable", inserting.returning(orders.c.idempotency_key, orders.c.id))
 
 
 @built_once
-def _insert_queued(clock: Clock, dialect: str) -> ReturningInsert[Any]:
-    due, dispatched = clock.after(seconds("due_in")), clock.after(seconds("dispatch_in"))
-    return _insert_order(
-        clock, dialect, status=OrderStatus.QUEUED, next_attempt_at=due, dispatch_at=dispatched
-    )
-
-
-def _insert_order(clock: Clock, dialect: str, **state: Any) -> ReturningInsert[Any]:
-    # A conflict on any column: the id is derived from the key, so both are known or neither is.
-    inserted = insert_missing(dialect, orders).values(**state, created_at=clock.after(0))
-    returning: ReturningInsert[Any] = inserted.returning(orders.c.idempotency_key, orders.c.id)
-    return returning
+def _insert_queued(clock: Clock, dialect: str, names: tuple[str, ...]) -> Executable:
+    given = given_rows(dialect, orders, names)
+    state = {
+        "status": literal(OrderStatus.QUEUED.value, orders.c.status.type),
+        "deferral_count": bindparam("deferrals", type_=orders.c.deferral_count.type),
+        "next_attempt_at": clock.after(seconds("due_in")),
+        "dispatch_at": clock.after(seconds("dispatch_in")),
+        "created_at": clock.after(0),
+    }
+    # Without a condition, SQLite would take ON CONFLICT for a part of the SELECT.
+    rows = select(*[given.c[name] for name in names], *state.values()).where(true())
+    inserting = insert_missing(dialect, orders).from_select([*names, *state], rows)
+    return cast("Executable", inserting.returning(orders.c.idempotency_key, orders.c.id))
 
 
 def insert_first_attempt(

@@ -34,15 +34,14 @@ _UNANSWERED = {
 
 def end_attempt(connection: Connection, clock: Clock, attempt: Attempt, answer: ChargeAnswer) -> None:
     """Record an answer at its attempt. It may be late; then it does not replace what proves more."""
-    connection.execute(_end(clock, _replaceable_by(answer)), {**_of(attempt), **_outcome_columns(answer)})
+    connection.execute(end(clock, _replaceable_by(answer)), end_parameters(attempt, answer))
 
 
-def _of(attempt: Attempt) -> dict[str, Any]:
-    return {"ended_order": attempt.claim.order_id, "ended_number": attempt.number}
-
-
-def _outcome_columns(answer: ChargeAnswer) -> dict[str, Any]:
+def end_parameters(attempt: Attempt, answer: ChargeAnswer) -> dict[str, Any]:
+    """The parameters of `end`."""
     return {
+        "ended_order": attempt.claim.order_id,
+        "ended_number": attempt.number,
         "outcome": answer.outcome,
         "code": _cut(answer.code, 64),
         "detail": _cut(answer.detail),
@@ -54,8 +53,8 @@ def _outcome_columns(answer: ChargeAnswer) -> dict[str, Any]:
 
 
 @built_once
-def _end(clock: Clock, replaceable: ColumnElement[bool]) -> Update:
-    """Sets ``finished_at``, and the columns that it is given as parameters."""
+def end(clock: Clock, replaceable: ColumnElement[bool]) -> Update:
+    """Ends an attempt that is ``replaceable``: sets ``finished_at``, and the columns that are parameters."""
     this_one = and_(
         attempts.c.order_id == bindparam("ended_order"), attempts.c.number == bindparam("ended_number")
     )
@@ -132,7 +131,7 @@ def end_unanswered(connection: Connection, clock: Clock, order_ids: Sequence[str
     )
 
 
-_ANY = true()
+ANY = true()
 # An answer with a contradiction names a charge. A look-up that found none proves less.
 _BY_CONTRADICTION = or_(UNRESOLVED, not_(FINAL))
 # An unresolved answer must not undo what a look-up has proven since, nor a key conflict.
@@ -143,7 +142,7 @@ _BY_RESOLVED = attempts.c.outcome.is_distinct_from(Outcome.SUCCEEDED)
 def _replaceable_by(answer: ChargeAnswer) -> ColumnElement[bool]:
     """The condition on an attempt that a late answer replaces what is recorded there."""
     if answer.outcome is Outcome.SUCCEEDED:
-        return _ANY
+        return ANY
     if answer.contradiction:
         return _BY_CONTRADICTION
     return _BY_RESOLVED if answer.outcome.is_resolved else _BY_UNRESOLVED

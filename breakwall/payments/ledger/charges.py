@@ -36,15 +36,9 @@ def assign_charge(
     that no two transactions wait for each other. ``key``: the key that the charge was made under; None if that is not
     certain, as when a person reports the charge. Ids of charges are unique within an account.
     """
-    row = {
-        "account": account,
-        "charge_id": charge_id,
-        "order_id": order_id,
-        "key": key,
-        "key_shape": None if key is None else key_shape(key),
-    }
+    row = charge_parameters(account, charge_id, order_id, key)
     # PostgreSQL's driver gives no row count for such an INSERT, so it returns the row.
-    if connection.scalar(_insert_unless_owned(clock, connection.dialect.name), row) is not None:
+    if connection.scalar(insert_unless_owned(clock, connection.dialect.name), row) is not None:
         return None
     owner = connection.scalars(_OWNER, row).one_or_none() or connection.scalars(_PAID_FIRST, row).first()
     return None if owner == order_id else owner
@@ -65,11 +59,18 @@ def known_charges(
     return [KnownCharge(row.key, row.charge_id) for row in found]
 
 
-# The columns of a new row, as parameters. They have the columns' names: no statement below sets a column by one.
+# The columns of a new row, as parameters.
 _GIVEN = {
-    name: bindparam(name, type_=charges.c[name].type)
+    name: bindparam(f"new_{name}", type_=charges.c[name].type)
     for name in ("account", "charge_id", "order_id", "key", "key_shape")
 }
+
+
+def charge_parameters(account: str, charge_id: str, order_id: str, key: str | None) -> dict[str, Any]:
+    """The parameters of `insert_unless_owned`."""
+    row = (account, charge_id, order_id, key, None if key is None else key_shape(key))
+    return {given.key: value for given, value in zip(_GIVEN.values(), row, strict=True)}
+
 
 _OWNER = select(charges.c.order_id).where(
     charges.c.account == _GIVEN["account"], charges.c.charge_id == _GIVEN["charge_id"]
@@ -94,7 +95,7 @@ _PAID_FIRST = _PAID_BEFORE.order_by(orders.c.settled_at, orders.c.id)
 
 
 @built_once
-def _insert_unless_owned(clock: Clock, dialect: str) -> ReturningInsert[Any]:
+def insert_unless_owned(clock: Clock, dialect: str) -> ReturningInsert[Any]:
     """Inserts the row and returns its order's id; does nothing where an order owns the charge."""
     values = [given.label(name) for name, given in _GIVEN.items()]
     new = select(*values, clock.after(0).label("at")).where(~_PAID_BEFORE.exists())

@@ -5,10 +5,11 @@ from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Connection, Update, bindparam, false, select, update
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from breakwall.payments.db.clock import Clock
 from breakwall.payments.db.lock_timeouts import LockBudget
-from breakwall.payments.db.schema import ResolvedBy, orders
+from breakwall.payments.db.schema import ResolvedBy, attempts, orders
 from breakwall.payments.db.statements import built_once
 from breakwall.payments.decisions import Decision
 from breakwall.payments.gateways.base import ChargeAnswer, ChargeRequest, LookupAnswer, LookupResult, Outcome
@@ -16,7 +17,10 @@ from breakwall.payments.incidents import IncidentKind
 from breakwall.payments.keys import derive_charge_key
 from breakwall.payments.ledger.attempt_conditions import UNRESOLVED
 from breakwall.payments.ledger.attempt_outcomes import (
+    ANY,
+    end,
     end_attempt,
+    end_parameters,
     end_unanswered,
     last_error,
     newest_unresolved,
@@ -25,7 +29,7 @@ from breakwall.payments.ledger.attempt_outcomes import (
 )
 from breakwall.payments.ledger.audit import report_incident, resolved_as_not_charged_since
 from breakwall.payments.ledger.base import LedgerBase
-from breakwall.payments.ledger.charges import assign_charge
+from breakwall.payments.ledger.charges import assign_charge, charge_parameters, insert_unless_owned
 from breakwall.payments.ledger.claim import Attempt, Claim
 from breakwall.payments.ledger.order_state import (
     HELD,
@@ -59,6 +63,8 @@ class Recording(LedgerBase):
         claim = attempt.claim
 
         def work(connection: Connection) -> tuple[OrderStatus, str | None]:
+            if self._pay_at_once(connection, attempt, answer):
+                return OrderStatus.PAID, answer.charge_id
             owned = register_charge(connection, self.clock, self.account, claim.request, answer)
             if owned.outcome is Outcome.SUCCEEDED and owned.charge_id:
                 paid_by = pay(connection, self.clock, claim, owned.charge_id)
@@ -69,6 +75,24 @@ class Recording(LedgerBase):
             return status, None
 
         return self.database.write(work, name="record", lock_budget=lock_budget)
+
+    def _pay_at_once(self, connection: Connection, attempt: Attempt, answer: ChargeAnswer) -> bool:
+        """Record a payment in one statement, as far as it can be and all is as expected; else return False.
+
+        Then the statements for the unexpected follow. They continue what this one may have begun.
+        """
+        if connection.dialect.name != "postgresql":  # SQLite has no such statement.
+            return False
+        if answer.outcome is not Outcome.SUCCEEDED or answer.charge_id is None:
+            return False
+        request = attempt.claim.request
+        parameters = {
+            **charge_parameters(self.account, answer.charge_id, request.order_id, request.idempotency_key),
+            **held(attempt.claim),
+            "paid_by": answer.charge_id,
+            **end_parameters(attempt, answer),
+        }
+        return connection.scalar(_pay_at_once(self.clock), parameters) is not None
 
     def record_look_up(self, claim: Claim, answer: LookupAnswer, decision: Decision) -> OrderStatus:
         """Record what a look-up found; returns the order's state afterwards."""
@@ -190,7 +214,7 @@ def pay(connection: Connection, clock: Clock, claim: Claim, charge_id: str) -> s
 
     Returns the charge that pays the order: the first one.
     """
-    as_expected = connection.execute(_pay_held(clock), {**held(claim), "charge_id": charge_id})
+    as_expected = connection.execute(_pay_held(clock), {**held(claim), "paid_by": charge_id})
     if as_expected.rowcount == 0:
         return _pay_unexpectedly(connection, clock, claim, charge_id)
     return charge_id
@@ -201,9 +225,24 @@ def _pay_held(clock: Clock) -> Update:
     return _paid(clock).where(HELD, orders.c.cancel_requested.is_(false()))
 
 
+@built_once
+def _pay_at_once(clock: Clock) -> ReturningUpdate[Any]:
+    """Assigns the charge, then pays the order, then ends the attempt: each locks a row only if the one before did."""
+    assigned = insert_unless_owned(clock, "postgresql").cte("assigned")
+    paying = _pay_held(clock).where(orders.c.id == assigned.c.order_id)
+    paid = paying.returning(orders.c.id).cte("paid")
+    ending = end(clock, ANY).where(attempts.c.order_id == paid.c.id)
+    return ending.returning(attempts.c.number)
+
+
 def _paid(clock: Clock) -> Update:
-    """Makes orders paid by the parameter ``charge_id``."""
-    proven = {"last_error": None, "rejected": False, "suspected_at": None}
+    """Makes orders paid by the charge in the parameter ``paid_by``."""
+    proven: Values = {
+        "charge_id": bindparam("paid_by"),
+        "last_error": None,
+        "rejected": False,
+        "suspected_at": None,
+    }
     return update(orders).values({**state_columns(clock, OrderStatus.PAID), **proven})
 
 
@@ -236,7 +275,7 @@ def _pay_unexpectedly(connection: Connection, clock: Clock, claim: Claim, charge
     elif resolved_as_not_charged_since(connection, order_id, claim.fence):
         detail = f"charged as {charge_id} although a person had resolved it as not charged"
         report_incident(connection, clock, order_id, IncidentKind.CHARGED_AFTER_RESOLUTION, detail)
-    connection.execute(_paid(clock).where(orders.c.id == order_id), {"charge_id": charge_id})
+    connection.execute(_paid(clock).where(orders.c.id == order_id), {"paid_by": charge_id})
     # The process that has claimed the order meanwhile may be dead, and a paid order is not reclaimed from it.
     end_unanswered(connection, clock, [order_id], ResolvedBy.PAYMENT)
     return charge_id

@@ -119,5 +119,7 @@ def test_while_closed_it_is_two_transactions_and_no_publish(meter: Meter) -> Non
     meter.place("warms-up")
     with meter.counting() as counts:
         assert meter.place("cart-1") == "paid"
-    assert transactions(counts) == [["INSERT", "INSERT"], ["INSERT", "UPDATE", "UPDATE"]]
+    # Only PostgreSQL can change several tables in one statement.
+    recorded = ["WITH"] if meter.database.engine.name == "postgresql" else ["INSERT", "UPDATE", "UPDATE"]
+    assert transactions(counts) == [["INSERT", "INSERT"], recorded]
     assert counts.commands == {}

@@ -20,7 +20,7 @@ from breakwall.payments.gateways.base import ChargeAnswer, ChargeDetails, Charge
 from breakwall.payments.ledger.charges import assign_charge, known_charges
 from breakwall.payments.ledger.claim import Attempt
 from breakwall.payments.ledger.ledger import Ledger
-from breakwall.payments.ledger.record import register_charge
+from breakwall.payments.ledger.record import Recording, register_charge
 from breakwall.payments.operator.incidents import count_open
 from breakwall.payments.operator.locking import RefusedError
 from breakwall.payments.orders import OrderStatus
@@ -360,18 +360,23 @@ class TestTwoOpenTransactions:
         """Have both meet just before or just after they assign their charge; only the first time, not in a retry."""
         meeting = Barrier(2)
         met = threading.local()
+        at_once = Recording._pay_at_once
+
+        def begun(*args: Any) -> bool:
+            meeting.wait(10)
+            return at_once(*args)
 
         def stopped(*args: Any) -> Any:
-            if before:
-                meeting.wait(10)
-                return register_charge(*args)
             verified = register_charge(*args)
             if not getattr(met, "already", False):
                 met.already = True
                 meeting.wait(10)
             return verified
 
-        monkeypatch.setattr("breakwall.payments.ledger.record.register_charge", stopped)
+        if before:
+            monkeypatch.setattr(Recording, "_pay_at_once", begun)
+        else:
+            monkeypatch.setattr("breakwall.payments.ledger.record.register_charge", stopped)
 
     def test_with_one_charge_pay_one_order(self, site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
         self.meet(monkeypatch, before=True)

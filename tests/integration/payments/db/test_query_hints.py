@@ -212,7 +212,8 @@ def ask_sqlite(database: Database, sql: str, parameters: Any) -> Plan:
 def _read_step(step: str, plan: Plan) -> None:
     if search := re.fullmatch(r"SEARCH \w+ USING (?:COVERING )?INDEX (\w+) \((.*)\)", step):
         plan.look_up(search[1], search[2])
-    elif step.startswith("SCAN") and step != "SCAN CONSTANT ROW":
+    # A virtual table is the parameter with the rows.
+    elif step.startswith("SCAN") and step != "SCAN CONSTANT ROW" and "VIRTUAL TABLE" not in step:
         plan.scanned.append(step)
     plan.sorts = plan.sorts or "TEMP B-TREE" in step
     plan.sorts_all = plan.sorts_all or "TEMP B-TREE FOR ORDER BY" in step
