@@ -358,7 +358,7 @@ MUTANTS = (
     Mutant(
         "the end of an attempt that waited too long",
         SLOT,
-        "        return self._monotonic() - job.begun > min(LONGEST_WAIT, self._timeout / 4)\n",
+        "        return now - job.given > min(LONGEST_WAIT, self._timeout / 4) or now > job.begun + self._timeout\n",
         "        return False\n",
         (SLOT_TESTS, EXCHANGE_TESTS),
         simulated=False,

@@ -103,6 +103,8 @@ class Exchange:
             return
         if self._unsent:
             self._undo()
+        if not (self._paid or self._waiting or self._crashed):
+            return  # An idle worker asks nobody for anything.
         status = self._breaker.status()
         ids = self._choose(status)
         if self._paid or ids:
@@ -222,8 +224,9 @@ class Exchange:
             self._accept(done, ids, paid, begun)
 
     def _accept(self, done: Exchanged, ids: list[str], paid: list[Paid], begun: float) -> None:
+        given = self._monotonic()
         for attempt in done.attempts:
-            self._give(Send(attempt, begun))
+            self._give(Send(attempt, begun, given))
         for order_id in done.others:
             self._give(Retry(order_id))
         self._crashed.extend(done.crashed)

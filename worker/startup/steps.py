@@ -54,6 +54,7 @@ class DispatcherStep(bootsteps.StartStopStep):
         replace_executor(worker, runtime.exhaustion)
         self.loop = runtime.dispatch_loop()
         self.loop.start()
+        runtime.drain.start()
 
     def stop(self, worker: Any) -> None:
         worker.app.breakwall.exhaustion_retry.end()
