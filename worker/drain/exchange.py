@@ -36,7 +36,9 @@ from breakwall.worker.exhaustion import PAUSE, TRIES
 log = logging.getLogger("breakwall.worker")
 
 IDLE = 5.0  # Seconds that an exchange waits for an event if nothing else has to be done.
-POLL = 0.05  # Seconds until the breaker is asked again, if it alone holds orders back.
+# Seconds until the breaker is asked again while orders wait: if it alone holds them back, and while calls are in hand.
+POLL = 0.05
+BUSY_POLL = 0.5
 
 T = TypeVar("T")
 Kept = TypeVar("Kept", Paid, Unsent)
@@ -115,7 +117,9 @@ class Exchange:
     def _timeout(self) -> float:
         if pause := max(0.0, self._paused_until - self._monotonic()):
             return min(pause, IDLE)
-        return POLL if (self._waiting or self._crashed) and not self._busy else IDLE
+        if not (self._waiting or self._crashed):
+            return IDLE
+        return BUSY_POLL if self._busy else POLL
 
     def _receive(self, timeout: float) -> None:
         try:
