@@ -28,11 +28,14 @@ class Line(Generic[T]):
 
     def __init__(self) -> None:
         self.items: deque[T] = deque()
+        self.timeouts: list[float | None] = []  # How long each `get` would have waited.
 
     def put(self, item: T, /) -> None:
         self.items.append(item)
 
     def get(self, block: bool = True, timeout: float | None = None, /) -> T:
+        if block:
+            self.timeouts.append(timeout)
         if not self.items:
             raise Empty
         return self.items.popleft()

@@ -496,8 +496,8 @@ MUTANTS = (
     Mutant(
         "work alone on an order that crashed a process",
         EXCHANGE,
-        "            if not (self._busy or self._paid or self._unsent):\n",
-        "            if True:\n",
+        "            if not (self._busy or self._paid or self._unsent) and self._turns(1):\n",
+        "            if self._turns(1):\n",
         (EXCHANGE_TESTS,),
         simulated=False,
     ),
@@ -520,7 +520,7 @@ MUTANTS = (
     Mutant(
         "the end of an attempt that waited too long",
         SLOT,
-        "        return self._monotonic() - job.begun > min(LONGEST_WAIT, self._timeout / 4)\n",
+        "        return now - job.given > min(LONGEST_WAIT, self._timeout / 4) or now > job.begun + self._timeout\n",
         "        return False\n",
         (SLOT_TESTS, EXCHANGE_TESTS),
         simulated=False,

@@ -26,7 +26,7 @@ HELD_PER_SLOT = 4
 
 
 class Drain:
-    """Works on the orders that it is given. Safe for threads; its own threads start with the first order.
+    """Works on the orders that it is given. Safe for threads. Its own start with `start`, or with the first order.
 
     ``slots``: how many payments run at once. If no thread can be started, it works with fewer, and tries again.
     ``on_room`` is called, from any thread, when it has use for more orders again.
@@ -56,15 +56,22 @@ class Drain:
         self._thread: threading.Thread | None = None
         self._stopped = False
 
+    def start(self) -> None:
+        """Start the exchange, unless it runs. Raises `RuntimeError` if no thread can be started."""
+        with self._lock:
+            if self._thread is None and not self._stopped:
+                thread = threading.Thread(target=self._run, name="breakwall-exchange", daemon=True)
+                thread.start()
+                self._thread = thread
+
     def submit(self, order_ids: Sequence[str], done: Callable[[], None]) -> None:
         """Work on the orders of a message.
 
-        ``done`` is called once, by any thread, when each of them is finished or put off. Raises `RuntimeError` if the
-        first thread cannot be started.
+        ``done`` is called once, by any thread, when each of them is finished or put off.
         """
+        self.start()
         with self._lock:
             if not self._stopped:
-                self._start()
                 self._submitted += len(order_ids)
                 self._inbox.put(Submitted(order_ids, done))
                 return
@@ -92,12 +99,6 @@ class Drain:
         if thread is not None:
             self._inbox.put(Stop())
             thread.join()
-
-    def _start(self) -> None:
-        if self._thread is None:
-            thread = threading.Thread(target=self._run, name="breakwall-exchange", daemon=True)
-            thread.start()
-            self._thread = thread
 
     def _run(self) -> None:
         while not self._exchange.is_over:

@@ -37,7 +37,9 @@ from breakwall.worker.exhaustion import PAUSE, TRIES
 log = logging.getLogger("breakwall.worker")
 
 IDLE = 5.0  # Seconds that an exchange waits for an event if nothing else has to be done.
-POLL = 0.05  # Seconds until the breaker is asked again, if it alone holds orders back.
+# Seconds until the breaker is asked again while orders wait: if it alone holds them back, and while calls are in hand.
+POLL = 0.05
+BUSY_POLL = 0.5
 
 T = TypeVar("T")
 Kept = TypeVar("Kept", Paid, Unsent)
@@ -107,6 +109,8 @@ class Exchange:
             return
         if self._unsent:
             self._undo()
+        if not (self._paid or self._waiting or self._crashed):
+            return  # An idle worker asks nobody for anything.
         status = self._breaker.status()
         ids = self._choose(status)
         if self._paid or ids:
@@ -117,8 +121,9 @@ class Exchange:
     def _timeout(self) -> float:
         if pause := max(0.0, self._paused_until - self._monotonic()):
             return min(pause, IDLE)
-        is_held_back = (self._waiting or self._crashed) and not self._busy
-        return POLL if is_held_back or self._waits_for_turn else IDLE
+        if not (self._waiting or self._crashed):
+            return IDLE
+        return BUSY_POLL if self._busy and not self._waits_for_turn else POLL
 
     def _receive(self, timeout: float) -> None:
         try:
@@ -235,8 +240,9 @@ class Exchange:
             self._accept(done, ids, paid, begun)
 
     def _accept(self, done: Exchanged, ids: list[str], paid: list[Paid], begun: float) -> None:
+        given = self._monotonic()
         for attempt in done.attempts:
-            self._give(Send(attempt, begun))
+            self._give(Send(attempt, begun, given))
         for order_id in done.others:
             self._give(Retry(order_id))
         self._crashed.extend(done.crashed)

@@ -13,11 +13,12 @@ class Send:
     """Send an attempt whose row is committed.
 
     ``begun``: when its exchange began, on the monotonic clock of the process. The call's deadline and the lease count
-    from there.
+    from there. ``given``: when its exchange was over, and it could be sent.
     """
 
     attempt: Attempt
     begun: float
+    given: float
 
     @property
     def order_id(self) -> str:

@@ -15,8 +15,8 @@ from breakwall.worker.retry import Retrier, acquire_for_drain
 
 log = logging.getLogger("breakwall.worker")
 
-# Seconds that an attempt waits for a permit, and in all before it is sent. What waited longer is undone: most of its
-# time for the call would be gone.
+# Seconds that an attempt waits for a permit, and in all until it is sent, once it may be. What waited longer is undone:
+# too much of its time for the call would be gone.
 PERMIT_WAIT = 0.5
 LONGEST_WAIT = 1.0
 
@@ -94,7 +94,9 @@ class Slot:
         return None
 
     def _is_late(self, job: Send) -> bool:
-        return self._monotonic() - job.begun > min(LONGEST_WAIT, self._timeout / 4)
+        # A slow commit is no reason: the next one would be as slow.
+        now = self._monotonic()
+        return now - job.given > min(LONGEST_WAIT, self._timeout / 4) or now > job.begun + self._timeout
 
     def _singly(self, order_id: str, work: Callable[[], OrderStatus | None]) -> Finished:
         started = self._monotonic()

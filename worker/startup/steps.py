@@ -58,6 +58,7 @@ class DrainStep(bootsteps.StartStopStep):
             runtime.done_messages.call_soon = worker.hub.call_soon
         self.loop = runtime.intake_loop()
         self.loop.start()
+        runtime.drain.start()
 
     def stop(self, worker: Any) -> None:
         if self.loop is not None:

@@ -10,6 +10,7 @@ from breakwall.payments.db.database import DatabaseUnavailableError
 from breakwall.payments.gateways.base import GatewayProfile, Outcome
 from breakwall.payments.ledger.ledger import Ledger
 from breakwall.payments.orders import OrderStatus
+from breakwall.worker.drain.exchange import BUSY_POLL, IDLE
 from breakwall.worker.drain.jobs import RecordAnswer, Retry, Send
 from breakwall.worker.drain.slot import LONGEST_WAIT
 from tests.contract.site import LEASE, TIMEOUT, Site, order
@@ -189,6 +190,20 @@ class TestWhileTheCircuitIsOpen:
         assert drained.jobs == [Retry] * 3
         drained.drain.run()
         assert drained.statuses() == ["paid"] * 9
+
+
+def test_while_orders_wait_the_breaker_is_asked_again_soon_and_an_idle_worker_asks_nothing(
+    drained: DrainedSite,
+) -> None:
+    """Another process may end what holds the orders back, while this one's calls hang."""
+    drained.submit(SLOTS + 1)
+    drained.drain.step()
+    drained.drain.step()
+    assert drained.drain.inbox.timeouts[-1] == BUSY_POLL
+    drained.drain.run()
+    drained.site.breaker.status = None  # type: ignore[assignment, method-assign]
+    drained.drain.step()
+    assert drained.drain.inbox.timeouts[-1] == IDLE
 
 
 def test_an_attempt_that_waited_too_long_is_undone_and_not_sent(drained: DrainedSite) -> None:

@@ -48,7 +48,7 @@ def rows(site: Site, sql: str) -> list[tuple[object, ...]]:
         database.close()
 
 
-def test_killed_it_leaves_few_attempts_unknown_and_the_next_one_settles_them_all(site: Site) -> None:
+def test_killed_it_leaves_few_attempts_unknown_and_the_next_one_resolves_all(site: Site) -> None:
     site.start("--concurrency", str(SLOTS))
     wait_for(f"it drains\n{site.said()}", lambda: site.charges() >= 12, TIMEOUT)
     site.process.send_signal(signal.SIGKILL)

@@ -64,7 +64,7 @@ class Case:
         return PAID
 
     def send(self) -> Any:
-        return self.slot.run(Send(ATTEMPT, self.clock.now))
+        return self.slot.run(Send(ATTEMPT, self.clock.now, self.clock.now))
 
 
 def test_a_payment_goes_back_to_the_exchange() -> None:
@@ -94,22 +94,32 @@ def test_a_call_that_is_refused_again_and_again_is_given_back_after_half_a_secon
 def test_a_call_that_an_open_circuit_refuses_is_given_back_at_once() -> None:
     case = Case(refusals=1, retry_after=30.0)
     began = case.clock.now
-    assert case.send() == Unsent(Send(ATTEMPT, began), 30.0)
+    assert case.send() == Unsent(Send(ATTEMPT, began, began), 30.0)
     assert case.clock.now == began
 
 
 @pytest.mark.parametrize(("timeout", "waited"), [(10.0, LONGEST_WAIT + 0.1), (1.0, 0.3)])
 def test_a_call_that_most_of_its_time_is_gone_for_is_given_back(timeout: float, waited: float) -> None:
     case = Case(timeout=timeout)
-    job = Send(ATTEMPT, case.clock.now)
+    job = Send(ATTEMPT, case.clock.now, case.clock.now)
     case.clock.advance(waited)
     assert case.slot.run(job) == Unsent(job, None)
     assert case.deadlines == []
 
 
+def test_a_slow_exchange_shortens_the_call_and_stops_it_only_when_no_time_is_left() -> None:
+    case = Case()
+    began = case.clock.now
+    case.clock.advance(6.0)
+    assert isinstance(case.slot.run(Send(ATTEMPT, began, case.clock.now)), Paid)
+    assert case.deadlines == [began + 10.0]
+    case.clock.advance(4.1)
+    assert isinstance(case.slot.run(Send(ATTEMPT, began, case.clock.now)), Unsent)
+
+
 def test_a_permit_that_came_too_late_is_released() -> None:
     case = Case()
-    job = Send(ATTEMPT, case.clock.now)
+    job = Send(ATTEMPT, case.clock.now, case.clock.now)
     acquire = case.breaker.acquire
 
     def slowly(**options: object) -> Any:
