@@ -29,14 +29,15 @@ class RetryRequest(Request):
         """Give the message's orders to the worker's drain, which has threads of its own."""
         self.revoked()
         runtime = self.task.app.breakwall
-        self.on_accepted(os.getpid(), time.monotonic())
+        self._began = time.monotonic()
+        self.on_accepted(os.getpid(), self._began)
         runtime.drain.submit(ids_in(self.args[0]), functools.partial(runtime.done_messages.add, self))
 
     def report_done(self) -> None:
         """Celery's books and events, without the acknowledgement."""
         task_ready(self, successful=True)
         self.acknowledged = True
-        took = time.time() - self.time_start
+        took = time.monotonic() - self._began
         self.send_event("task-succeeded", result=f"{len(ids_in(self.args[0]))} orders", runtime=took)
 
     def revoked(self) -> bool:

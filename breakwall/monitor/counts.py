@@ -181,7 +181,7 @@ def _after(last: Row[Any] | None) -> Select[Any]:
 
 def _numbers(connection: Connection, clock: Clock, limit: int | None) -> dict[str, Any]:
     now: datetime = connection.execute(select(clock.after(0))).scalar_one()
-    waiting = _Waiting(connection.execute(_by_currency(clock, limit)).all())
+    waiting = _WaitingCounts(connection.execute(_by_currency(clock, limit)).all())
     drained = connection.execute(_drained(clock)).one()
     others: dict[str, int] = {row.status: row.number for row in connection.execute(_OTHERS)}
     due_for = seconds_between(waiting.next_due, now)
@@ -209,7 +209,7 @@ def _numbers(connection: Connection, clock: Clock, limit: int | None) -> dict[st
 _STORED = {each.name for each in fields(Counts)} - {"at", "counted", "age_seconds", "incidents", "fleet"}
 
 
-class _Waiting:
+class _WaitingCounts:
     """The sums over all currencies."""
 
     def __init__(self, rows: Sequence[Row[Any]]) -> None:

@@ -74,6 +74,7 @@ COVERED: dict[str, str] = {
     "breakwall.urls.parameters": "tests/unit/urls/test_brokers.py",
     "breakwall.urls.syntax": "tests/unit/urls/test_brokers.py",
     "breakwall.worker": "tests/unit/worker/test_exhaustion.py",
+    "breakwall.worker.app": "tests/unit/worker/test_message.py",
     "breakwall.worker.background.heartbeat": "tests/contract/payments/fleet/test_workers.py",
     "breakwall.worker.celery": "tests/integration/worker/test_outlives_redis.py runs celery -A worker",
     "breakwall.worker.drain.jobs": "tests/unit/worker/drain/test_slot.py",

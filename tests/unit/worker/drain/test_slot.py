@@ -44,7 +44,7 @@ class Case:
         self.breaker = Breaker(refusals, retry_after)
         self.deadlines: list[float] = []
         self.told: list[tuple[Any, ...]] = []
-        self.retrier = SimpleNamespace(run=lambda order_id: "queued")
+        self.retrier = SimpleNamespace(run=lambda order_id, **how: "queued")
         charger: Any = SimpleNamespace(
             charge=self._charge, trusted=lambda attempt, answer: answer, record=lambda *_: ("paid", None)
         )
@@ -137,13 +137,13 @@ def test_a_failure_ends_the_work_on_that_order_alone(
 ) -> None:
     case = Case()
 
-    def fail(order_id: str) -> str:
+    def fail(order_id: str, **how: bool) -> str:
         raise error
 
     case.retrier.run = fail
     assert case.slot.run(Retry("o1")) == Finished("o1")
     assert case.told == []
     assert "order o1 " in caplog.text
-    case.retrier.run = lambda order_id: "paid"
+    case.retrier.run = lambda order_id, **how: "paid"
     case.slot.run(Retry("o2"))
     assert case.told == [("o2", "paid", 0.0)]
