@@ -25,7 +25,7 @@ class Size:
 
 FULL = Size(1_000_000)
 QUICK = Size(200_000, rounds=3)
-SMALL = Size(100_000)
+SMALL = Size(200_000, rounds=3)
 
 
 def run(machine: Machine, size: Size) -> list[Row]:
