@@ -67,7 +67,7 @@ SITUATIONS = {
     "not UTF-8 in a path": "integration/cli/test_streams.py::test_a_data_folder_that_is_not_utf_8_is_refused",
     "up > /dev/full": "integration/cli/test_streams.py::test_up_without_a_usable_stdout_ends_and_says_why",
     "a database locked for 12 s": "contract/payments/db/test_lock_timeouts.py::"
-    "test_all_transactions_of_a_place_share_one_lock_timeout",
+    "test_a_lock_while_the_order_is_accepted_and_another_one_while_it_is_recorded_hold_nobody",
     "celery control revoke": "integration/worker/test_outlives_redis.py::test_a_revoke_ends_no_order",
     "errors in a process pool": "unit/test_pickling.py::"
     "test_invalid_order_and_idempotency_conflict_come_out_of_a_process_pool",

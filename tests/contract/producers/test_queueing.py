@@ -155,7 +155,7 @@ def test_orders_are_due_when_the_circuit_says_and_those_that_it_was_not_asked_ab
     assert [(one["delay"], one["deferrals"]) for one in queue.options] == [(30, 1), (0, 0), (5, 1), (0.5, 1)]
 
 
-def test_the_lock_budget_is_that_of_the_most_patient_caller(queue: Queue) -> None:
+def test_the_lock_budget_is_that_of_the_caller_who_waits_longest(queue: Queue) -> None:
     for key, waits in (("a", 0.5), ("b", 3.0)):
         queue.add(order(key), waits=waits)
     queue.run()
