@@ -66,6 +66,7 @@ class QueueingOrders:
     def add(self, pending: PendingOrder, retry_after: float | None = None) -> None:
         """Store the order soon. If no thread can be started, store it in this one, or refuse it."""
         with self._lock:
+            self._drop_abandoned()
             self._waiting.append(_Waiting(pending, retry_after))
             if self._storers == STORERS:
                 return
@@ -78,6 +79,11 @@ class QueueingOrders:
                 self._store_all()
             else:
                 self._refuse_all(error)
+
+    def _drop_abandoned(self) -> None:
+        """Callers leave in about their order. While the database hangs, what they leave must not pile up."""
+        while self._waiting and self._waiting[0].pending.caller_left:
+            self._on_end(self._waiting.popleft().pending)
 
     def _refuse_all(self, error: Exception) -> None:
         with self._lock:

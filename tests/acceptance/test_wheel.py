@@ -120,7 +120,7 @@ def test_a_shop_is_type_checked_against_it(python: Path, shop: Path) -> None:
     cache = ROOT / ".mypy_cache" / "wheel"
     checker = (sys.executable, "-P", "-m", "mypy", "--strict", "--python-executable", str(python))
     found = _run(*checker, "--cache-dir", str(cache), "buying.py", cwd=shop)
-    assert 'Revealed type is "breakwall.producers.producer.PlaceResult"' in found
+    assert 'Revealed type is "breakwall.producers.pending.PlaceResult"' in found
     assert "breakwall.settings.model.Settings) -> " in found
     assert "Success" in found
 

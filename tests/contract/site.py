@@ -27,7 +27,7 @@ from tests.people import People
 
 LEASE = 15.0
 TIMEOUT = 10.0
-CALLERS_WAIT = 30.0  # Seconds that callers wait for an outcome, so that a busy machine changes none.
+LONG_WAIT = 30.0  # Seconds that callers wait for an outcome, so that a busy machine changes none.
 
 
 class RecordingPublisher:
@@ -72,7 +72,7 @@ class Site:
             self.publisher,
             timeout=TIMEOUT,
             jitter=lambda: 0.0,
-            wait=CALLERS_WAIT,
+            wait=LONG_WAIT,
         )
         self.retrier = Retrier(charger, self.breaker, timeout=TIMEOUT)
         self.dispatch_queue = DispatchQueue(self.database, clock=self.clock)

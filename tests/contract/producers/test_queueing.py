@@ -145,6 +145,13 @@ def test_an_order_whose_caller_has_left_is_not_accepted(queue: Queue) -> None:
     assert sorted(queue.ended) == ["gone", "here"]
 
 
+def test_what_callers_leave_while_the_database_hangs_does_not_pile_up(queue: Queue) -> None:
+    for number in range(10):
+        queue.add(order(f"cart-{number}")).caller_left = True
+    assert len(queue.orders._waiting) == 1
+    assert queue.ended == [f"cart-{number}" for number in range(9)]
+
+
 def test_orders_are_due_when_the_circuit_says_and_those_that_it_was_not_asked_about_at_once(
     queue: Queue,
 ) -> None:
@@ -155,7 +162,7 @@ def test_orders_are_due_when_the_circuit_says_and_those_that_it_was_not_asked_ab
     assert [(one["delay"], one["deferrals"]) for one in queue.options] == [(30, 1), (0, 0), (5, 1), (0.5, 1)]
 
 
-def test_the_lock_budget_is_that_of_the_most_patient_caller(queue: Queue) -> None:
+def test_the_lock_budget_is_that_of_the_caller_who_waits_longest(queue: Queue) -> None:
     for key, waits in (("a", 0.5), ("b", 3.0)):
         queue.add(order(key), waits=waits)
     queue.run()
