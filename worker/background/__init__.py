@@ -1,4 +1,5 @@
-"""What a worker does beside the orders, in threads of its own: dispatch loop, heartbeat, pruning, strange messages.
+"""What a worker does beside the orders, in threads of its own: dispatch loop, heartbeat, pruning,
+strange messages, the count of a long backlog.
 
 Only `breakwall.worker` imports from it.
 """
