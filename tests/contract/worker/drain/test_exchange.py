@@ -248,6 +248,9 @@ class TestAnOrderThatCrashedAProcess:
                 in_flight.append(drained.statuses().count("in_flight"))
 
         drained.gateway.during = look
+        for _ in range(2):
+            drained.drain.step()
+            assert drained.jobs == [Send] * (SLOTS - 1), "it waits for them, and nothing more begins"
         drained.drain.run()
         assert in_flight == [1]
         assert drained.statuses() == ["paid"] * 10
