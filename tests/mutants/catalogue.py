@@ -281,6 +281,7 @@ MUTANTS = (
         "            if not paused:\n",
         "            if paused:\n",
         (RELEASED_TESTS,),
+        simulated=False,
     ),
     Mutant(
         "a pause that nobody has read yet",
@@ -288,6 +289,7 @@ MUTANTS = (
         "        self.state = UNREAD  #",
         "        self.state = DrainState()  #",
         (READER_TESTS,),
+        simulated=False,
     ),
     Mutant(
         "keep a pause while the database does not answer",
@@ -295,6 +297,7 @@ MUTANTS = (
         '            log.debug("the drain',
         '            self.state = DrainState()\n            log.debug("the drain',
         (READER_TESTS,),
+        simulated=False,
     ),
     Mutant(
         "publish nothing while the queue is paused",
