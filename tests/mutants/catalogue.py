@@ -352,6 +352,7 @@ MUTANTS = (
         "            if not paused:\n",
         "            if paused:\n",
         (RELEASED_TESTS,),
+        simulated=False,
     ),
     Mutant(
         "a pause that nobody has read yet",
@@ -359,6 +360,7 @@ MUTANTS = (
         "        self.state = UNREAD  #",
         "        self.state = DrainState()  #",
         (READER_TESTS,),
+        simulated=False,
     ),
     Mutant(
         "keep a pause while the database does not answer",
@@ -366,6 +368,7 @@ MUTANTS = (
         '            log.debug("the drain',
         '            self.state = DrainState()\n            log.debug("the drain',
         (READER_TESTS,),
+        simulated=False,
     ),
     Mutant(
         "publish and fetch nothing while the queue is paused",
