@@ -27,6 +27,7 @@ from breakwall.payments.ledger.pruned_orders import (
     PrunedOrder,
     has_pruned_orders,
     pruned_by_key,
+    pruned_keys,
     was_not_pruned,
 )
 from breakwall.payments.ledger.queries import orders_by_key
@@ -191,7 +192,7 @@ def _insert_first_attempt(clock: Clock, pruned: bool) -> ReturningInsert[Any]:
 
 def withdraw_pruned(connection: Connection, new: dict[str, str]) -> None:
     """Delete those of the orders just inserted (ids by key) whose keys belong to pruned orders."""
-    pruned = [new.pop(key) for key in pruned_by_key(connection, list(new))]
+    pruned = [new.pop(key) for key in pruned_keys(connection, list(new))]
     if pruned:
         connection.execute(delete(orders).where(orders.c.id.in_(pruned)))
 

@@ -69,6 +69,21 @@ def pruned_by_key(connection: Connection, keys: Iterable[str]) -> dict[str, Prun
     return {found.idempotency_key: found for found in _found(connection, known_keys.c.idempotency_key, keys)}
 
 
+def pruned_keys(connection: Connection, keys: Sequence[str]) -> Sequence[str]:
+    """Those of these idempotency keys that belong to pruned orders."""
+    if not keys or not has_pruned_orders(connection):
+        return []
+    # A list of parameters is written into the statement at each execution, which doubles its cost.
+    if len(keys) == 1:
+        return connection.scalars(_IS_PRUNED, {"wanted": keys[0]}).all()
+    return connection.scalars(_ARE_PRUNED, {"wanted": keys}).all()
+
+
+_KEYS = select(known_keys.c.idempotency_key)
+_IS_PRUNED = _KEYS.where(known_keys.c.idempotency_key == bindparam("wanted"))
+_ARE_PRUNED = _KEYS.where(known_keys.c.idempotency_key.in_(bindparam("wanted", expanding=True)))
+
+
 def pruned_by_id(connection: Connection, order_ids: Iterable[str]) -> dict[str, PrunedOrder]:
     """The pruned orders that had one of these ids, by id."""
     return {found.id: found for found in _found(connection, known_keys.c.order_id, order_ids)}
