@@ -64,6 +64,7 @@ bench-breaker: $(VENV)/.tested  ## measure the breaker: cost beside its peers, s
 	$(BIN)/python bench/breaker_shared.py
 	$(BIN)/python bench/breaker_fleet.py
 	$(BIN)/python bench/breaker_cold_start.py
+	$(BIN)/python bench/breaker_limit.py --only collapse\ 12 --seeds 1
 	$(BIN)/python bench/breaker_special_cases.py
 
 clean:  ## remove everything that the other targets made

@@ -25,11 +25,6 @@ _REASONS = {
 }
 
 
-def acquire_for_drain(breaker: CircuitBreaker) -> Permit:
-    """A permit for a call that no customer waits for. Raises `CircuitBreakerError`."""
-    return breaker.acquire()
-
-
 class Retrier:
     """Claims an order, asks the breaker, and sends or looks up. Safe for threads.
 
@@ -77,7 +72,7 @@ class Retrier:
         # before the permit expires, and the lease expires at least its margin after the call.
         deadline = self._monotonic() + self._timeout
         try:
-            permit = acquire_for_drain(self._breaker)
+            permit = self._breaker.acquire(background=True)
         except CircuitBreakerError as error:
             return self._ledger.release(claim, self._deferral(error.retry_after))
         return call(claim, permit, deadline)
@@ -96,6 +91,7 @@ class Retrier:
         with released_on_error(permit):
             reach("before", "look_up")
             age = claim.progress.unresolved_age
+            permit.sent()
             answer = self._lookup.look_up(claim.request, deadline=deadline, age=age)
             reach("after", "look_up")
         self._charger.on_received(answer)

@@ -8,7 +8,16 @@ from breakwall.breaker.breaker import CircuitBreaker
 from breakwall.breaker.circuit.state import CallOutcome, CircuitState, Override, OverrideMode
 from breakwall.breaker.config import CircuitBreakerConfig
 from breakwall.breaker.errors import CallLimitError, CircuitBreakerError, StoreLostError
-from breakwall.breaker.events import Event, Hang, Overridden, Refusal, StoreBack, StoreLost, Transition
+from breakwall.breaker.events import (
+    Event,
+    Hang,
+    Limited,
+    Overridden,
+    Refusal,
+    StoreBack,
+    StoreLost,
+    Transition,
+)
 from breakwall.breaker.metrics import BreakerMetrics, BreakerStatus
 from breakwall.breaker.permit import Permit
 from breakwall.breaker.registry import CircuitBreakerRegistry
@@ -27,6 +36,7 @@ __all__ = [
     "CircuitState",
     "Event",
     "Hang",
+    "Limited",
     "MemoryStore",
     "Overridden",
     "Override",

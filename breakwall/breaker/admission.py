@@ -8,6 +8,7 @@ from breakwall.breaker.circuit.state import CircuitState, Override, OverrideMode
 from breakwall.breaker.circuit.transitions import CircuitDecision, decide
 from breakwall.breaker.errors import CallLimitError, CircuitBreakerError
 from breakwall.breaker.events import EventDispatcher, Refusal
+from breakwall.breaker.hang_detector import RunningCall
 from breakwall.breaker.permit import Permit, Recorder
 from breakwall.breaker.probe_context import is_within_probe
 from breakwall.breaker.sync.fast_path import FastPath
@@ -40,13 +41,13 @@ class Admission:
         if decision.slots:
             lease_id = secrets.token_hex(6)
             if (yield from self._get_lease(lease_id)):
-                return self._permit(background=background, lease_id=lease_id)
+                return Permit(self.recorder, lease_id=lease_id, call=self._entered(background=background))
             decision, _ = self.current()
         if decision.slots is None:
             return self.start(replica.fast_path, background=background)
         if override is not None:
             self.events.dispatch(Refusal(self.name, decision.state, decision.retry_after, observed=True))
-            return self._permit(background=background)
+            return Permit(self.recorder, call=self._entered(background=background))
         raise self._refusal(decision, None)
 
     def start(self, fast_path: FastPath | None, *, background: bool) -> Permit:
@@ -54,7 +55,10 @@ class Admission:
         calls = self.recorder.calls
         if calls is None:
             return Permit(self.recorder, fast_path=fast_path)
-        call = calls.begin(background=background)
+        replica = self.recorder.replica
+        call = calls.begin(
+            replica.circuit, replica.now(), background=background, is_local=not replica.store_ok
+        )
         if isinstance(call, LimitRefusal):
             if self.current()[1] is None:
                 raise self._refusal_by_limit(call)
@@ -81,11 +85,10 @@ class Admission:
             return 0, self.recorder.config.recovery_timeout
         return 0, override.expires_at - self.recorder.replica.now()
 
-    def _permit(self, *, background: bool, lease_id: str | None = None) -> Permit:
-        """A permit that the calls in hand cannot refuse."""
+    def _entered(self, *, background: bool) -> RunningCall | None:
+        """A call that the limit cannot refuse."""
         calls = self.recorder.calls
-        call = None if calls is None else calls.enter(background=background)
-        return Permit(self.recorder, lease_id=lease_id, call=call)
+        return None if calls is None else calls.enter(background=background)
 
     def _get_lease(self, lease_id: str) -> Steps[bool]:
         replica = self.recorder.replica

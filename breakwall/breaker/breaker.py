@@ -1,6 +1,7 @@
 """`CircuitBreaker`: protects the calls of a service that can fail."""
 
 import functools
+import math
 import random
 import time
 from collections.abc import Callable
@@ -9,7 +10,7 @@ from typing import Any, Self, TypeVar, cast
 
 from breakwall.breaker import forking
 from breakwall.breaker.admission import Admission
-from breakwall.breaker.calls_in_hand import CallsInHand
+from breakwall.breaker.calls_in_hand import CallsInHand, Load
 from breakwall.breaker.circuit.operations import SetOverride
 from breakwall.breaker.circuit.state import CallOutcome, Circuit, OverrideMode
 from breakwall.breaker.classification import classify
@@ -18,6 +19,7 @@ from breakwall.breaker.errors import StoreLostError
 from breakwall.breaker.events import (
     EventDispatcher,
     Hang,
+    Limited,
     Listener,
     Overridden,
     StoreBack,
@@ -32,7 +34,7 @@ from breakwall.breaker.probe_context import leave_probes
 from breakwall.breaker.stores import AnyStore, MemoryStore
 from breakwall.breaker.sync.fast_path import FastPath
 from breakwall.breaker.sync.memory import MemoryReplica
-from breakwall.breaker.sync.replica import Setup
+from breakwall.breaker.sync.replica import Setup, no_report
 from breakwall.breaker.sync.shared import SharedReplica
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -84,19 +86,19 @@ class CircuitBreaker:
         self._permit_path: FastPath | None = None
         self._fast_path: FastPath | None = None
         self._closed = False
-        setup = Setup(
-            name, self.config, clock, jitter, self._set_fast_path, self._changed, self._store_changed
+        self._calls = (
+            CallsInHand(clock, self.config.lease_seconds, self._hang_changed)
+            if self.config.adaptive_limit
+            else None
         )
+        listeners = (self._set_fast_path, self._changed, self._store_changed)
+        report = no_report if self._calls is None else self._calls.report
+        setup = Setup(name, self.config, clock, jitter, *listeners, report=report)
         store = MemoryStore() if store is None else store
         self._replica: Replica = (
             MemoryReplica(setup, store.circuit(name))
             if isinstance(store, MemoryStore)
             else SharedReplica(setup, store)
-        )
-        self._calls = (
-            CallsInHand(clock, self.config.lease_seconds, self._hang_changed)
-            if self.config.adaptive_limit
-            else None
         )
         self._recorder = Recorder(self.config, clock, self._counts, self._replica, self._calls)
         self._admission = Admission(name, self._recorder, self._events)
@@ -142,15 +144,18 @@ class CircuitBreaker:
         """Return a permit for one call. The caller records the result in it, or uses it as a context manager.
 
         Args:
-            background: whether nobody waits for the call, as for the calls of a retry queue.
+            background: whether nobody waits for the call, as for the calls of a retry queue. Live calls go first.
 
         Raises:
-            CallLimitError: the circuit is closed, but the service hangs (with ``config.adaptive_limit``).
+            CallLimitError: the circuit is closed, but the service hangs, or the limit of calls at once or a second is
+                reached (with ``config.adaptive_limit``).
             CircuitBreakerError: the circuit refuses the call.
         """
         fast_path = self._permit_path
         if fast_path is None or self._clock() >= fast_path.fresh_until:
             return self._replica.run(self._admission.admit(background=background))
+        if self._calls is None:
+            return Permit(self._recorder, fast_path=fast_path)
         return self._admission.start(fast_path, background=background)
 
     def permit(self, background: bool = False) -> PermitBlock:
@@ -213,7 +218,11 @@ class CircuitBreaker:
         circuit, now = replica.circuit, replica.now()
         decision, override = self._admission.current()
         slots, retry_after = self._admission.slots_and_wait(decision, override)
-        hanging = self._calls is not None and self._calls.is_hanging
+        load = (
+            Load(background_slots=slots)
+            if self._calls is None
+            else self._calls.load(circuit, now, slots, is_local=not replica.store_ok)
+        )
         return BreakerStatus(
             name=self.name,
             state=decision.state,
@@ -230,11 +239,11 @@ class CircuitBreaker:
             store_ok=replica.store_ok,
             store_error=replica.store_error,
             store_time=now,
-            limit=None,
-            in_hand=0 if self._calls is None else self._calls.number,
-            background_slots=0 if hanging else slots,
-            hanging=hanging,
-            rate=None,
+            limit=load.limit,
+            in_hand=load.in_hand,
+            background_slots=load.background_slots,
+            hanging=load.hanging,
+            rate=load.rate,
         )
 
     def metrics(self) -> BreakerMetrics:
@@ -285,6 +294,20 @@ class CircuitBreaker:
     def auto(self, actor: str) -> None:
         """Lift the override: the computed state decides again. Raises what `force_open` raises."""
         self._override(None, "back to automatic", actor, None)
+
+    def cap_background_rate(self, per_second: float | None) -> None:
+        """Let all processes together start at most so many background calls a second; None: any number.
+
+        Each process sets the same. It takes an even share, by the processes that make background calls now. Without
+        ``config.adaptive_limit`` this does nothing.
+
+        Raises:
+            ValueError: the rate is not above 0.
+        """
+        if per_second is not None and not 0 < per_second < math.inf:
+            raise ValueError("per_second should be a number above 0, or None")
+        if self._calls is not None:
+            self._calls.cap_rate(per_second)
 
     # --- closing and forking
 
@@ -339,6 +362,10 @@ class CircuitBreaker:
     def _changed(self, before: Circuit, after: Circuit, now: float) -> None:
         if after.override != before.override and after.override == after.override_at(now):
             self._events.dispatch(Overridden(self.name, after.override))
+        if before.limit is not after.limit and before.is_limited != after.is_limited:
+            places = None if after.limit is None else after.limit.places
+            logger.info("circuit %r: the limit of calls in hand is %s", self.name, places or "over")
+            self._events.dispatch(Limited(self.name, places))
         if before.generation == after.generation:
             return
         wait = max(0.0, (after.open_until or 0.0) - now)

@@ -1,15 +1,24 @@
 """The calls that one breaker of this process has in hand at the service, and whether another may be started."""
 
+import secrets
 import threading
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from breakwall.breaker.circuit.state import CallOutcome
+from breakwall.breaker.circuit.fleet_limit import SUSPICION, FleetLimit, LoadReport
+from breakwall.breaker.circuit.limit import in_force
+from breakwall.breaker.circuit.shares import Allowance, allowance, lower_rate
+from breakwall.breaker.circuit.state import CallOutcome, Circuit, CircuitState
 from breakwall.breaker.hang_detector import HangDetector, RunningCall
+from breakwall.breaker.load_meter import LoadMeter
+from breakwall.breaker.token_bucket import TokenBucket
 
 # Seconds after which to ask again while the service hangs: less than a caller notices, and not a busy loop.
 HANG_RETRY_AFTER = 0.5
+LIMIT_RETRY_AFTER = 0.1  # Seconds; half a refresh interval, after which the limit may be another.
+LEAST_RETRY_AFTER, LONGEST_RETRY_AFTER = 0.05, 1.0
+LONG_AGO = float("-inf")
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +27,17 @@ class LimitRefusal:
 
     reason: str
     retry_after: float  # Seconds.
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What a breaker's status says of the calls in hand; see `BreakerStatus`."""
+
+    limit: int | None = None
+    in_hand: int = 0
+    background_slots: int | None = None
+    hanging: bool = False
+    rate: float | None = None
 
 
 class CallsInHand:
@@ -31,6 +51,7 @@ class CallsInHand:
         self._clock = clock
         self._longest = longest
         self._on_hang = on_hang
+        self._cap: float | None = None
         self._began: deque[RunningCall] = deque()
         self.reset()
 
@@ -39,20 +60,35 @@ class CallsInHand:
         self._lock = threading.Lock()
         for call in list(self._began):
             call.done = True  # A result that is recorded here all the same changes nothing.
-        self._detector = HangDetector()
         self._began = deque()  # In order; those that are done leave when they come first.
-        self._number = {False: 0, True: 0}  # In hand, by whether they are the background's.
+        self._id = secrets.token_hex(4)
+        self._detector, self._meter, self._bucket = HangDetector(), LoadMeter(self._clock()), TokenBucket()
         self._was_hanging = False
+        self._held_until = LONG_AGO  # On the breaker's clock: no background call until then.
+        self._fleet: FleetLimit | None = None
+        self._epoch = (0, 0)  # The circuit's generation, and the epoch of its limit.
+        self._allowance = Allowance()
+        self._is_current = False  # Whether the allowance is that of the fleet's limit and the cap.
 
-    def begin(self, *, background: bool) -> RunningCall | LimitRefusal:
-        """Enter a call that begins now; or say why it may not begin."""
+    # --- the calls
+
+    def begin(
+        self, circuit: Circuit, store_now: float, *, background: bool, is_local: bool
+    ) -> RunningCall | LimitRefusal:
+        """Enter a call that begins now; or say why it may not begin.
+
+        ``is_local``: whether the store is lost, so that the circuit's limit may be old.
+        """
         now = self._clock()
         with self._lock:
+            self._follow(circuit, store_now)
             hanging, changed = self._look(now)
+            entered: RunningCall | LimitRefusal | None
             if hanging:
-                entered: RunningCall | LimitRefusal = LimitRefusal("the service hangs", HANG_RETRY_AFTER)
+                entered = LimitRefusal("the service hangs", HANG_RETRY_AFTER)
             else:
-                entered = self._enter(RunningCall(now, background=background))
+                entered = self._refusal(now, store_now, background=background, is_local=is_local)
+            entered = entered or self._enter(now, background=background)
         if changed:
             self._on_hang(hanging)
         return entered
@@ -60,34 +96,142 @@ class CallsInHand:
     def enter(self, *, background: bool) -> RunningCall:
         """Enter a call that may begin in any case: a probe, or by an operator's override."""
         with self._lock:
-            return self._enter(RunningCall(self._clock(), background=background))
+            return self._enter(self._clock(), background=background)
 
-    def end(self, call: RunningCall, outcome: CallOutcome) -> None:
-        """``call`` has ended."""
+    def sent(self, call: RunningCall) -> RunningCall:
+        """``call`` reaches the service only now: its age begins anew. Returns it as it is from now on."""
         now = self._clock()
         with self._lock:
             if call.done:
-                return  # It was given up as lost.
-            self._number[call.background] -= 1
-            self._detector.ended(call, outcome, now)
+                return call
+            self._leave(call, CallOutcome.NEUTRAL, now)
+            return self._enter(now, background=call.background)
 
-    @property
-    def is_hanging(self) -> bool:
-        """Whether too many calls are overdue now."""
+    def end(self, call: RunningCall, outcome: CallOutcome) -> bool:
+        """``call`` has ended. Returns whether its outcome counts: not that of an older epoch of the limit."""
+        now = self._clock()
         with self._lock:
-            hanging, changed = self._look(self._clock())
-        if changed:
-            self._on_hang(hanging)
-        return hanging
+            if not call.done:
+                self._leave(call, outcome, now)
+            return call.epoch == self._detector.epoch
+
+    def throttled(self, hold: float) -> None:
+        """The service refused a call for its rate. No background call is started for ``hold`` seconds."""
+        with self._lock:
+            self._meter.throttled(hold)
+            # At once, without a store: the calls of the next moments would be refused too.
+            self._held_until = max(self._held_until, self._clock() + hold)
 
     @property
     def number(self) -> int:
         """How many calls are in hand."""
-        return sum(self._number.values())
+        return self._meter.number
 
-    def _enter(self, call: RunningCall) -> RunningCall:
+    # --- the limit
+
+    def cap_rate(self, per_second: float | None) -> None:
+        """Let all processes start at most so many background calls a second."""
+        with self._lock:
+            self._cap, self._is_current = per_second, False
+
+    def report(self, circuit: Circuit) -> LoadReport | None:
+        """What to tell the other processes; None if there is no limit, nothing to limit, or nothing new."""
+        now = self._clock()
+        with self._lock:
+            # Without `_look`: only a caller can report a change, outside of the replica's lock.
+            self._detector.is_hanging(now)
+            if circuit.state is not CircuitState.CLOSED:
+                return None
+            limited, capped = circuit.limit is not None, self._cap is not None
+            is_suspicious = self._detector.score >= SUSPICION
+            if not self._meter.needs_report(now, limited=limited or is_suspicious, capped=capped):
+                return None
+            return self._meter.take(
+                now, self._id, self._epoch, self._detector, limited=limited, capped=capped
+            )
+
+    def load(self, circuit: Circuit, store_now: float, slots: int | None, *, is_local: bool) -> Load:
+        """What the status says, if the circuit itself has ``slots``."""
+        now = self._clock()
+        with self._lock:
+            self._follow(circuit, store_now)
+            hanging, changed = self._look(now)
+            free = slots if slots is not None else self._free(now, store_now, is_local=is_local)
+            fleet = self._fleet or FleetLimit()
+            others = sum([process.in_hand for process in fleet.processes if process.id != self._id])
+            load = Load(
+                limit=None if fleet.has_expired(store_now) else fleet.places,
+                in_hand=self._meter.number + others,
+                background_slots=0 if hanging else free,
+                hanging=hanging,
+                rate=lower_rate(fleet.rate, self._cap),
+            )
+        if changed:
+            self._on_hang(hanging)
+        return load
+
+    # --- private; the lock is held
+
+    def _follow(self, circuit: Circuit, store_now: float) -> None:
+        """Take over the fleet's limit. A new epoch of it is one of the calls that begin from now on."""
+        fleet = in_force(circuit.limit, circuit.generation, store_now)
+        if fleet is self._fleet and self._is_current and circuit.generation == self._epoch[0]:
+            return
+        epoch = (circuit.generation, 0 if fleet is None else fleet.epoch)
+        if epoch != self._epoch:
+            self._epoch = epoch
+            self._detector.begin_epoch()
+            self._meter.forget_ended()
+        self._fleet, self._is_current = fleet, True
+        self._allowance = allowance(fleet or FleetLimit(), self._id, self._cap)
+        self._bucket.set_rate(self._allowance.rate)
+
+    def _refusal(
+        self, now: float, store_now: float, *, background: bool, is_local: bool
+    ) -> LimitRefusal | None:
+        allowed = self._allowed(store_now, background=background, is_local=is_local)
+        if allowed is not None and self._meter.in_hand[background] >= allowed:
+            self._meter.wants = self._meter.wants or background
+            return LimitRefusal("the limit of calls at once is reached", LIMIT_RETRY_AFTER)
+        if not background:
+            return None
+        wait = max(self._bucket.wait(now), self._held_for(now, store_now))
+        if wait > 0:
+            wait = min(max(wait, LEAST_RETRY_AFTER), LONGEST_RETRY_AFTER)
+            return LimitRefusal("the limit of calls a second is reached", wait)
+        self._bucket.take(now)
+        return None
+
+    def _allowed(self, store_now: float, *, background: bool, is_local: bool) -> int | None:
+        """How many calls of this kind this process may have in hand; None is any number."""
+        if self._fleet is None or self._fleet.has_expired(store_now):
+            return None
+        allowed = self._allowance.background if background else self._allowance.live
+        if allowed is None or not is_local:
+            return allowed
+        # Nobody says how much of the limit is left. One call at once lets the work go on, and harms nobody.
+        return 1 if background else max(1, allowed // 2)
+
+    def _free(self, now: float, store_now: float, *, is_local: bool) -> int | None:
+        """How many background calls may be started now."""
+        if self._held_for(now, store_now) > 0:
+            return 0
+        allowed = self._allowed(store_now, background=True, is_local=is_local)
+        if allowed == 0 and self._fleet is not None and not self._fleet.shares_with(self._id):
+            allowed = 1  # It gets a share when it asks for one.
+        free = None if allowed is None else max(0, allowed - self._meter.in_hand[True])
+        tokens = self._bucket.tokens(now)
+        return free if tokens is None else min(tokens, tokens if free is None else free)
+
+    def _held_for(self, now: float, store_now: float) -> float:
+        """For how many seconds the service asked to get no background call."""
+        held_until = None if self._fleet is None else self._fleet.hold_until
+        return max(self._held_until - now, 0.0 if held_until is None else held_until - store_now)
+
+    def _enter(self, now: float, *, background: bool) -> RunningCall:
+        call = RunningCall(now, background=background, epoch=self._detector.epoch)
         self._began.append(call)
-        self._number[call.background] += 1
+        self._meter.began(call, now)
         self._detector.began(call)
         return call
 
@@ -95,12 +239,15 @@ class CallsInHand:
         """Whether the service hangs, and whether that has changed."""
         began = self._began
         while began and (began[0].done or now - began[0].began_at > self._longest):
-            self._leave(began.popleft(), now)
+            call = began.popleft()
+            if not call.done:
+                self._leave(call, CallOutcome.FAILURE, now)
         hanging = self._detector.is_hanging(now)
         changed, self._was_hanging = hanging != self._was_hanging, hanging
         return hanging, changed
 
-    def _leave(self, call: RunningCall, now: float) -> None:
-        if not call.done:
-            self._number[call.background] -= 1
-            self._detector.ended(call, CallOutcome.FAILURE, now)
+    def _leave(self, call: RunningCall, outcome: CallOutcome, now: float) -> None:
+        self._meter.left(call, now)
+        self._detector.ended(call, outcome, now)
+        if call.epoch == self._detector.epoch:
+            self._meter.ended(call, outcome)

@@ -49,7 +49,7 @@ class CircuitBreakerConfig:
         first_contact: how long a process's first calls may wait instead, once in the life of a process. So a process
             that starts during an outage learns of it before it sends anything.
         adaptive_limit: whether calls are also refused while the circuit is closed: while the service hangs, judged by
-            the age of the calls in hand.
+            the age of the calls in hand; and above the limit that all processes share once the service was overloaded.
 
     Raises:
         ValueError: names the field and what would be right.

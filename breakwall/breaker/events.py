@@ -43,7 +43,7 @@ class Overridden:
 class Refusal:
     """A call was refused. If ``observed``: it would have been refused, but an override let it through.
 
-    If the ``state`` is closed, the call was refused because the service hangs.
+    If the ``state`` is closed, the call was refused because the service hangs or the fleet's limit is reached.
     """
 
     name: str
@@ -63,6 +63,14 @@ class Hang:
 
 
 @dataclass(frozen=True, slots=True)
+class Limited:
+    """A limit of the calls in hand over all processes has begun, at ``limit``; or it is over (None)."""
+
+    name: str
+    limit: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class StoreLost:
     """The store does not answer, so this process uses a local circuit. ``error`` is the name of a class."""
 
@@ -77,7 +85,7 @@ class StoreBack:
     name: str
 
 
-Event = Transition | Overridden | Refusal | Hang | StoreLost | StoreBack
+Event = Transition | Overridden | Refusal | Hang | Limited | StoreLost | StoreBack
 Listener = Callable[[Event], object]
 
 

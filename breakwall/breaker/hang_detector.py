@@ -11,8 +11,6 @@ from collections import deque
 
 from breakwall.breaker.circuit.state import CallOutcome
 
-LONG_AGO = float("-inf")
-
 LEAST_OVERDUE_AGE = 0.05  # Seconds. A pause of this process alone can be that long.
 OVERDUE_MEDIANS = 4
 # The durations that show what is usual: few enough that a service that became slower for good is soon accepted.
@@ -52,14 +50,23 @@ class HangDetector:
         self.overdue_age = math.inf  # Seconds; infinite until enough calls were answered.
         self.median = 0.0  # Seconds; of the history.
         self.hanging_since: float | None = None
+        self.score = 0.0
+        self.epoch = 0  # Of the limit that is in force.
+        # What this epoch's calls add to the fleet's score since the owner last took it: their sum, and the score that
+        # they alone would have.
+        self.weight = self.run = 0.0
         self._history: deque[float] = deque(maxlen=HISTORY)
         self._unlearned = 0
         self._undecided: deque[RunningCall] = deque()
         self._suspects: list[RunningCall] = []  # The overdue calls of the present run.
-        self._score = 0.0
         self._up = self._down = (
             0.0  # What an overdue call adds to the score, and what another one takes from it.
         )
+
+    def begin_epoch(self) -> None:
+        """Only calls that begin from now on add to the fleet's score."""
+        self.epoch += 1
+        self.weight = self.run = 0.0
 
     def began(self, call: RunningCall) -> None:
         self._undecided.append(call)
@@ -98,14 +105,21 @@ class HangDetector:
 
     def _weigh(self, call: RunningCall, now: float, *, is_overdue: bool) -> None:
         if not is_overdue:
-            self._score = max(0.0, self._score - self._down)
-            if not self._score:
+            self._add_weight(call, -self._down)
+            self.score = max(0.0, self.score - self._down)
+            if not self.score:
                 self._suspects.clear()  # Later calls were answered: these are stuck, but the service is not.
             return
-        self._score = min(ALARM_SCORE, self._score + self._up)
+        self._add_weight(call, self._up)
+        self.score = min(ALARM_SCORE, self.score + self._up)
         self._suspects.append(call)
-        if self._score >= ALARM_SCORE and self.hanging_since is None and not self._has_cleared():
+        if self.score >= ALARM_SCORE and self.hanging_since is None and not self._has_cleared():
             self.hanging_since = now
+
+    def _add_weight(self, call: RunningCall, weight: float) -> None:
+        if call.epoch == self.epoch:
+            self.weight += weight
+            self.run = max(0.0, self.run + weight)
 
     def _has_cleared(self) -> bool:
         return all(call.done for call in self._suspects)
@@ -113,7 +127,7 @@ class HangDetector:
     def _end_hang(self) -> None:
         self.hanging_since = None
         self._suspects.clear()
-        self._score = 0.0
+        self.score = 0.0
         while len(self._history) > HISTORY_AFTER_HANG:
             self._history.popleft()
         self._learn()

@@ -18,6 +18,10 @@ from breakwall.breaker.sync.shared import SharedReplica
 
 Replica = MemoryReplica | SharedReplica
 
+# Seconds. A longer pause is no matter of a rate: the service wants to be left alone, and live calls need not try.
+LONGEST_RATE_PAUSE = 5.0
+RATE_PAUSE = 0.5  # Seconds without background calls, if the service does not say how long.
+
 
 @dataclass(frozen=True, slots=True)
 class Recorder:
@@ -63,6 +67,14 @@ class Permit:
         """Whether the circuit is half-open and waits for this call's result."""
         return self._lease_id is not None
 
+    def sent(self) -> None:
+        """The request is sent now. Needed only if something else, such as a transaction, came after `acquire`.
+
+        The service is judged by the age of its calls (``config.adaptive_limit``), and that is not its time.
+        """
+        if self._call is not None and self._recorder.calls is not None:
+            self._call = self._recorder.calls.sent(self._call)
+
     def record_success(self) -> None:
         """The service answered; a decline is an answer too. A slow answer counts as a failure."""
         limit = self._recorder.config.slow_call_duration
@@ -78,6 +90,26 @@ class Permit:
         asked = retry_after is not None and retry_after > 0
         hold = min(retry_after or 0.0, self._recorder.config.max_retry_after) if asked else None
         self._record(CallOutcome.FAILURE, hold=hold)
+
+    def record_throttled(self, retry_after: float | None = None) -> None:
+        """The service refused the call because too many came in a second (HTTP 429). Nothing was done.
+
+        With ``config.adaptive_limit`` the background's calls a second become fewer, in all processes, and none is
+        started for ``retry_after`` seconds. If that is more than five seconds, or without the limit, the circuit opens
+        for that time, as for `record_failure`. A probe always does that. Without ``retry_after`` nothing opens.
+        """
+        calls, asked = (
+            self._recorder.calls,
+            retry_after if retry_after is not None and retry_after > 0 else 0.0,
+        )
+        if calls is not None and self._lease_id is None and asked <= LONGEST_RATE_PAUSE:
+            if self._open:
+                calls.throttled(asked or RATE_PAUSE)
+            self.release()
+        elif asked:
+            self.record_failure(asked)
+        else:
+            self.release()
 
     def release(self) -> None:
         """The call says nothing about the service: free the permit."""
@@ -111,8 +143,9 @@ class Permit:
             self._open.pop()
         except IndexError:
             return
+        counts = True
         if self._call is not None and self._recorder.calls is not None:
-            self._recorder.calls.end(self._call, outcome)
+            counts = self._recorder.calls.end(self._call, outcome)
         if outcome is CallOutcome.SUCCESS and self._fast_path is not None:
             self._fast_path.succeed()
             return
@@ -121,7 +154,7 @@ class Permit:
         recorder.counts.count(outcome)
         if self._lease_id is not None:
             future = recorder.replica.record_probe(self._lease_id, outcome, hold)
-        elif outcome is CallOutcome.FAILURE and self._fast_path is not None:
+        elif outcome is CallOutcome.FAILURE and self._fast_path is not None and (counts or hold is not None):
             generation = self._fast_path.generation
             future = recorder.replica.record_failure(generation, slow=slow, hold=hold)
         if self._later is not None:

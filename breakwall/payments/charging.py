@@ -54,6 +54,7 @@ class Charger:
         """Charge by the ``deadline`` (monotonic), and report to the breaker. The answer is to be recorded next."""
         with released_on_error(permit):
             reach("before", "charge")
+            permit.sent()
             answer = self.gateway.charge(attempt.claim.request, deadline=deadline)
             reach("after", "charge")
         self.on_received(answer)
@@ -79,16 +80,17 @@ class Charger:
 def report_health(permit: Permit, answer: ChargeAnswer | LookupAnswer) -> None:
     """Record what the answer says about the service's health, which ends the permit.
 
-    If the service asks for a pause, the circuit opens for that time.
+    If the service asks for a pause, the circuit opens for that time; if it only refuses too many calls a second, the
+    retry queue sends fewer (`Permit.record_throttled`).
     """
     match answer.health:
         case Health.SUCCESS:
             permit.record_success()
         case Health.FAILURE:
             permit.record_failure(answer.retry_after)
-        case Health.THROTTLED if answer.retry_after:
-            permit.record_failure(answer.retry_after)
-        case Health.THROTTLED | Health.NEUTRAL:
+        case Health.THROTTLED:
+            permit.record_throttled(answer.retry_after)
+        case Health.NEUTRAL:
             permit.release()
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from breakwall.breaker import CircuitState, Event, Hang, Overridden, OverrideMode, Transition
+from breakwall.breaker import CircuitState, Event, Hang, Limited, Overridden, OverrideMode, Transition
 from breakwall.payments.gateways.base import ChargeAnswer, Health, LookupAnswer
 
 log = logging.getLogger("breakwall.circuit")
@@ -77,6 +77,8 @@ class CircuitLog:
             self._overridden(event)
         elif isinstance(event, Hang):
             self._hung(event)
+        elif isinstance(event, Limited):
+            _log_limit(event)
         elif isinstance(event, Transition):
             transitions = {
                 CircuitState.OPEN: self._opened,
@@ -174,6 +176,19 @@ class CircuitLog:
         since = self._clock() - self._window if event.before is not CircuitState.OPEN else float("inf")
         codes = [code for at, code in answers if at >= since]
         return Cause(len(codes), Counter(code for code in codes if code is not None))
+
+
+def _log_limit(event: Limited) -> None:
+    fields = {"circuit": event.name, "limit": event.limit}
+    if event.limit is None:
+        log.info(
+            "the circuit %s has no limit any more: the payment service takes all calls",
+            event.name,
+            extra=fields,
+        )
+    else:
+        limited = "the circuit %s begins with %d calls at once, over all processes, and finds what the service takes"
+        log.info(limited, event.name, event.limit, extra=fields)
 
 
 def _fields(event: Transition, **more: object) -> dict[str, object]:

@@ -96,7 +96,7 @@ class WatchedBreaker(CircuitBreaker):
 
     on_permit: Callable[[Permit], None]
 
-    def acquire(self) -> Permit:
-        permit = super().acquire()
+    def acquire(self, background: bool = False) -> Permit:
+        permit = super().acquire(background)
         self.on_permit(permit)
         return permit

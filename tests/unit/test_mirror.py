@@ -13,6 +13,7 @@ PRODUCT = product_modules()
 COVERED: dict[str, str] = {
     "breakwall.__main__": "tests/acceptance/test_wheel.py runs -m breakwall",
     "breakwall.breaker.admission": "tests/unit/breaker/test_breaker.py",
+    "breakwall.breaker.circuit.fleet_limit": "tests/unit/breaker/circuit/test_limit.py",
     "breakwall.breaker.circuit.operations": "tests/unit/breaker/sync/test_cas.py",
     "breakwall.breaker.circuit.state": "tests/unit/breaker/circuit/test_transitions.py",
     "breakwall.breaker.circuit.window": "tests/unit/breaker/circuit/test_transitions.py",

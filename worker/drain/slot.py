@@ -11,7 +11,7 @@ from breakwall.payments.ledger.batch_claiming import Payment, proves_payment
 from breakwall.payments.orders import OrderStatus
 from breakwall.worker.drain.jobs import Finished, Job, Paid, RecordAnswer, Result, Send, Unsent
 from breakwall.worker.exhaustion import ExhaustionRetry
-from breakwall.worker.retry import Retrier, acquire_for_drain
+from breakwall.worker.retry import Retrier
 
 log = logging.getLogger("breakwall.worker")
 
@@ -82,7 +82,7 @@ class Slot:
         asked = self._monotonic()
         while not self._is_late(job):
             try:
-                permit = acquire_for_drain(self._breaker)
+                permit = self._breaker.acquire(background=True)
             except CircuitBreakerError as error:
                 if self._monotonic() + error.retry_after > asked + PERMIT_WAIT:
                     raise

@@ -1,12 +1,15 @@
 """Moves the times in a circuit from one clock to another, for example after the store's clock has stepped back."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
+from breakwall.breaker.circuit.fleet_limit import FleetLimit
 from breakwall.breaker.circuit.state import Circuit, Lease
 
 # Seconds. A process derives the store's time from the store's last answer, so it may be behind another process by the
 # duration of an answer. A circuit that is further in the future was written before the store's clock stepped back.
 CLOCK_TOLERANCE = 1.0
+LIMIT_TIMES = ("round_at", "rest_until", "busy_at", "refused_at", "rate_at", "hold_until")
 
 
 def shifted(circuit: Circuit, seconds: float) -> Circuit:
@@ -27,7 +30,14 @@ def shifted(circuit: Circuit, seconds: float) -> Circuit:
         open_until=moved(circuit.open_until),
         leases=tuple(Lease(lease.id, lease.expires_at + seconds) for lease in circuit.leases),
         last_failure_at=moved(circuit.last_failure_at),
+        limit=None if circuit.limit is None else _shifted_limit(circuit.limit, moved),
     )
+
+
+def _shifted_limit(limit: FleetLimit, moved: Callable[[float | None], float | None]) -> FleetLimit:
+    times = {name: moved(getattr(limit, name)) for name in LIMIT_TIMES}
+    processes = [replace(process, at=moved(process.at) or 0.0) for process in limit.processes]
+    return replace(limit, processes=tuple(processes), **times)  # type: ignore[arg-type]  # times only
 
 
 def adjusted(circuit: Circuit, now: float) -> Circuit:

@@ -10,9 +10,11 @@ not overwrite it and uses a local circuit until it is replaced.
 
 import functools
 import json
+import math
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from breakwall.breaker.circuit.fleet_limit import FleetLimit, ProcessLoad
 from breakwall.breaker.circuit.state import Circuit, CircuitState, Lease, Override, OverrideMode
 from breakwall.breaker.circuit.window import Bucket, Reporter, Window
 
@@ -121,6 +123,42 @@ def _leases(raw: list[list[Any]]) -> tuple[Lease, ...]:
     return tuple(Lease(str(id_), _at(at)) for id_, at in raw)
 
 
+def _encode_limit(limit: FleetLimit | None) -> dict[str, Any] | None:
+    if limit is None:
+        return None
+    fields = {key: value for key, value in _encoded(limit, _LIMIT).items() if value is not None}
+    return fields | _known(limit.unknown)
+
+
+def _limit(raw: dict[str, Any]) -> FleetLimit:
+    return FleetLimit(**_decoded(raw, _LIMIT), unknown=_unknown(raw, LIMIT_FIELDS))
+
+
+def _encode_processes(processes: tuple[ProcessLoad, ...]) -> list[list[Any]] | None:
+    return [
+        [m.id, _ms(m.at), m.in_hand, m.background, m.live, int(m.wants), m.starts, int(m.capped)]
+        for m in processes
+    ] or None
+
+
+def _processes(raw: list[list[Any]]) -> tuple[ProcessLoad, ...]:
+    return tuple(_process(*fields) for fields in raw)
+
+
+def _process(id_: Any, at: Any, *fields: Any) -> ProcessLoad:
+    in_hand, background, live, wants, starts, capped, *_ = fields  # A newer release may add some.
+    return ProcessLoad(
+        str(id_),
+        _at(at),
+        in_hand=_whole(in_hand),
+        background=_number(background),
+        live=_number(live),
+        wants=bool(wants),
+        starts=_number(starts),
+        capped=bool(capped),
+    )
+
+
 # Whole milliseconds are shorter than a float's seventeen digits, and precise enough for a store's clock.
 def _ms(at: float | None) -> int | None:
     return None if at is None else round(at * 1000)
@@ -144,6 +182,17 @@ def _whole(number: Any) -> int:
     if type(number) is not int or number < 0:
         raise CorruptCircuitError
     return number
+
+
+def _number(number: Any) -> float:
+    if type(number) not in {int, float} or not 0 <= number < END_OF_TIME or math.isnan(number):
+        raise CorruptCircuitError
+    return float(number)
+
+
+def _amount(number: float | None) -> float | None:
+    """A number that is left out if it is 0 or None."""
+    return number or None
 
 
 def _known_name(names: type[Name], name: Any) -> Name:
@@ -184,6 +233,31 @@ _CIRCUIT: list[Field] = [
     ("o", "override", _encode_override, _override),
     ("os", "override_serial", _count, _whole),
     ("w", "written_at", _ms, _seconds),
+    ("li", "limit", _encode_limit, _limit),
+]
+_LIMIT: list[Field] = [
+    ("g", "generation", _count, _whole),
+    ("n", "size", _amount, _number),
+    ("e", "epoch", _count, _whole),
+    ("p", "proven", _count, bool),
+    ("c", "ceiling", _amount, _number),
+    ("b", "base", _amount, _number),
+    ("s", "score", _amount, _number),
+    ("t", "tolerated", _amount, _number),
+    ("f", "cut_for", _amount, _number),
+    ("ra", "round_at", _ms, _seconds),
+    ("ru", "rest_until", _ms, _seconds),
+    ("ba", "busy_at", _ms, _seconds),
+    ("a", "answered", _count, _whole),
+    ("fl", "failed", _count, _whole),
+    ("m", "medians", _count, _whole),
+    ("l", "latency", _amount, _number),
+    ("pc", "pace", _amount, _number),
+    ("r", "rate", _amount, _number),
+    ("rf", "refused_at", _ms, _seconds),
+    ("rt", "rate_at", _ms, _seconds),
+    ("h", "hold_until", _ms, _seconds),
+    ("ps", "processes", _encode_processes, _processes),
 ]
 _OVERRIDE: list[Field] = [
     ("m", "mode", str, functools.partial(_known_name, OverrideMode)),
@@ -194,3 +268,4 @@ _OVERRIDE: list[Field] = [
 ]
 FIELDS = frozenset(["v", "s", *(key for key, *_ in _WINDOW + _CIRCUIT)])
 OVERRIDE_FIELDS = frozenset(key for key, *_ in _OVERRIDE)
+LIMIT_FIELDS = frozenset(key for key, *_ in _LIMIT)

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from breakwall.breaker.circuit import transitions
+from breakwall.breaker.circuit.fleet_limit import LoadReport
 from breakwall.breaker.circuit.state import CallOutcome, Circuit, Override, OverrideMode
 from breakwall.breaker.circuit.window import CounterDelta
 from breakwall.breaker.config import CircuitBreakerConfig
@@ -74,6 +75,18 @@ class HoldOpen(Operation):
         if circuit.generation != self.generation:
             return circuit
         return transitions.hold_open(circuit, now, self.seconds)
+
+
+@dataclass(frozen=True)
+class ReportLoad(Operation):
+    """What one process says of its calls in hand. It belongs to one synchronization: if it does not arrive, the next
+    one brings a newer report."""
+
+    report: LoadReport
+    for_store_only = True
+
+    def apply(self, circuit: Circuit, config: CircuitBreakerConfig, now: float, jitter: float) -> Circuit:
+        return transitions.report_load(circuit, config, now, self.report)
 
 
 @dataclass(frozen=True)

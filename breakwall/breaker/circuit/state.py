@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from breakwall.breaker.circuit.fleet_limit import FleetLimit
 from breakwall.breaker.circuit.window import Window
 from breakwall.breaker.config import CircuitBreakerConfig
 
@@ -83,9 +84,15 @@ class Circuit:
     last_failure_at: float | None = None  # When a failure was last reported.
     override: Override | None = None
     override_serial: int = 0  # Of the last override or lift of one; higher than all numbers before.
+    limit: FleetLimit | None = None  # Names the generation that it is of.
     # When it was stored; `clock_adjustment` needs it. Not compared: a new time alone is no change to store.
     written_at: float | None = field(default=None, compare=False)
     unknown: str = ""  # Fields that only a newer release knows: the text of a JSON object, or empty.
+
+    @property
+    def is_limited(self) -> bool:
+        """Whether there is a limit of calls in hand."""
+        return self.limit is not None and self.limit.size is not None
 
     def holds(self, lease_id: str) -> bool:
         return lease_id in [lease.id for lease in self.leases]

@@ -6,6 +6,8 @@ configured jitter applies) are arguments.
 
 from dataclasses import dataclass, replace
 
+from breakwall.breaker.circuit import limit
+from breakwall.breaker.circuit.fleet_limit import FleetLimit, LoadReport
 from breakwall.breaker.circuit.state import CallOutcome, Circuit, CircuitState, Lease, Override
 from breakwall.breaker.circuit.window import Assessment, Bucket, CounterDelta, Window
 from breakwall.breaker.config import CircuitBreakerConfig
@@ -135,7 +137,7 @@ def record_probe(
         return _opened(failed, config, now, jitter)
     succeeded = current.probes_succeeded + (outcome is CallOutcome.SUCCESS)
     if outcome is CallOutcome.SUCCESS and succeeded >= config.half_open_max_calls:
-        return _closed(current, now)
+        return _closed(current, config, now)
     others = tuple([lease for lease in current.leases if lease.id != lease_id])
     return replace(current, leases=others, probes_succeeded=succeeded)
 
@@ -157,6 +159,15 @@ def hold_open_since(circuit: Circuit, now: float, *, asked_at: float, until: flo
     if over or circuit.state is CircuitState.HALF_OPEN or until <= (circuit.open_until or 0.0):
         return circuit
     return hold_open(circuit, now, until - now)
+
+
+def report_load(circuit: Circuit, config: CircuitBreakerConfig, now: float, report: LoadReport) -> Circuit:
+    """Add one process's report to the limit of a closed circuit."""
+    if circuit.state is not CircuitState.CLOSED:
+        return circuit
+    fleet = limit.in_force(circuit.limit, circuit.generation, now)
+    fleet = fleet or FleetLimit(generation=circuit.generation, round_at=now)
+    return replace(circuit, limit=limit.add_report(fleet, report, now, interval=config.refresh_interval))
 
 
 def overridden(circuit: Circuit, override: Override | None, now: float) -> Circuit:
@@ -199,8 +210,10 @@ def _opened_until(circuit: Circuit, now: float, until: float) -> Circuit:
     )
 
 
-def _closed(circuit: Circuit, now: float) -> Circuit:
+def _closed(circuit: Circuit, config: CircuitBreakerConfig, now: float) -> Circuit:
     closed = _moved(circuit, CircuitState.CLOSED, now)
+    if config.adaptive_limit:
+        closed = replace(closed, limit=limit.after_closing(circuit.limit, closed.generation, now))
     return replace(closed, opened_at=None, open_until=None, opened_by=0, reopenings=0)
 
 

@@ -17,6 +17,7 @@ from breakwall.breaker.circuit.operations import (
     Operation,
     RecordOutcomes,
     RecordProbe,
+    ReportLoad,
     RequestLease,
 )
 from breakwall.breaker.circuit.state import CallOutcome, Circuit
@@ -61,6 +62,7 @@ class MemoryReplica:
 
     def _begin(self) -> None:
         self.circuit, self.fast_path = self._memory.value, None
+        self._report_due = LONG_AGO
         self._switch = FastPathSwitch(secrets.token_hex(4), self._config, self._setup.on_fast_path)
         with self._memory.lock:
             self._memory.replicas.add(self)
@@ -134,8 +136,20 @@ class MemoryReplica:
                     self._change(RecordOutcomes(delta))
             for operation in operations:
                 self._change(operation)
+            if self._config.adaptive_limit:
+                self._report()
             before, after = self._follow()
         self._announce(before, after)
+
+    def _report(self) -> None:
+        """Report the calls in hand as often as a shared circuit does, so that both behave alike."""
+        now = self._setup.clock()
+        if now < self._report_due:
+            return
+        self._report_due = now + self._config.refresh_interval
+        report = self._setup.report(self._memory.value)
+        if report is not None:
+            self._change(ReportLoad(report))
 
     def _change(self, operation: Operation) -> None:
         self._memory.value = operation.apply(
@@ -164,4 +178,5 @@ class MemoryReplica:
 
 
 def _has_moved(before: Circuit, after: Circuit) -> bool:
-    return before.generation != after.generation or before.override is not after.override
+    has_moved = before.generation != after.generation or before.override is not after.override
+    return has_moved or (before.limit is not after.limit and before.is_limited != after.is_limited)

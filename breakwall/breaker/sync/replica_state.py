@@ -9,7 +9,7 @@ import secrets
 import threading
 from enum import Enum
 
-from breakwall.breaker.circuit.operations import Operation, RecordOutcomes, apply_all
+from breakwall.breaker.circuit.operations import Operation, RecordOutcomes, ReportLoad, apply_all
 from breakwall.breaker.circuit.state import Circuit, CircuitState
 from breakwall.breaker.circuit.transitions import decide
 from breakwall.breaker.sync.cas import Received, Synchronized
@@ -122,9 +122,11 @@ class ReplicaState:
         self.schedule.began()
         self._early_taken, self._early = self._early or None, EarlyOutcomes()
         is_lost = self.status is StoreStatus.LOST
+        report = self._setup.report(self.circuit)
+        reports = () if report is None else (ReportLoad(report),)
         snapshot = Snapshot(
             self._reporter_id,
-            self.pending.take(),
+            self.pending.take() + reports,
             self._early_taken,
             self.circuit if is_lost else self._confirmed,
             self._confirmed.generation,

@@ -230,7 +230,8 @@ class SharedReplica:
             after = self._known_circuit = state.circuit
             error = self._known_error = error_before if state.status is StoreStatus.SLOW else state.error
         # Another thread may announce later changes now. It does not repeat these.
-        if before.generation != after.generation or before.override is not after.override:
+        has_moved = before.generation != after.generation or before.override is not after.override
+        if has_moved or (before.limit is not after.limit and before.is_limited != after.is_limited):
             self._setup.on_change(before, after, state.now())
         # Another error of the same loss is no change: a call was overdue, and then it failed.
         if (error is None) != (error_before is None):

@@ -88,6 +88,30 @@ def test_without_the_adaptive_limit_nothing_is_counted_or_refused(
     assert (breaker.status().in_hand, breaker.status().hanging) == (0, False)
 
 
+def test_what_comes_before_a_request_is_sent_is_no_part_of_its_age(
+    start: Start, clock: MonotonicClock
+) -> None:
+    """A slow transaction between the permit and the request says nothing about the service."""
+    breaker = start()
+    permits = [breaker.acquire() for _ in range(20)]
+    clock.sleep(0.1)
+    for permit in permits:
+        permit.sent()
+    assert not breaker.status().hanging
+    assert breaker.status().in_hand == 20
+    clock.sleep(0.1)
+    assert breaker.status().hanging
+
+
+def test_a_result_ends_a_call_that_was_sent_later(start: Start) -> None:
+    breaker = start()
+    permit = breaker.acquire()
+    permit.sent()
+    permit.record_success()
+    permit.sent()
+    assert breaker.status().in_hand == 0
+
+
 def test_a_call_is_in_hand_from_its_permit_to_its_result(start: Start) -> None:
     breaker = start()
     permits = [breaker.acquire(), breaker.acquire(background=True), breaker.acquire(), breaker.acquire()]

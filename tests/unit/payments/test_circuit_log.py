@@ -6,7 +6,15 @@ import logging
 
 import pytest
 
-from breakwall.breaker import CircuitBreaker, CircuitBreakerConfig, CircuitState, Hang, Overridden, Transition
+from breakwall.breaker import (
+    CircuitBreaker,
+    CircuitBreakerConfig,
+    CircuitState,
+    Hang,
+    Limited,
+    Overridden,
+    Transition,
+)
 from breakwall.breaker.stores.memory import MemoryStore
 from breakwall.payments.circuit_log import CircuitLog
 from breakwall.payments.gateways.base import ChargeAnswer, Health, LookupAnswer, LookupResult, Outcome
@@ -180,3 +188,12 @@ def test_of_many_hangs_one_a_pause_is_a_warning(caplog: pytest.LogCaptureFixture
         circuit.log.on_event(Hang("payment", over=True, in_hand=0))
         circuit.now += 2
     assert len(circuit.logged()) == 4
+
+
+def test_the_begin_and_the_end_of_a_limit_are_logged_quietly(circuit: LoggedCircuit) -> None:
+    circuit.log.on_event(Limited("payment", 2))
+    circuit.log.on_event(Limited("payment", None))
+    assert circuit.logged() == []
+    begins, ends = circuit.logged(logging.INFO)
+    assert "2 calls at once" in begins
+    assert "no limit any more" in ends

@@ -8,6 +8,7 @@ import pytest
 
 from breakwall.breaker import CircuitBreakerError, CircuitState
 from breakwall.breaker.circuit.clock_adjustment import adjusted, shifted
+from breakwall.breaker.circuit.fleet_limit import FleetLimit, ProcessLoad
 from breakwall.breaker.circuit.state import Circuit, Lease, Override, OverrideMode
 from breakwall.breaker.circuit.window import Window
 from tests.manual_clock import MonotonicClock
@@ -132,6 +133,14 @@ def times(kind: type) -> list[str]:
 @pytest.mark.parametrize("name", sorted({*times(Circuit)} - {"written_at"}))
 def test_every_time_of_a_circuit_is_moved(name: str) -> None:
     assert getattr(shifted(replace(Circuit(), **{name: 100.0}), 10), name) == 110
+
+
+@pytest.mark.parametrize("name", [name for name in times(FleetLimit) if name.endswith(("_at", "_until"))])
+def test_every_time_of_a_limit_is_moved(name: str) -> None:
+    limit = FleetLimit(processes=(ProcessLoad("a", 100.0),), **{name: 100.0})  # type: ignore[arg-type]  # a time
+    moved = shifted(Circuit(limit=limit), 10).limit
+    assert moved is not None
+    assert (getattr(moved, name), moved.processes[0].at) == (110, 110)
 
 
 @pytest.mark.parametrize("name", times(Override))

@@ -11,7 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from breakwall.breaker import CircuitState, Override, OverrideMode
-from breakwall.breaker.circuit.codec import FIELDS, OVERRIDE_FIELDS, NewerFormatError, decode, encode
+from breakwall.breaker.circuit.codec import (
+    FIELDS,
+    LIMIT_FIELDS,
+    OVERRIDE_FIELDS,
+    NewerFormatError,
+    decode,
+    encode,
+)
+from breakwall.breaker.circuit.fleet_limit import FleetLimit, ProcessLoad
 from breakwall.breaker.circuit.state import Circuit, Lease
 from breakwall.breaker.circuit.window import Bucket, Reporter, Window
 
@@ -61,6 +69,32 @@ later_values = st.recursive(
 )
 
 
+FULL_LIMIT = FleetLimit(
+    generation=1,
+    size=12.5,
+    epoch=2,
+    proven=True,
+    ceiling=16.0,
+    base=0.02,
+    score=3.2,
+    tolerated=0.1,
+    cut_for=0.2,
+    round_at=1.0,
+    rest_until=2.0,
+    busy_at=3.0,
+    answered=4,
+    failed=5,
+    medians=6,
+    latency=0.03,
+    pace=400.0,
+    rate=200.0,
+    refused_at=7.0,
+    rate_at=8.0,
+    hold_until=9.0,
+    processes=(ProcessLoad("a", 1.0, 3, 2.5, 0.75, wants=True, starts=40.0, capped=True),),
+)
+
+
 def later_fields(known: frozenset[str]) -> st.SearchStrategy[dict[str, Any]]:
     return st.dictionaries(st.text().filter(lambda name: name not in known), later_values, max_size=4)
 
@@ -92,9 +126,27 @@ def test_the_names_that_are_not_unknown_are_all_that_are_written() -> None:
         leases=(Lease("a", 1),),
         override=Override(OverrideMode.OBSERVING, "why", "kim", 1.0, 2.0),
         override_serial=1,
+        limit=FULL_LIMIT,
     )
     row = json.loads(encode(full))
-    assert (set(row), set(row["o"])) == (FIELDS, OVERRIDE_FIELDS)
+    assert (set(row), set(row["o"]), set(row["li"])) == (FIELDS, OVERRIDE_FIELDS, LIMIT_FIELDS)
+
+
+def test_a_limit_survives_being_stored_and_what_a_later_release_adds_to_it() -> None:
+    circuit = Circuit(limit=FULL_LIMIT)
+    assert decode(encode(circuit)) == circuit
+    row = json.loads(encode(circuit))
+    row["li"]["later"] = [1]
+    read = decode(json.dumps(row))
+    assert read is not None
+    assert json.loads(encode(read)) == row
+
+
+@pytest.mark.parametrize(
+    "limit", ["7", '{"n":-1}', '{"n":1e999}', '{"n":true}', '{"ps":[[]]}', '{"ps":[["a",1,-1,0,0,0,0,0]]}']
+)
+def test_a_limit_that_no_release_writes_is_no_circuit(limit: str) -> None:
+    assert decode('{"v":1,"s":"closed","li":' + limit + "}") is None
 
 
 def test_what_the_first_release_wrote_is_read() -> None:

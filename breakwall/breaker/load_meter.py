@@ -1,0 +1,130 @@
+"""What this process reports of its calls in hand: averages, and what has ended since its last report."""
+
+import math
+import statistics
+from collections import deque
+
+from breakwall.breaker.circuit.fleet_limit import LEAST_MEDIAN_CALLS, LoadReport
+from breakwall.breaker.circuit.state import CallOutcome
+from breakwall.breaker.hang_detector import HangDetector, RunningCall
+
+LIVE_SECONDS = 1.0  # The average of live calls forgets so fast.
+MOST_DURATIONS = 200  # For one median.
+LEAST_STARTS = 10  # With fewer in a second it does not matter when the first one was.
+
+
+class LoadMeter:
+    """Counts for one breaker. Its owner's lock guards it; ``now`` is monotonic seconds."""
+
+    def __init__(self, now: float) -> None:
+        self.in_hand = {False: 0, True: 0}  # By whether they are the background's.
+        self.wants = False  # Whether a background call was refused for its share.
+        self._was_active = False
+        self._averaged_at = self._reported_at = now
+        self._live_average = self._background_sum = 0.0
+        self._starts: deque[float] = deque()  # Of the background, in the last second.
+        self._throttled, self._hold = 0, 0.0
+        self.forget_ended()
+
+    def forget_ended(self) -> None:
+        """What has ended does not count any more: a new epoch of the limit begins."""
+        self._answered = self._failed = 0
+        self._durations: list[float] = []
+
+    @property
+    def number(self) -> int:
+        """How many calls are in hand."""
+        return self.in_hand[False] + self.in_hand[True]
+
+    def began(self, call: RunningCall, now: float) -> None:
+        self._average(now)
+        self._was_active = True
+        self.in_hand[call.background] += 1
+        if call.background:
+            self._forget_starts(now)
+            self._starts.append(now)
+
+    def left(self, call: RunningCall, now: float) -> None:
+        """``call`` is not in hand any more."""
+        self._average(now)
+        self.in_hand[call.background] -= 1
+
+    def ended(self, call: RunningCall, outcome: CallOutcome) -> None:
+        """``call``, which is of the present epoch, has ended."""
+        self._failed += outcome is CallOutcome.FAILURE
+        if outcome is CallOutcome.SUCCESS:
+            self._answered += 1
+            if len(self._durations) < MOST_DURATIONS:
+                self._durations.append(call.duration)
+
+    def throttled(self, hold: float) -> None:
+        """The service refused a call for its rate, and asked for a pause of ``hold`` seconds."""
+        self._throttled += 1
+        self._hold = max(self._hold, hold)
+
+    def needs_report(self, now: float, *, limited: bool, capped: bool) -> bool:
+        """Whether the others need a report, if there is a limit or a cap of the rate."""
+        self._forget_starts(now)
+        active = self._was_active or self.wants or self.number > 0
+        return bool(self._throttled) or (limited and active) or (capped and bool(self._starts))
+
+    def take(
+        self,
+        now: float,
+        reporter_id: str,
+        epoch: tuple[int, int],
+        detector: HangDetector,
+        *,
+        limited: bool,
+        capped: bool,
+    ) -> LoadReport:
+        """The report, which begins the time of the next one."""
+        self._average(now)
+        since = now - self._reported_at
+        report = LoadReport(
+            id=reporter_id,
+            generation=epoch[0],
+            epoch=epoch[1],
+            in_hand=self.number,
+            background=self._background_sum / since if since > 0 else self.in_hand[True],
+            live=self._live_average,
+            wants=self.wants,
+            starts=self._starts_a_second(now),
+            # Without a limit nothing was reported before: then the whole score is new.
+            weight=detector.weight if limited else 0.0,
+            run=detector.run if limited else detector.score,
+            answered=self._answered,
+            failed=self._failed,
+            median=self._take_median(),
+            throttled=self._throttled,
+            hold=self._hold,
+            capped=capped,
+        )
+        detector.weight = detector.run = 0.0
+        self._answered = self._failed = self._throttled = 0
+        self.wants = self._was_active = False
+        self._reported_at, self._background_sum, self._hold = now, 0.0, 0.0
+        return report
+
+    def _average(self, now: float) -> None:
+        """Bring the averages up to ``now``, before a change of what is in hand."""
+        passed, self._averaged_at = now - self._averaged_at, now
+        self._background_sum += passed * self.in_hand[True]
+        self._live_average += (self.in_hand[False] - self._live_average) * -math.expm1(-passed / LIVE_SECONDS)
+
+    def _forget_starts(self, now: float) -> None:
+        while self._starts and self._starts[0] < now - 1.0:
+            self._starts.popleft()
+
+    def _starts_a_second(self, now: float) -> float:
+        self._forget_starts(now)
+        number = len(self._starts)
+        if number < LEAST_STARTS:
+            return float(number)
+        return number / min(1.0, max(now - self._starts[0], 0.01))
+
+    def _take_median(self) -> float:
+        if len(self._durations) < LEAST_MEDIAN_CALLS:
+            return 0.0  # They wait for more.
+        median, self._durations = statistics.median(self._durations), []
+        return median

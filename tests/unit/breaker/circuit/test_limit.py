@@ -1,0 +1,185 @@
+"""The limit, a round at a time. `tests/unit/breaker/test_fleet_limit.py` runs it with services that collapse."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from breakwall.breaker.circuit.fleet_limit import ALARM, QUIET_SECONDS, SUSPICION, FleetLimit, LoadReport
+from breakwall.breaker.circuit.limit import (
+    ON_FAILURES,
+    ON_LATENCY,
+    ON_OVERDUE,
+    PROCESS_EXPIRES,
+    SLOW_START_GROWTH,
+    START,
+    add_report,
+    after_closing,
+    in_force,
+)
+
+INTERVAL = 0.2
+
+
+def busy(fleet: FleetLimit, **fields: object) -> LoadReport:
+    """A report of one process that uses the limit, and whose calls are answered as ever."""
+    usual = LoadReport(
+        "a", fleet.generation, fleet.epoch, in_hand=10, background=10.0, wants=True, answered=100, median=0.02
+    )
+    return replace(usual, **fields)  # type: ignore[arg-type]  # fields of a report
+
+
+class Rounds:
+    """A limit after an opening, and reports that come every interval."""
+
+    def __init__(self, **fields: object) -> None:
+        self.now = 1000.0
+        first = after_closing(None, generation=3, now=self.now)
+        self.fleet: FleetLimit | None = replace(first, **fields)  # type: ignore[arg-type]
+
+    @property
+    def known(self) -> FleetLimit:
+        assert self.fleet is not None
+        return self.fleet
+
+    def report(self, number: int = 1, **fields: object) -> FleetLimit | None:
+        for _ in range(number):
+            self.now += INTERVAL
+            self.fleet = add_report(self.known, busy(self.known, **fields), self.now, interval=INTERVAL)
+        return self.fleet
+
+
+def test_after_an_opening_it_begins_small_and_grows() -> None:
+    rounds = Rounds()
+    assert rounds.known.size == START
+    rounds.report(2)
+    assert rounds.known.size == START * SLOW_START_GROWTH
+    rounds.report(40)
+    assert (rounds.known.size or 0) > 50
+
+
+def test_it_does_not_grow_unused() -> None:
+    rounds = Rounds(size=40.0)
+    rounds.report(10, background=3.0, wants=False)
+    assert rounds.known.size == 40.0
+
+
+def test_it_does_not_grow_while_fewer_calls_are_answered() -> None:
+    rounds = Rounds()
+    rounds.report(4)
+    size = rounds.known.size
+    rounds.report(2, answered=5)
+    assert rounds.known.size == size
+
+
+def test_overdue_calls_halve_it_at_once_and_are_its_ceiling() -> None:
+    rounds = Rounds(size=16.0, proven=True)
+    rounds.report(1, weight=ALARM, run=ALARM)
+    assert (rounds.known.size, rounds.known.ceiling) == (16 * ON_OVERDUE, 16.0)
+
+
+def test_the_weight_of_several_processes_adds_up() -> None:
+    rounds = Rounds(size=16.0)
+    rounds.report(1, weight=ALARM / 2, run=ALARM / 2)
+    assert (rounds.known.size or 0) >= 16.0
+    rounds.report(1, id="b", weight=ALARM / 2 + 0.1, run=ALARM / 2)
+    assert rounds.known.size == 16 * ON_OVERDUE
+
+
+def test_failures_and_slow_answers_make_it_smaller() -> None:
+    failing = Rounds(size=100.0, ceiling=1000.0)
+    failing.report(1, failed=10)
+    assert failing.known.size == pytest.approx(100 * ON_FAILURES)
+    slow = Rounds(size=100.0, ceiling=1000.0, base=0.02)
+    slow.report(1, median=0.04)
+    assert slow.known.size == pytest.approx(100 * ON_LATENCY)
+
+
+def test_one_failure_or_two_per_cent_do_not() -> None:
+    rounds = Rounds(size=100.0, ceiling=1000.0)
+    rounds.report(1, failed=1)
+    rounds.report(1, failed=2, answered=98)
+    assert (rounds.known.size or 0) >= 100.0
+
+
+def test_failures_that_do_not_come_from_the_load_are_tolerated() -> None:
+    rounds = Rounds(size=100.0, ceiling=1000.0)
+    rounds.report(100, failed=10)
+    assert (rounds.known.size or 0) >= 100 * ON_FAILURES
+
+
+def test_after_a_step_down_it_rests_and_then_comes_back_below_the_ceiling() -> None:
+    rounds = Rounds(size=16.0)
+    rounds.report(1, run=ALARM)
+    rounds.report(1)
+    assert rounds.known.size == 8.0
+    rounds.report(15)
+    assert 12.0 <= (rounds.known.size or 0) <= 14.0
+
+
+def test_a_capacity_that_has_grown_is_found() -> None:
+    rounds = Rounds(size=16.0)
+    rounds.report(1, run=ALARM)
+    rounds.report(5 * 300)
+    assert rounds.known.ceiling is None
+    assert (rounds.known.size or 0) > 30
+
+
+def test_a_step_down_begins_an_epoch_and_older_calls_do_not_count() -> None:
+    rounds = Rounds(size=16.0, ceiling=16.0)
+    rounds.report(1)
+    rounds.report(1, run=ALARM)
+    assert rounds.known.epoch == 1
+    rounds.report(5, epoch=0, failed=50, run=ALARM)
+    assert rounds.known.epoch == 1
+    assert (rounds.known.size or 0) >= 8.0
+
+
+def test_without_an_answered_call_there_is_no_new_epoch_so_that_failures_open_the_circuit() -> None:
+    rounds = Rounds(size=16.0)
+    rounds.report(1, answered=0, run=ALARM)
+    assert (rounds.known.epoch, rounds.known.size) == (0, 8.0)
+
+
+def test_it_never_falls_below_one() -> None:
+    rounds = Rounds()
+    for _ in range(10):
+        rounds.report(1)
+        rounds.report(1, run=ALARM)
+    assert rounds.known.places == 1
+
+
+def test_it_goes_when_it_was_not_used_for_a_while() -> None:
+    rounds = Rounds(size=40.0)
+    rounds.report(int(QUIET_SECONDS / INTERVAL) - 2, background=3.0, wants=False)
+    assert rounds.fleet is not None
+    while rounds.fleet is not None and rounds.now < 1000.0 + 2 * QUIET_SECONDS:
+        rounds.report(1, background=3.0, wants=False)
+    assert rounds.fleet is None
+
+
+def test_a_suspicion_is_reported_and_forgotten_or_becomes_the_first_limit() -> None:
+    harmless = Rounds(size=None)
+    assert harmless.report(1, run=SUSPICION, weight=0.0) is not None
+    assert harmless.report(1, run=0.0, weight=-SUSPICION) is None
+    serious = Rounds(size=None)
+    serious.report(1, run=SUSPICION)
+    serious.report(1, id="b", run=ALARM, weight=ALARM)
+    assert (serious.known.size, serious.known.epoch, serious.known.ceiling) == (10.0, 0, None)
+
+
+def test_a_process_that_died_gives_its_share_back() -> None:
+    rounds = Rounds(size=10.0)
+    rounds.report(1, id="dead")
+    rounds.report(int(PROCESS_EXPIRES / INTERVAL) + 2)
+    assert [process.id for process in rounds.known.processes] == ["a"]
+
+
+def test_a_limit_of_another_generation_begins_again_and_keeps_the_ceiling() -> None:
+    earlier = FleetLimit(generation=3, size=40.0, ceiling=50.0, epoch=7)
+    begun = in_force(earlier, 6, 1000.0)
+    assert begun is not None
+    assert (begun.size, begun.ceiling, begun.epoch, begun.generation) == (START, 50.0, 0, 6)
+    assert in_force(earlier, 3, 1000.0) is earlier
+    assert in_force(None, 6, 1000.0) is None

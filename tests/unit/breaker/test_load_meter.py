@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+import pytest
+
+from breakwall.breaker.circuit.fleet_limit import LoadReport
+from breakwall.breaker.circuit.state import CallOutcome
+from breakwall.breaker.hang_detector import HangDetector, RunningCall
+from breakwall.breaker.load_meter import LoadMeter
+
+
+def begin(meter: LoadMeter, now: float, *, background: bool = True) -> RunningCall:
+    call = RunningCall(now, background=background)
+    meter.began(call, now)
+    return call
+
+
+def end(meter: LoadMeter, call: RunningCall, now: float, outcome: CallOutcome = CallOutcome.SUCCESS) -> None:
+    call.done, call.duration = True, now - call.began_at
+    meter.left(call, now)
+    meter.ended(call, outcome)
+
+
+def take(meter: LoadMeter, now: float) -> LoadReport:
+    return meter.take(now, "a", (0, 0), HangDetector(), limited=True, capped=False)
+
+
+def test_the_average_of_background_calls_is_that_since_the_last_report() -> None:
+    meter = LoadMeter(0.0)
+    call = begin(meter, 0.0)
+    end(meter, call, 0.5)
+    begin(meter, 0.75)
+    assert take(meter, 1.0).background == pytest.approx(0.75)
+    assert take(meter, 2.0).background == 1.0
+
+
+def test_the_average_of_live_calls_forgets_within_seconds() -> None:
+    meter = LoadMeter(0.0)
+    calls = [begin(meter, 0.0, background=False) for _ in range(4)]
+    assert take(meter, 5.0).live == pytest.approx(4.0, abs=0.1)
+    for call in calls:
+        end(meter, call, 5.0)
+    assert take(meter, 10.0).live == pytest.approx(0.0, abs=0.1)
+
+
+def test_what_has_ended_is_reported_once() -> None:
+    meter = LoadMeter(0.0)
+    for outcome in (CallOutcome.SUCCESS, CallOutcome.FAILURE, CallOutcome.NEUTRAL):
+        end(meter, begin(meter, 0.0), 0.1, outcome)
+    first, second = take(meter, 0.2), take(meter, 0.4)
+    assert (first.answered, first.failed) == (1, 1)
+    assert (second.answered, second.failed) == (0, 0)
+
+
+def test_a_median_waits_for_five_answers() -> None:
+    meter = LoadMeter(0.0)
+    for _ in range(4):
+        end(meter, begin(meter, 0.0), 0.1)
+    assert take(meter, 0.2).median == 0.0
+    end(meter, begin(meter, 0.2), 0.5)
+    assert take(meter, 0.6).median == pytest.approx(0.1)
+
+
+def test_starts_are_those_of_a_second_also_if_it_began_a_moment_ago() -> None:
+    meter = LoadMeter(0.0)
+    for number in range(40):
+        begin(meter, 10.0 + number * 0.0025)
+    assert take(meter, 10.1).starts == pytest.approx(400, rel=0.05)
+    assert take(meter, 11.05).starts == pytest.approx(20, abs=2)
+    assert take(meter, 12.0).starts == 0.0
+
+
+def test_an_idle_process_has_nothing_to_report() -> None:
+    meter = LoadMeter(0.0)
+    assert not meter.needs_report(0.0, limited=True, capped=True)
+    call = begin(meter, 0.0)
+    assert meter.needs_report(0.1, limited=True, capped=False)
+    assert not meter.needs_report(0.1, limited=False, capped=False)
+    end(meter, call, 0.1)
+    take(meter, 0.2)
+    assert not meter.needs_report(2.0, limited=True, capped=True)
+
+
+def test_a_refusal_for_the_rate_is_reported_without_a_limit() -> None:
+    meter = LoadMeter(0.0)
+    meter.throttled(2.0)
+    assert meter.needs_report(0.0, limited=False, capped=False)
+    report = take(meter, 0.2)
+    assert (report.throttled, report.hold) == (1, 2.0)
+    assert take(meter, 0.4).throttled == 0

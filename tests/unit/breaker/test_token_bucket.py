@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+import pytest
+
+from breakwall.breaker.token_bucket import BURST_SECONDS, TokenBucket
+
+
+def starts(bucket: TokenBucket, since: float, until: float, step: float = 0.01) -> int:
+    """How many starts are allowed to a caller that always wants one."""
+    number, now = 0, since
+    while now < until:
+        while bucket.wait(now) == 0.0 and number < 100_000:
+            bucket.take(now)
+            number += 1
+        now += step
+    return number
+
+
+def test_without_a_rate_nothing_waits() -> None:
+    bucket = TokenBucket()
+    assert bucket.wait(0.0) == 0.0
+    assert bucket.tokens(0.0) is None
+
+
+@pytest.mark.parametrize("rate", [0.2, 1.0, 50.0, 1000.0])
+def test_no_more_than_the_rate_is_started(rate: float) -> None:
+    bucket = TokenBucket()
+    bucket.set_rate(rate)
+    burst = max(1.0, rate * BURST_SECONDS)
+    assert rate * 100 * 0.95 - 1 <= starts(bucket, 0.0, 100.0) <= rate * 100 + burst
+
+
+def test_a_pause_saves_up_no_more_than_a_burst() -> None:
+    bucket = TokenBucket()
+    bucket.set_rate(100.0)
+    starts(bucket, 0.0, 1.0)
+    assert bucket.tokens(3600.0) == 100 * BURST_SECONDS
+
+
+def test_the_wait_says_when_the_next_start_is() -> None:
+    bucket = TokenBucket()
+    bucket.set_rate(0.5)
+    bucket.take(0.0)
+    assert bucket.wait(0.5) == pytest.approx(1.5)
+    assert bucket.wait(2.0) == 0.0
