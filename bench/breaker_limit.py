@@ -1,7 +1,7 @@
 """How the fleet's limit finds the capacity of services that collapse, queue, slow down or refuse, in virtual time.
 
 ``--only "collapse 12"`` runs the scenarios whose names begin so, ``--seeds`` is the number of runs, and ``--trace``
-prints the limit every 0.2 s. `docs/adr/0006` explains the columns. All scenarios take about half an hour.
+prints the limit every 0.2 s. `docs/adr/0006` explains the columns. All scenarios take a while.
 """
 
 from __future__ import annotations
