@@ -289,7 +289,6 @@ MUTANTS = (
         "        self.state = UNREAD  #",
         "        self.state = DrainState()  #",
         (READER_TESTS,),
-        simulated=False,
     ),
     Mutant(
         "keep a pause while the database does not answer",
