@@ -440,7 +440,6 @@ MUTANTS = (
         "        self.state = UNREAD  #",
         "        self.state = DrainState()  #",
         (READER_TESTS,),
-        simulated=False,
     ),
     Mutant(
         "keep a pause while the database does not answer",
