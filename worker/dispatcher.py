@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 
+from breakwall.broker.connections.base import IDS_A_MESSAGE
 from breakwall.broker.publisher import Publisher
 from breakwall.crashpoints import reach
 from breakwall.payments.ledger.dispatch_queue import DispatchQueue
@@ -92,7 +93,8 @@ class Dispatcher:
         depth = self._depth()
         if depth is None:
             return 0
-        waiting = depth + self._held()
+        # A message at the broker may have fewer orders. Then some more are published a moment later.
+        waiting = depth * IDS_A_MESSAGE + self._held()
         self._allowed = self._step(waiting) if slots is None else 0
         allowed = min(self._allowed if slots is None else slots, self._settings.window)
         self.is_draining = waiting >= allowed

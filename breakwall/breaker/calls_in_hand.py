@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from breakwall.breaker.circuit.fleet_limit import SUSPICION, FleetLimit, LoadReport
 from breakwall.breaker.circuit.limit import in_force
-from breakwall.breaker.circuit.shares import Allowance, allowance, lower_rate
+from breakwall.breaker.circuit.shares import ProcessShare, allowance, lower_rate
 from breakwall.breaker.circuit.state import CallOutcome, Circuit, CircuitState
 from breakwall.breaker.hang_detector import HangDetector, RunningCall
 from breakwall.breaker.load_meter import LoadMeter
@@ -67,7 +67,7 @@ class CallsInHand:
         self._held_until = LONG_AGO  # On the breaker's clock: no background call until then.
         self._fleet: FleetLimit | None = None
         self._epoch = (0, 0)  # The circuit's generation, and the epoch of its limit.
-        self._allowance = Allowance()
+        self._allowance = ProcessShare()
         self._is_current = False  # Whether the allowance is that of the fleet's limit and the cap.
 
     # --- the calls

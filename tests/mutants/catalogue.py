@@ -346,8 +346,8 @@ MUTANTS = (
     Mutant(
         "the breaker before each attempt",
         "worker/retry.py",
-        "    return breaker.acquire()\n",
-        '    return CircuitBreaker("another").acquire()\n',
+        "            permit = self._breaker.acquire(background=True)\n",
+        '            permit = CircuitBreaker("another").acquire()\n',
         (RETRY_TESTS,),
     ),
     Mutant(

@@ -13,7 +13,7 @@ LIVE_EXTRA = 1  # Places above the limit for live calls.
 
 
 @dataclass(frozen=True, slots=True)
-class Allowance:
+class ProcessShare:
     """What one process may have in hand by the last limit that it knows. None: any number."""
 
     background: int | None = None
@@ -21,7 +21,7 @@ class Allowance:
     rate: float | None = None  # Background calls a second.
 
 
-def allowance(fleet: FleetLimit, id_: str, cap: float | None = None) -> Allowance:
+def allowance(fleet: FleetLimit, id_: str, cap: float | None = None) -> ProcessShare:
     """What the process ``id_`` may have in hand. ``cap``: an operator's upper end of the background's rate.
 
     The background's part is shared by those that want it. A process that has not reported yet has none of it.
@@ -29,7 +29,7 @@ def allowance(fleet: FleetLimit, id_: str, cap: float | None = None) -> Allowanc
     rate = lower_rate(fleet.rate, cap)
     share = None if rate is None else _rate_share(fleet.processes, id_, rate)
     if fleet.places is None:
-        return Allowance(rate=share)
+        return ProcessShare(rate=share)
     places = background_places(fleet)
     in_background = sum([process.background for process in fleet.processes])
     if any(process.wants for process in fleet.processes):
@@ -42,7 +42,7 @@ def allowance(fleet: FleetLimit, id_: str, cap: float | None = None) -> Allowanc
         if process.takes
     }
     share_of = shares(places, demands)
-    return Allowance(share_of.get(id_, 0), live, share)
+    return ProcessShare(share_of.get(id_, 0), live, share)
 
 
 def background_places(fleet: FleetLimit) -> int:

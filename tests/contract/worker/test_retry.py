@@ -151,8 +151,8 @@ def test_a_call_ends_before_its_permit_and_its_lease_however_long_the_worker_pau
     deadlines: list[float] = []
     acquire = site.breaker.acquire
 
-    def pause_afterwards() -> Permit:
-        permit = acquire()
+    def pause_afterwards(background: bool) -> Permit:
+        permit = acquire(background)
         site.advance(5)
         return permit
 

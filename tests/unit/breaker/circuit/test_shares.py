@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from breakwall.breaker.circuit.fleet_limit import FleetLimit, ProcessLoad
-from breakwall.breaker.circuit.shares import Allowance, allowance, background_places, shares
+from breakwall.breaker.circuit.shares import ProcessShare, allowance, background_places, shares
 
 demands = st.dictionaries(
     st.text("abcdefgh", min_size=1, max_size=2), st.sampled_from([1.0, 2.0, 7.0, math.inf]), min_size=1
@@ -47,7 +47,7 @@ SHOP = ProcessLoad("s", 0.0, in_hand=1, live=1.0)
 
 
 def test_without_a_limit_any_number_is_allowed() -> None:
-    assert allowance(fleet(None, WORKER, SHOP), "w") == Allowance()
+    assert allowance(fleet(None, WORKER, SHOP), "w") == ProcessShare()
 
 
 def test_the_background_leaves_places_for_live_calls() -> None:
