@@ -7,6 +7,7 @@ from breakwall.breaker import CircuitBreaker
 
 # Seconds after which a gate is asked again that is closed by a person, who may open it at any time.
 PAUSED_FOR = 1.0
+HANGING_FOR = 0.2  # Seconds, for a service that hangs: it may answer at any time.
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +17,7 @@ class Allowance:
     Attributes:
         slots: None is any number, and 0 is none. A number is how many probes the circuit permits.
         retry_after: seconds after which to ask again if nothing may be sent.
-        reason: why not any number: ``paused``, ``circuit_open``, ``half_open``, ``hanging`` or ``limit``; else None.
+        reason: why not any number: ``paused``, ``circuit_open``, ``half_open`` or ``hanging``; else None.
     """
 
     slots: int | None
@@ -36,11 +37,11 @@ class Gate:
         if self._is_paused():
             return Allowance(0, PAUSED_FOR, "paused")
         status = self._breaker.status()
-        background = getattr(status, "background_slots", None)
+        background = status.background_slots
         if status.slots is not None:
             slots = status.slots if background is None else min(status.slots, background)
             return Allowance(slots, status.retry_after, "half_open" if status.slots else "circuit_open")
-        if background == 0:
-            reason = "hanging" if getattr(status, "hanging", False) else "limit"
-            return Allowance(0, status.retry_after, reason)
+        # At the limit the gate stays open: a worker that uses all of its share always has no slot free.
+        if status.hanging and background == 0:
+            return Allowance(0, HANGING_FOR, "hanging")
         return Allowance(None)

@@ -1,10 +1,13 @@
 """How many orders the worker takes from its broker: none while the gate is closed, else as many as it has use for."""
 
+import logging
 import threading
 from collections.abc import Callable
 from typing import Protocol
 
 from breakwall.worker.gate import Allowance, Gate
+
+log = logging.getLogger("breakwall.worker")
 
 # Seconds between two reads of the gate. The circuit's own moments are known before, and its events wake the reader, so
 # these are for what other processes and persons change. A read may be one query of the breaker's store.
@@ -87,5 +90,12 @@ class IntakeLoop:
 
     def _run(self) -> None:
         while not self._stopped:
-            self._wake.wait(self._intake.refresh())
+            self._wake.wait(self._refresh())
             self._wake.clear()
+
+    def _refresh(self) -> float:
+        try:
+            return self._intake.refresh()
+        except Exception:
+            log.exception("the gate could not be read, and is read again")
+            return IDLE_INTERVAL

@@ -95,22 +95,21 @@ class DoneMessages:
 
     def __init__(self) -> None:
         self._done: deque[RetryRequest] = deque()
-        self._is_scheduled = False
         # Runs a function in the event loop. Replaced when there is one.
         self.call_soon: Callable[[Callable[[], None]], object] = lambda run: run()
 
     def add(self, request: RetryRequest) -> None:
         """Acknowledge it soon. Safe for threads; never waits."""
         self._done.append(request)
-        if not self._is_scheduled:
-            self._is_scheduled = True
-            self.call_soon(self._acknowledge)
+        # For each message: kombu's event loop forgets the rest of a turn's calls if one of them raises.
+        self.call_soon(self._acknowledge)
 
     def _acknowledge(self) -> None:
-        self._is_scheduled = False  # before the messages are read: what comes later is scheduled again
         batch = []
         while self._done:
             batch.append(self._done.popleft())
+        if not batch:
+            return
         for request in batch:
             request.report_done()
         reach("before", "acknowledge")

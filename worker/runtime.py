@@ -180,6 +180,11 @@ class Runtime:
         """Run the embedded broker, or use the one that another worker runs."""
         self._embedded_broker = start_embedded_broker(self.settings)
 
+    def ask_drain_to_stop(self) -> None:
+        """Begin no more payments; does not wait for those in progress."""
+        if "drain" in self.__dict__:
+            self.drain.ask_to_stop()
+
     def stop_drain(self) -> None:
         """Begin no more payments, and wait for those in progress."""
         if "drain" in self.__dict__:

@@ -241,7 +241,8 @@ class CircuitBreaker:
             store_time=now,
             limit=load.limit,
             in_hand=load.in_hand,
-            background_slots=load.background_slots,
+            # By an operator's override any number, whatever is in hand.
+            background_slots=slots if override is not None else load.background_slots,
             hanging=load.hanging,
             rate=load.rate,
         )

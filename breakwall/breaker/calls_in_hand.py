@@ -104,8 +104,11 @@ class CallsInHand:
         with self._lock:
             if call.done:
                 return call
-            self._leave(call, CallOutcome.NEUTRAL, now)
-            return self._enter(now, background=call.background)
+            self._detector.ended(call, CallOutcome.NEUTRAL, now)
+            again = RunningCall(now, background=call.background, epoch=self._detector.epoch)
+            self._began.append(again)
+            self._detector.began(again)
+            return again
 
     def end(self, call: RunningCall, outcome: CallOutcome) -> bool:
         """``call`` has ended. Returns whether its outcome counts: not that of an older epoch of the limit."""
@@ -200,6 +203,9 @@ class CallsInHand:
             wait = min(max(wait, LEAST_RETRY_AFTER), LONGEST_RETRY_AFTER)
             return LimitRefusal("the limit of calls a second is reached", wait)
         self._bucket.take(now)
+        # Its share is full: with a larger one it would start more.
+        if allowed is not None and self._meter.in_hand[True] + 1 >= allowed:
+            self._meter.wants = True
         return None
 
     def _allowed(self, store_now: float, *, background: bool, is_local: bool) -> int | None:

@@ -91,27 +91,34 @@ class Drain:
         """Work on an order that a person has released although the drain is paused, in the caller's thread."""
         self._slot.run(Retry(order_id, released=True))
 
-    def stop(self) -> None:
-        """Begin nothing more, give back what was not sent, and wait for the calls in hand. Safe to call twice."""
+    def ask_to_stop(self) -> None:
+        """Begin nothing more, and give back what was not sent; does not wait. Safe to call twice."""
         with self._lock:
-            self._stopped = True
-            thread = self._thread
-        if thread is not None:
-            self._inbox.put(Stop())
-            thread.join()
+            if not self._stopped:
+                self._stopped = True
+                self._inbox.put(Stop())
+
+    def stop(self) -> None:
+        """`ask_to_stop`, and wait for the calls in hand."""
+        self.ask_to_stop()
+        if self._thread is not None:
+            self._thread.join()
 
     def _run(self) -> None:
         while not self._exchange.is_over:
-            self._grow()
-            had_room = self.wanted > 0
             try:
-                self._exchange.run_once()
+                self._run_once()
             except Exception:
                 log.exception("an exchange failed")
-            if self.wanted > 0 and not had_room:
-                self._on_room()
         for _ in range(self._exchange.slots):
             self._jobs.put(None)
+
+    def _run_once(self) -> None:
+        self._grow()
+        had_room = self.wanted > 0
+        self._exchange.run_once()
+        if self.wanted > 0 and not had_room:
+            self._on_room()
 
     def _grow(self) -> None:
         """Start the threads that are missing."""

@@ -102,11 +102,10 @@ class Slot:
         started = self._monotonic()
         try:
             status = self._exhaustion_retry.run(work)
+            self._on_finished(order_id, status, self._monotonic() - started)
         except DatabaseUnavailableError as error:
             # Nothing is lost: the order's row is unchanged, or its claim expires. Then the dispatcher republishes it.
             log.warning("order %s is deferred: %s", order_id, error)
         except Exception:
             log.exception("order %s failed", order_id)
-        else:
-            self._on_finished(order_id, status, self._monotonic() - started)
         return Finished(order_id)

@@ -83,6 +83,7 @@ class DispatcherStep(bootsteps.StartStopStep):
     def stop(self, worker: Any) -> None:
         runtime = worker.app.breakwall
         runtime.exhaustion_retry.end()
+        runtime.ask_drain_to_stop()
         if self.loop is not None and self.released is not None:
             self.loop.ask_to_stop()
             self.released.ask_to_stop()

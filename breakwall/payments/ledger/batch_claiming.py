@@ -1,6 +1,6 @@
 """The ledger's part for a worker that works on many orders at once: it records and claims them in one transaction."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -146,10 +146,14 @@ class BatchClaiming(LedgerBase):
         return self._batch
 
     def _pay(
-        self, connection: Connection, statements: BatchStatements, payments: Iterable[Payment]
+        self, connection: Connection, statements: BatchStatements, payments: Sequence[Payment]
     ) -> set[tuple[str, int]]:
         """Record the straightforward ones of some payments; returns their claims."""
-        # Charges before orders, and each in one order: no two transactions wait for each other.
+        # What another process has locked is left out, so that the others need not wait for it.
+        ids = id_parameters([one.attempt.claim.order_id for one in payments], connection)
+        free = set(connection.scalars(statements.lock_held, ids))
+        payments = [one for one in payments if one.attempt.claim.order_id in free]
+        # Charges and orders each in one order: no two exchanges wait for each other.
         by_charge = sorted(payments, key=lambda one: one.answer.charge_id or "")
         owned = [_owned_row(self.account, one) for one in by_charge]
         found = connection.execute(statements.own, row_parameters(OWNED, owned, connection))

@@ -103,6 +103,18 @@ def test_what_comes_before_a_request_is_sent_is_no_part_of_its_age(
     assert breaker.status().hanging
 
 
+def test_an_operators_override_opens_the_way_for_the_background_too(
+    start: Start, clock: MonotonicClock
+) -> None:
+    breaker = start()
+    hung(breaker, clock)
+    assert breaker.status().background_slots == 0
+    breaker.force_close("known", actor="alice")
+    assert breaker.status().background_slots is None
+    breaker.force_open("no", actor="alice")
+    assert breaker.status().background_slots == 0
+
+
 def test_a_result_ends_a_call_that_was_sent_later(start: Start) -> None:
     breaker = start()
     permit = breaker.acquire()

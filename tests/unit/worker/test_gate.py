@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
-from breakwall.worker.gate import Allowance, Gate
+from breakwall.worker.gate import HANGING_FOR, Allowance, Gate
 
 
 def allowance(*, paused: bool = False, slots: int | None = None, wait: float = 0.0, **also: Any) -> Allowance:
-    status = SimpleNamespace(slots=slots, retry_after=wait, **also)
+    load = {"background_slots": slots, "hanging": False, **also}
+    status = SimpleNamespace(slots=slots, retry_after=wait, **load)
     breaker: Any = SimpleNamespace(status=lambda: status)
     return Gate(breaker, lambda: paused).allowance()
 
@@ -31,11 +32,11 @@ def allowance(*, paused: bool = False, slots: int | None = None, wait: float = 0
             id="none of its probes if live orders need them",
         ),
         pytest.param(
-            {"background_slots": 0, "wait": 0.1}, Allowance(0, 0.1, "limit"), id="none at the fleet's limit"
+            {"background_slots": 0}, Allowance(None), id="any number at the limit: the slots hold to it"
         ),
         pytest.param(
             {"background_slots": 0, "hanging": True, "wait": 0.3},
-            Allowance(0, 0.3, "hanging"),
+            Allowance(0, HANGING_FOR, "hanging"),
             id="none while the service hangs",
         ),
     ],

@@ -252,6 +252,19 @@ class TestPayments:
         book.ledger.record(first, paid(first).answer, AGAIN)
         assert book.incidents() == ["charged_after_cancel"]
 
+    def test_of_an_order_that_another_process_has_locked_hold_up_no_other(self, book: Book) -> None:
+        if book.database.engine.dialect.name == "sqlite":
+            pytest.skip("a writer locks the whole of SQLite's file")
+        first, second = begun(book, 2)
+        with book.database.engine.begin() as connection:
+            connection.execute(
+                select(orders.c.id).where(orders.c.id == first.claim.order_id).with_for_update()
+            )
+            done = exchange(book, [paid(first), paid(second)], [])
+        assert ([one.attempt for one in done.paid], [one.attempt for one in done.unpaid]) == (
+            *([second], [first]),
+        )
+
     def test_under_a_lost_claim_are_left_to_the_single_way(self, book: Book) -> None:
         (attempt,) = begun(book, 1)
         book.clock.advance(LEASE)
