@@ -130,6 +130,7 @@ class Placing:
     def _charge(self, pending: PendingOrder) -> PlaceResult:
         deadline = self._monotonic() + self._timeout
         permit = self._breaker.acquire()
+        permit.prepare()
         with released_on_error(permit):
             accepted = self._ledger.accept_sending(pending.order, LockBudget(self._left(pending)))
         if not isinstance(accepted, Attempt):

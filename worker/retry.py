@@ -73,6 +73,7 @@ class Retrier:
         deadline = self._monotonic() + self._timeout
         try:
             permit = self._breaker.acquire(background=True)
+            permit.prepare()
         except CircuitBreakerError as error:
             return self._ledger.release(claim, self._deferral(error.retry_after))
         return call(claim, permit, deadline)

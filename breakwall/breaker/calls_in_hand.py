@@ -98,16 +98,17 @@ class CallsInHand:
         with self._lock:
             return self._enter(self._clock(), background=background)
 
-    def sent(self, call: RunningCall) -> RunningCall:
-        """``call`` reaches the service only now: its age begins anew. Returns it as it is from now on."""
-        now = self._clock()
+    def prepare(self, call: RunningCall) -> RunningCall:
+        """``call`` is in hand, but reaches the service later. Returns it as it is until `sent`."""
         with self._lock:
-            if call.done:
-                return call
-            self._detector.ended(call, CallOutcome.NEUTRAL, now)
-            again = RunningCall(now, background=call.background, epoch=self._detector.epoch)
-            self._began.append(again)
-            self._detector.began(again)
+            return self._renewed(call)
+
+    def sent(self, call: RunningCall) -> RunningCall:
+        """``call`` reaches the service only now: its age begins. Returns it as it is from now on."""
+        with self._lock:
+            again = self._renewed(call)
+            if not again.done:
+                self._detector.began(again)
             return again
 
     def end(self, call: RunningCall, outcome: CallOutcome) -> bool:
@@ -240,6 +241,16 @@ class CallsInHand:
         self._meter.began(call, now)
         self._detector.began(call)
         return call
+
+    def _renewed(self, call: RunningCall) -> RunningCall:
+        """The same call, of no age and not yet at the service."""
+        if call.done:
+            return call
+        now = self._clock()
+        self._detector.ended(call, CallOutcome.NEUTRAL, now)
+        again = RunningCall(now, background=call.background, epoch=self._detector.epoch)
+        self._began.append(again)
+        return again
 
     def _look(self, now: float) -> tuple[bool, bool]:
         """Whether the service hangs, and whether that has changed."""

@@ -67,11 +67,16 @@ class Permit:
         """Whether the circuit is half-open and waits for this call's result."""
         return self._lease_id is not None
 
-    def sent(self) -> None:
-        """The request is sent now. Needed only if something else, such as a transaction, came after `acquire`.
+    def prepare(self) -> None:
+        """The request is sent later, when `sent` is called: something else, such as a transaction, comes before it.
 
         The service is judged by the age of its calls (``config.adaptive_limit``), and that is not its time.
         """
+        if self._call is not None and self._recorder.calls is not None:
+            self._call = self._recorder.calls.prepare(self._call)
+
+    def sent(self) -> None:
+        """The request that `prepare` has announced is sent now."""
         if self._call is not None and self._recorder.calls is not None:
             self._call = self._recorder.calls.sent(self._call)
 

@@ -9,14 +9,13 @@ from dataclasses import replace
 
 from breakwall.breaker.circuit.fleet_limit import (
     ALARM,
-    LEAST_MEDIAN_CALLS,
     QUIET_SECONDS,
     SUSPICION,
     FleetLimit,
     LoadReport,
     ProcessLoad,
 )
-from breakwall.breaker.circuit.fleet_rate import rate_grown, throttled
+from breakwall.breaker.circuit.fleet_rate import RATE_QUIET_SECONDS, rate_grown, throttled
 
 # A process that has not reported for so long, in seconds, has ended, or has no calls.
 PROCESS_EXPIRES = 2.0
@@ -36,6 +35,9 @@ NEAR_SHARE, VERY_NEAR_SHARE = 0.005, 0.0025
 FAR = 1.1  # Above so much of the ceiling it is forgotten: the capacity has grown.
 STEADY_PACE = 0.7  # Of the answers of the round before: with fewer, the limit does not grow.
 SLOWER = 1.5  # A median above so many times the base is a sign of overload.
+# Medians of fewer calls vary so much that their minimum would be far below what is usual: a healthy service with a
+# heavy tail would then always seem slow.
+LEAST_LATENCY_CALLS = 100
 BASE_DRIFT = 1.001  # A round: a service that became slower for good is accepted within minutes.
 LEAST_FAILURES, LEAST_FAILURE_SHARE = 2, 0.02
 
@@ -59,11 +61,18 @@ def after_closing(earlier: FleetLimit | None, generation: int, now: float) -> Fl
 def in_force(fleet: FleetLimit | None, generation: int, now: float) -> FleetLimit | None:
     """The limit of the circuit's ``generation``.
 
-    A release that knows no limit may have closed the circuit meanwhile. Then the slow start begins now.
+    A release that knows no limit may have closed the circuit meanwhile. Then the slow start begins now. A rate of long
+    ago, which no process has used since, is over.
     """
-    if fleet is None or fleet.generation == generation:
-        return fleet
-    return after_closing(fleet, generation, now)
+    if fleet is None:
+        return None
+    if (
+        fleet.rate is not None
+        and fleet.has_expired(now)
+        and now - (fleet.rate_at or now) > RATE_QUIET_SECONDS
+    ):
+        fleet = replace(fleet, rate=None, hold_until=None)
+    return fleet if fleet.generation == generation else after_closing(fleet, generation, now)
 
 
 def add_report(fleet: FleetLimit, report: LoadReport, now: float, *, interval: float) -> FleetLimit | None:
@@ -130,7 +139,7 @@ def _next_round(fleet: FleetLimit, now: float, interval: float) -> FleetLimit:
     if fleet.size is not None and not resting:
         if fleet.failed >= LEAST_FAILURES and failing > max(LEAST_FAILURE_SHARE, fleet.tolerated):
             return _failing(fleet, failing, now, interval)
-        slow = fleet.medians >= LEAST_MEDIAN_CALLS and fleet.latency > SLOWER * (fleet.base or math.inf)
+        slow = fleet.medians >= LEAST_LATENCY_CALLS and fleet.latency > SLOWER * (fleet.base or math.inf)
         if slow:
             return _overloaded(fleet, now, interval, ON_LATENCY)
         fleet = _grown(fleet, now, passed)
@@ -140,7 +149,7 @@ def _next_round(fleet: FleetLimit, now: float, interval: float) -> FleetLimit:
 
 
 def _with_base(fleet: FleetLimit) -> FleetLimit:
-    if fleet.medians < LEAST_MEDIAN_CALLS:
+    if fleet.medians < LEAST_LATENCY_CALLS:
         return fleet
     drifted = (fleet.base or math.inf) * BASE_DRIFT
     return replace(fleet, base=round(min(drifted, fleet.latency), 6))
@@ -210,4 +219,4 @@ def _overloaded(fleet: FleetLimit, now: float, interval: float, factor: float) -
 def _round_ended(fleet: FleetLimit, now: float) -> FleetLimit:
     fleet = replace(fleet, round_at=now, answered=0, failed=0)
     # Too few for a median wait for more.
-    return fleet if fleet.medians < LEAST_MEDIAN_CALLS else replace(fleet, medians=0, latency=0.0)
+    return fleet if fleet.medians < LEAST_LATENCY_CALLS else replace(fleet, medians=0, latency=0.0)

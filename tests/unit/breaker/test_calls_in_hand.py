@@ -94,11 +94,14 @@ def test_what_comes_before_a_request_is_sent_is_no_part_of_its_age(
     """A slow transaction between the permit and the request says nothing about the service."""
     breaker = start()
     permits = [breaker.acquire() for _ in range(20)]
+    for permit in permits:
+        permit.prepare()
     clock.sleep(0.1)
+    permits.append(breaker.acquire())
     for permit in permits:
         permit.sent()
     assert not breaker.status().hanging
-    assert breaker.status().in_hand == 20
+    assert breaker.status().in_hand == 21
     clock.sleep(0.1)
     assert breaker.status().hanging
 

@@ -43,6 +43,14 @@ def test_a_service_that_refuses_calls_above_its_rate_is_drained_at_nearly_that_r
     assert result.openings == 0
 
 
+@pytest.mark.parametrize("seed", [1, 2])
+def test_after_an_outage_a_healthy_service_with_a_heavy_tail_is_not_cut_down(seed: int) -> None:
+    """The medians of few calls vary; their minimum must not make the usual ones look slow."""
+    result = Simulation(replace(SCENARIOS["heavy tail after an outage"], backlog=2_000), seed).run()
+    assert result.drained < 8 * result.ideal
+    assert result.live_queued < result.live_orders / 2
+
+
 @pytest.mark.parametrize("name", ["well", "heavy tail", "second mode"])
 def test_a_healthy_service_gets_no_limit(name: str) -> None:
     result = simulated(name, backlog=3000)
