@@ -1,7 +1,10 @@
 """Threads that are started when they are needed, and a signal from one thread to another."""
 
+from __future__ import annotations
+
 import logging
 import threading
+import weakref
 from collections.abc import Callable
 from queue import SimpleQueue
 
@@ -44,7 +47,7 @@ class ThreadPool:
     def __init__(self, size: int, name: str) -> None:
         self._size = size
         self._name = name
-        self._crew = _Crew()
+        self._crew = self._new_crew()
         forking.remember(self)
 
     def submit(self, work: Work) -> None:
@@ -59,19 +62,26 @@ class ThreadPool:
     def close(self) -> None:
         """Let each thread end when it has no work. The pool can be used again."""
         forking.notice()
-        crew, self._crew = self._crew, _Crew()
+        crew, self._crew = self._crew, self._new_crew()
         crew.dismiss()
 
     def after_fork(self) -> None:
         """In a forked child."""
-        self._crew = _Crew()
+        self._crew = self._new_crew()
+
+    def _new_crew(self) -> _Crew:
+        crew = _Crew()
+        # A pool that is dropped without `close` would leave its threads behind.
+        weakref.finalize(self, crew.dismiss).atexit = False
+        return crew
 
 
 class _Crew:
     """The threads of a pool between two calls of `ThreadPool.close`."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        # Reentrant: the garbage collector may run `dismiss` in a thread that holds it.
+        self._lock = threading.RLock()
         self._work: SimpleQueue[Work | None] = SimpleQueue()  # None ends the thread that gets it.
         self._threads = 0
         self._idle = 0  # Below 0: so much work waits for a thread.

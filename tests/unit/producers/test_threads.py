@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import threading
 from collections.abc import Iterator
@@ -107,6 +108,16 @@ def test_a_closed_pool_ends_its_threads_behind_their_work_and_can_be_used_again(
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_pool_that_is_dropped_ends_its_threads() -> None:
+    dropped = ThreadPool(2, "test-pool")
+    done = threading.Event()
+    dropped.submit(done.set)
+    assert done.wait(30)
+    del dropped
+    gc.collect()
+    wait_until(lambda: running() == 0)
+
+
 def test_a_forked_child_starts_threads_of_its_own(pool: ThreadPool) -> None:
     held = Held()
     pool.submit(held)
