@@ -25,6 +25,8 @@ log = logging.getLogger("breakwall.worker")
 class RetryRequest(Request):
     """Celery's object for a message in progress. The message is acknowledged when the work is done."""
 
+    _began = 0.0  # When the drain got it, on the monotonic clock.
+
     def execute_using_pool(self, pool: Any, **_: Any) -> None:
         """Give the message's orders to the worker's drain, which has threads of its own."""
         self.revoked()

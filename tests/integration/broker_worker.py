@@ -11,6 +11,7 @@ from pathlib import Path
 
 from breakwall.broker.publisher import Publisher
 from breakwall.settings import Settings, load_settings
+from breakwall.worker.log.orders import NOTHING_TO_DO
 
 TIMEOUT = 40.0  # Seconds for any step on a busy machine.
 
@@ -25,9 +26,9 @@ def wait_until(condition: Callable[[], bool], timeout: float = TIMEOUT) -> bool:
     return True
 
 
-def told_of(name: str) -> str:
-    """The line of a worker's log about a message for an unknown order."""
-    return f"order (id {name}): nothing to do"
+def times_told_of(name: str, log: str) -> int:
+    """In how many lines a worker's log tells of a message for an unknown order. A line may tell of several."""
+    return sum(f"(id {name})" in line and NOTHING_TO_DO in line for line in log.splitlines())
 
 
 class BrokerWorker:
@@ -68,7 +69,7 @@ class BrokerWorker:
 
     def worked_on(self, name: str, *, times: int = 1) -> bool:
         """Whether it has processed a message for this unknown order, now or soon."""
-        return self.says(told_of(name), times=times)
+        return wait_until(lambda: times_told_of(name, self.log()) >= times)
 
     def works(self, timeout: float = TIMEOUT) -> bool:
         """Whether it processes a message that is sent from now on."""
@@ -79,7 +80,7 @@ class BrokerWorker:
         while time.monotonic() < deadline and self.running:
             if time.monotonic() - sent_at > 3 and self.publisher.publish_many([name]):
                 sent_at = time.monotonic()
-            if told_of(name) in self.log():
+            if times_told_of(name, self.log()):
                 return True
             time.sleep(0.05)
         return False

@@ -65,6 +65,9 @@ class DrainStep(bootsteps.StartStopStep):
             self.loop.stop()
             worker.app.breakwall.stop_drain()
 
+    # After a second Ctrl-C too: a call in hand cannot be taken back.
+    terminate = stop
+
 
 class DispatcherStep(bootsteps.StartStopStep):
     """Publish due orders, and work on released ones, from threads of the worker: no second process is needed."""

@@ -20,6 +20,7 @@ from breakwall.payments.gateways.base import (
     LookupAnswer,
     LookupResult,
 )
+from breakwall.payments.ledger.dispatch_queue import POISON_CRASHES
 from breakwall.payments.operator.bulk_retry import BulkRetry, Preview, Selection
 from breakwall.payments.operator.locking import RefusedError
 from breakwall.payments.orders import OrderStatus
@@ -140,7 +141,7 @@ def in_review_without_a_look_up(site: Site, key: str) -> None:
 
 def in_review_for_its_crashes(site: Site, key: str) -> None:
     site.producer.enqueue([order(key)])
-    for _ in range(3):
+    for _ in range(1 + POISON_CRASHES):
         claim = site.ledger.claim(site.get(key).id)
         assert claim is not None
         site.ledger.begin_attempt(claim)

@@ -47,6 +47,7 @@ def test_a_worker_warns_once_however_often_it_is_rejected(
 ) -> None:
     terminal.place()
     order_id = terminal.show()["id"]
+    worker.drain_state.run_once()  # Before its first reading a worker takes the queue for paused.
     assert [worker.retrier.run(order_id) for _ in range(2)] == ["queued"] * 2
     (warning,) = [message for message in caplog.messages if "rejected" in message]
     assert warning.startswith(WARNING)

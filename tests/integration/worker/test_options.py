@@ -6,6 +6,7 @@ import json
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -175,8 +176,12 @@ def test_the_options_that_work_do_what_they_say(terminal: Terminal, redis_url: s
     with (terminal.folder / "worker.log").open("wb") as out:
         worker = subprocess.Popen(line, stdout=out, stderr=out, cwd=terminal.folder, env=terminal.environ)
     try:
-        assert publisher.publish_many([uuid4().hex])
-        events = heard(redis_url, {"worker-heartbeat", "task-received"})
+        # At each heartbeat: a message that is worked on before anybody listens is heard by nobody.
+        events = heard(
+            redis_url,
+            {"worker-heartbeat", "task-received"},
+            at_heartbeat=lambda: publisher.publish_many([uuid4().hex]),
+        )
         assert int(pid.read_text()) == worker.pid
     finally:
         worker.send_signal(signal.SIGTERM)
@@ -186,7 +191,7 @@ def test_the_options_that_work_do_what_they_say(terminal: Terminal, redis_url: s
     assert (events["worker-heartbeat"]["hostname"], events["worker-heartbeat"]["freq"]) == ("w1@here", 1)
 
 
-def heard(url: str, kinds: set[str]) -> dict[str, Any]:
+def heard(url: str, kinds: set[str], *, at_heartbeat: Callable[[], object]) -> dict[str, Any]:
     """The first event of each kind."""
     from celery import Celery
 
@@ -194,6 +199,8 @@ def heard(url: str, kinds: set[str]) -> dict[str, Any]:
 
     def note(event: dict[str, Any]) -> None:
         found.setdefault(event["type"], event)
+        if event["type"] == "worker-heartbeat":
+            at_heartbeat()
         if kinds <= set(found):
             receiver.should_stop = True
 

@@ -123,9 +123,9 @@ class TestACancellation:
         order_id = site.producer.enqueue([order()])[0].order_id
         acquire = site.breaker.acquire
 
-        def cancel_and_acquire() -> Any:
+        def cancel_and_acquire(background: bool) -> Any:
             site.people.cancel("cart-1")
-            return acquire()
+            return acquire(background)
 
         monkeypatch.setattr(site.breaker, "acquire", cancel_and_acquire)
         assert site.retrier.run(order_id) is OrderStatus.CANCELLED
@@ -136,7 +136,7 @@ class TestACancellation:
     ) -> None:
         order_id = site.producer.enqueue([order()])[0].order_id
 
-        def cancel_and_refuse() -> Any:
+        def cancel_and_refuse(background: bool) -> Any:
             site.people.cancel("cart-1")
             raise CircuitBreakerError("payment", CircuitState.OPEN, 30.0)
 
