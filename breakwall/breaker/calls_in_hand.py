@@ -101,12 +101,12 @@ class CallsInHand:
     def prepare(self, call: RunningCall) -> RunningCall:
         """``call`` is in hand, but reaches the service later. Returns it as it is until `sent`."""
         with self._lock:
-            return self._renewed(call)
+            return self._restarted(call)
 
     def sent(self, call: RunningCall) -> RunningCall:
         """``call`` reaches the service only now: its age begins. Returns it as it is from now on."""
         with self._lock:
-            again = self._renewed(call)
+            again = self._restarted(call)
             if not again.done:
                 self._detector.began(again)
             return again
@@ -242,7 +242,7 @@ class CallsInHand:
         self._detector.began(call)
         return call
 
-    def _renewed(self, call: RunningCall) -> RunningCall:
+    def _restarted(self, call: RunningCall) -> RunningCall:
         """The same call, of no age and not yet at the service."""
         if call.done:
             return call

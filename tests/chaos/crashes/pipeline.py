@@ -29,6 +29,7 @@ from breakwall.worker.retry import Retrier
 from tests.chaos.crashes import worker
 from tests.chaos.crashes.file_services import Behavior, File, FileBroker, FileGateway
 from tests.contract.site import order
+from tests.in_this_thread import InThisThread
 from tests.manual_clock import ManualClock
 from tests.people import People
 from tests.stepped_drain import SteppedDrain
@@ -78,7 +79,7 @@ class Pipeline:
             self.broker,
             timeout=TIMEOUT,
             jitter=lambda: 0.0,
-            wait=30.0,
+            executor=InThisThread(),
         )
         self.retrier = Retrier(charger, self.breaker, timeout=TIMEOUT)
         due = DispatchQueue(self.database, clock=self.clock)

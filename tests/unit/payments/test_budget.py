@@ -24,6 +24,7 @@ from breakwall.payments.retry_policy import RetryPolicy
 from breakwall.producers.producer import OrderProducer
 from breakwall.worker.retry import Retrier
 from tests.gateway import PAID, ScriptedGateway
+from tests.in_this_thread import InThisThread
 from tests.manual_clock import MonotonicClock
 from tests.walk import walk
 
@@ -34,16 +35,6 @@ class NoPublisher:
 
     def publish_soon(self, order_ids: list[str]) -> None:
         pass
-
-    def close(self) -> None:
-        pass
-
-
-class InThisThread:
-    """Runs what the producer would run in a thread: the walk counts only its own."""
-
-    def submit(self, work: Callable[[], None]) -> None:
-        work()
 
     def close(self) -> None:
         pass
