@@ -56,6 +56,7 @@ def wait_for_all() -> None:
 
 
 # Twice. First as `concurrent.futures` does, when the main thread has ended: later no thread can be started, for example
-# to resolve a name. Then, when the application's other threads have ended too, for what they have placed meanwhile.
+# to resolve a name, and the application's exit handlers may close what a charge needs. Then, when the application's
+# other threads have ended too, for what they have placed meanwhile.
 threading._register_atexit(wait_for_all)  # type: ignore[attr-defined]  # noqa: SLF001
 atexit.register(wait_for_all)

@@ -4,6 +4,7 @@ It places one order, writes what it was told as a line of JSON, and ends in the 
 """
 
 import asyncio
+import atexit
 import json
 import os
 import signal
@@ -39,6 +40,8 @@ def end(how: str, producer: OrderProducer) -> None:
             sys.exit(3)
         case "raises":
             raise KeyboardInterrupt
+        case "looks at its exit":
+            atexit.register(lambda: say(at_exit=producer.get("cart-1").status.value))
         case "closes":
             producer.close()
             say(status=producer.get("cart-1").status.value)

@@ -74,6 +74,10 @@ def test_a_program_that_ends_records_the_answers_of_its_charges(
     assert order_of(terminal).status == "paid"
 
 
+def test_a_programs_own_exit_handler_comes_after_the_answers(terminal: Terminal) -> None:
+    assert leave(terminal, "looks at its exit") == (0, [{"status": "in_flight"}, {"at_exit": "paid"}])
+
+
 def test_a_program_whose_thread_places_after_its_main_thread_has_ended_records_the_answer(
     terminal: Terminal,
 ) -> None:
