@@ -1,5 +1,6 @@
 """The orders that a producer's threads work on. Its `close` and the interpreter's exit wait for them."""
 
+import atexit
 import threading
 import time
 import weakref
@@ -54,6 +55,8 @@ def wait_for_all() -> None:
         orders.wait()
 
 
-# As `concurrent.futures` does. `atexit` would be too late: by then no thread can be started, for example to resolve a
-# name, and other threads of the process may still be placing orders.
+# Twice. First as `concurrent.futures` does, when the main thread has ended: later no thread can be started, for example
+# to resolve a name, and the application's exit handlers may close what a charge needs. Then, when the application's
+# other threads have ended too, for what they have placed meanwhile.
 threading._register_atexit(wait_for_all)  # type: ignore[attr-defined]  # noqa: SLF001
+atexit.register(wait_for_all)

@@ -79,11 +79,19 @@ class PendingOrder:
         if self._error is not None:
             raise self._error
         if self._result is None:
-            raise DatabaseUnavailableError(
-                "the orders database did not confirm the order in time. It may be accepted or not; "
-                f"{SAFE_TO_REPEAT}"
-            )
+            raise _unconfirmed()
         return self._result
+
+    def check_caller(self) -> None:
+        """Raise `DatabaseUnavailableError` if its caller has left: nobody would learn that the order is accepted."""
+        if self.caller_left:
+            raise _unconfirmed()
+
+
+def _unconfirmed() -> DatabaseUnavailableError:
+    return DatabaseUnavailableError(
+        f"the orders database did not confirm the order in time. It may be accepted or not; {SAFE_TO_REPEAT}"
+    )
 
 
 def replay(known: StoredOrder | PrunedOrder) -> PlaceResult:

@@ -60,15 +60,20 @@ class Placing:
         self._storers = executor or ThreadPool(STORERS, "breakwall-queueing")
         self.bulkhead = Bulkhead(concurrency)
         self.in_hand = OrdersInHand()
-        self._full_throttle = LogThrottle(time.monotonic)
+        self._full_throttle = LogThrottle()
         self._queueing = QueueingOrders(
             ledger,
             submit=self._storers.submit,
             publish=publish,
-            left=self._left,
+            left=self.left,
             on_end=self.in_hand.remove,
             jitter=jitter,
         )
+        forking.remember(self)
+
+    def after_fork(self) -> None:
+        """In a forked child: a thread of the parent may have held the throttle's lock."""
+        self._full_throttle = LogThrottle()
 
     def start(
         self, order: Order, wait: float, accepted: Signal, finished: Signal, *, may_block: bool = True
@@ -76,7 +81,7 @@ class Placing:
         """Begin to place an order whose caller waits so many seconds.
 
         Does not block. Only if this process can start no thread, and ``may_block`` is set, this thread stores the
-        order.
+        order, and others that wait, until its caller wants to leave.
         """
         forking.notice()
         now = self._monotonic()
@@ -92,6 +97,10 @@ class Placing:
             self._warn_of_full()
             self._queueing.add(pending)
         return pending
+
+    def left(self, pending: PendingOrder) -> float:
+        """The seconds for which its caller still waits. Below 0: since when it no longer does."""
+        return pending.waits_until - self._monotonic()
 
     def close(self) -> None:
         """Wait for the orders in hand until their deadlines, then let the threads end."""
@@ -132,7 +141,8 @@ class Placing:
         permit = self._breaker.acquire()
         permit.prepare()
         with released_on_error(permit):
-            accepted = self._ledger.accept_sending(pending.order, LockBudget(self._left(pending)))
+            pending.check_caller()  # `acquire` may have waited for its store.
+            accepted = self._ledger.accept_sending(pending.order, LockBudget(self.left(pending)))
         if not isinstance(accepted, Attempt):
             permit.release()
             return replay(accepted)
@@ -151,9 +161,6 @@ class Placing:
         if status is OrderStatus.QUEUED:
             self._publish([order_id])
         return PlaceResult(order_id, status, charge_id)
-
-    def _left(self, pending: PendingOrder) -> float:
-        return pending.waits_until - self._monotonic()
 
     def _log_late(self, pending: PendingOrder, result: PlaceResult) -> None:
         if pending.caller_left:

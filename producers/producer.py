@@ -147,7 +147,8 @@ class OrderProducer:
         accepted, finished = self._signal(), self._signal()
         with exhaustion_as_unavailable():
             pending = self.placing.start(order, seconds, accepted, finished)
-        if not finished.wait(seconds):
+        # Not ``seconds``: without threads, `start` takes a part of them.
+        if not finished.wait(max(0.0, self.placing.left(pending))):
             accepted.wait(COMMIT_GRACE)
         result = pending.leave()
         log_placed(order, result)

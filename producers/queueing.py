@@ -76,7 +76,7 @@ class QueueingOrders:
         except (RuntimeError, MemoryError) as error:
             # An order whose circuit was asked is in a thread of the producer, which may wait.
             if pending.may_block or retry_after is not None:
-                self._store_all()
+                self._store_all(pending)
             else:
                 self._refuse_all(error)
 
@@ -98,9 +98,14 @@ class QueueingOrders:
         unavailable.lack = exhausted_resource(error)
         self._fail_all(waiting, unavailable)
 
-    def _store_all(self) -> None:
+    def _store_all(self, own: PendingOrder | None = None) -> None:
+        """Until no order waits. In the thread of ``own``: only while its caller has time; the next `add` goes on."""
         while batch := self._take():
-            self._store(batch)
+            self._store(batch, own)
+            if own is not None and self._left(own) <= 0:
+                with self._lock:
+                    self._storers -= 1
+                return
 
     def _take(self) -> list[_Waiting]:
         """The next orders that fit into one transaction. Empty: this storer has ended."""
@@ -122,7 +127,7 @@ class QueueingOrders:
             keys.add(key)
             yield one
 
-    def _store(self, batch: list[_Waiting]) -> None:
+    def _store(self, batch: list[_Waiting], own: PendingOrder | None) -> None:
         present = [one for one in batch if not one.pending.caller_left]
         for one in batch:
             if one.pending.caller_left:  # It was told that the order may not be accepted. It is not.
@@ -131,17 +136,18 @@ class QueueingOrders:
             return
         try:
             with exhaustion_as_unavailable():
-                accepted = self._accept(present)
+                accepted = self._accept(present, own)
         except Exception as error:
-            self._fail(present, error)
+            self._fail(present, error, own)
             return
         for one in present:
             one.pending.finish(result_of(one.pending.order, accepted))
             self._on_end(one.pending)
 
-    def _accept(self, batch: list[_Waiting]) -> Accepted:
+    def _accept(self, batch: list[_Waiting], own: PendingOrder | None) -> Accepted:
         orders = [one.pending.order for one in batch]
-        budget = LockBudget(max(self._left(one.pending) for one in batch))
+        waiting = [one.pending for one in batch] if own is None else [own]
+        budget = LockBudget(max(self._left(pending) for pending in waiting))
         said = [one.retry_after for one in batch if one.retry_after is not None]
         delay = deferral(max(said), self._jitter()) if said else 0.0
         accepted = self._ledger.accept_queued(
@@ -150,10 +156,10 @@ class QueueingOrders:
         self._publish(list(accepted.new.values()))
         return accepted
 
-    def _fail(self, batch: list[_Waiting], error: Exception) -> None:
+    def _fail(self, batch: list[_Waiting], error: Exception, own: PendingOrder | None) -> None:
         if len(batch) > 1 and _may_be_of_one_order(error):
             for one in batch:
-                self._store([one])
+                self._store([one], own)
             return
         self._fail_all(batch, error)
 

@@ -6,6 +6,7 @@ import logging
 import threading
 import weakref
 from collections.abc import Callable
+from contextlib import suppress
 from queue import SimpleQueue
 
 from breakwall.breaker import forking
@@ -27,14 +28,19 @@ class Latch:
     def set(self) -> None:
         """Let the thread that waits continue. The second time it does nothing."""
         if self._lock.locked():
-            self._lock.release()
+            self._release()
 
     def wait(self, seconds: float) -> bool:
         """Wait at most so long; returns whether it is set."""
         if not self._lock.acquire(timeout=seconds):
             return False
-        self._lock.release()
+        self._release()
         return True
+
+    def _release(self) -> None:
+        # Whoever sets it again while the waiter has the lock releases it first.
+        with suppress(RuntimeError):
+            self._lock.release()
 
 
 class ThreadPool:

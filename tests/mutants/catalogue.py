@@ -468,8 +468,8 @@ MUTANTS = (
     Mutant(
         "the end of a caller's wait",
         "producers/producer.py",
-        "        if not finished.wait(seconds):\n",
-        "        if not finished.wait(seconds + 20):\n",
+        "finished.wait(max(0.0, self.placing.left(pending)))",
+        "finished.wait(seconds + 20)",
         (PLACING_TESTS,),
     ),
     Mutant(
@@ -482,7 +482,7 @@ MUTANTS = (
     Mutant(
         "the lock timeout as a part of the wait",
         "producers/placing.py",
-        "accept_sending(pending.order, LockBudget(self._left(pending)))",
+        "accept_sending(pending.order, LockBudget(self.left(pending)))",
         "accept_sending(pending.order, LockBudget())",
         ("tests/contract/payments/db/test_lock_timeouts.py",),
         simulated=False,
@@ -501,6 +501,38 @@ MUTANTS = (
         "threading._register_atexit(wait_for_all)",
         "str(wait_for_all)",
         ("tests/integration/producers/test_exit.py",),
+        simulated=False,
+    ),
+    Mutant(
+        "the exit's wait for what is placed after the main thread",
+        "producers/in_hand.py",
+        "atexit.register(wait_for_all)",
+        "str(wait_for_all)",
+        ("tests/integration/producers/test_exit.py",),
+        simulated=False,
+    ),
+    Mutant(
+        "no charge whose caller has left unanswered",
+        "producers/placing.py",
+        "            pending.check_caller()",
+        "            str(pending.check_caller)",
+        (PLACING_TESTS,),
+        simulated=False,
+    ),
+    Mutant(
+        "the end of a storing caller's wait",
+        "producers/queueing.py",
+        "            if own is not None and self._left(own) <= 0:\n",
+        "            if False:\n",
+        ("tests/contract/producers/test_queueing.py",),
+        simulated=False,
+    ),
+    Mutant(
+        "the order in which a batch is inserted",
+        ACCEPT,
+        'sorted(rows, key=itemgetter("id"))',
+        "list(rows)",
+        (ACCEPT_TESTS,),
         simulated=False,
     ),
     Mutant(

@@ -6,6 +6,7 @@ reads the pruned keys. The insert waits for a transaction that prunes the key, s
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from operator import itemgetter
 from typing import Any, cast
 
 from sqlalchemy import Connection, Executable, bindparam, delete, insert, literal, select, true
@@ -106,13 +107,16 @@ class Accepting(LedgerBase):
         return _ids(connection, inserting, {**stored, "lease_seconds": self.lease})
 
     def _insert_queued(self, connection: Connection, rows: Sequence[Row], due: Row) -> dict[str, str]:
-        """Insert the orders whose key is new; returns their ids by key."""
+        """Insert the orders whose key is new; returns their ids by key, in the order of ``rows``."""
         if not rows:
             return {}
-        stored = without_missing_columns(connection, orders, rows)
+        # In one order everywhere: two transactions with the same keys would otherwise wait for each other.
+        by_id = sorted(rows, key=itemgetter("id"))
+        stored = without_missing_columns(connection, orders, by_id)
         dialect, names = connection.dialect.name, tuple(stored[0])
         inserting = _insert_queued(self.clock, dialect, names)
-        return _ids(connection, inserting, {**row_parameter(stored), **due})
+        ids = _ids(connection, inserting, {**row_parameter(stored), **due})
+        return {key: ids[key] for row in rows if (key := row["idempotency_key"]) in ids}
 
     def _new_row(self, order: Order, lock_budget: LockBudget | None) -> Row:
         """The order's own columns, with its id and the key that is sent."""

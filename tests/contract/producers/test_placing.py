@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -11,12 +12,16 @@ from dataclasses import replace
 
 import pytest
 
+from breakwall.breaker import Permit
 from breakwall.payments.db.database import DatabaseUnavailableError
 from breakwall.payments.gateways.base import ChargeAnswer, ChargeRequest
 from breakwall.payments.ledger.claim import Attempt
-from breakwall.producers.pending import COMMIT_GRACE, PlaceResult
+from breakwall.payments.ledger.queries import list_orders
+from breakwall.payments.orders import Order
+from breakwall.producers.pending import COMMIT_GRACE, PendingOrder, PlaceResult
 from breakwall.producers.producer import OrderProducer
 from breakwall.producers.queueing import STORERS
+from breakwall.producers.threads import Latch
 from tests.contract.site import TIMEOUT, Site, order
 from tests.gateway import DOWN, PAID
 from tests.stopwatch import timed
@@ -201,6 +206,25 @@ class TestWithoutThreads:
         # The first thread makes all the difference.
         assert site.producer.place(order("with-threads")).status == "in_flight"
 
+    def test_the_time_that_a_caller_stores_orders_is_a_part_of_its_wait(
+        self, site: Site, service: HangingService, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        waited: list[float] = []
+
+        class Recording(Latch):
+            def wait(self, seconds: float) -> bool:
+                waited.append(seconds)
+                return False
+
+        def start(one: Order, wait: float, accepted: Latch, finished: Latch) -> PendingOrder:
+            return PendingOrder(one, waits_until=time.monotonic() - 0.1, accepted=accepted, finished=finished)
+
+        monkeypatch.setattr(site.producer, "_signal", Recording)
+        monkeypatch.setattr(site.producer.placing, "start", start)
+        with pytest.raises(DatabaseUnavailableError):
+            site.producer.place(order(), wait=20)
+        assert waited == [0.0, COMMIT_GRACE]
+
 
 def slowed(site: Site, monkeypatch: pytest.MonkeyPatch, name: str) -> tuple[list[object], Callable[[], None]]:
     """Let one of the ledger's transactions hang; returns the calls of it, and what lets them go on."""
@@ -255,6 +279,42 @@ class TestWhileTheDatabaseHangs:
         site.producer.close()
         assert len(site.publisher.published) == STORERS, "more than what was in a transaction"
         assert not site.producer.place(order("cart-5"), wait=20).replayed
+
+
+def test_an_order_that_waits_for_the_circuit_when_its_caller_leaves_is_never_accepted(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    permits: list[Permit] = []
+    go_on = threading.Event()
+    really = site.breaker.acquire
+
+    def hang() -> Permit:
+        assert go_on.wait(30)
+        permits.append(really())
+        return permits[0]
+
+    site.open_circuit()
+    site.advance(site.breaker.status().retry_after)
+    sent = list(site.gateway.charged)
+    monkeypatch.setattr(site.breaker, "acquire", hang)
+    _refused(site, "cart-1")
+    go_on.set()
+    site.producer.close()
+    assert list_orders(site.database) == []
+    assert (len(permits), site.gateway.charged) == (1, sent)
+    status = site.breaker.status()
+    assert (status.state, status.slots) == ("half_open", site.breaker.config.half_open_max_calls)
+    assert site.producer.placing.bulkhead.inside == 0
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_forked_child_can_warn_although_its_parent_was_warning(site: Site) -> None:
+    placing = site.producer.placing
+    with placing._full_throttle._lock:
+        child = os.fork()
+        if not child:
+            os._exit(0 if placing._full_throttle._lock.acquire(timeout=5) else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
 def _refused(site: Site, key: str) -> None:

@@ -192,6 +192,34 @@ class TestWithoutThreads:
         queue.run()
         assert pending.leave().status == "queued"
 
+    def test_a_caller_stores_the_others_orders_only_while_it_waits(self, queue: Queue) -> None:
+        others: list[PendingOrder] = []
+
+        def comes_meanwhile(batch: list[Order], **options: Any) -> Any:
+            if len(others) < 10:
+                others.append(queue.add(order(f"other-{len(others)}")))
+            return really(batch, **options)
+
+        really, queue._really = queue._really, comes_meanwhile  # type: ignore[assignment]
+        queue.orders._left = lambda pending: 3.0 - len(queue.batches)
+        _keep_a_storer_busy(queue)
+        assert queue.add(order()).leave().status == "queued"
+        assert len(queue.batches) == 3, "each takes a second"
+        queue.add(order("next"))
+        assert others[2].leave().status == "queued"
+
+    def test_a_caller_waits_for_locks_no_longer_than_it_wants_to(self, queue: Queue) -> None:
+        _keep_a_storer_busy(queue)
+        queue.add(order(), waits=0.5)
+        assert queue.batches == [["first", "cart-1"]]
+        assert queue.options[0]["lock_budget"]._left <= 0.5
+
+
+def _keep_a_storer_busy(queue: Queue) -> None:
+    """There is one storer, and no thread for another one."""
+    queue.add(order("first"))
+    queue.orders._submit = _no_thread
+
 
 def _no_thread(work: Callable[[], None]) -> None:
     raise RuntimeError("can't start new thread")

@@ -4,10 +4,12 @@ It places one order, writes what it was told as a line of JSON, and ends in the 
 """
 
 import asyncio
+import atexit
 import json
 import os
 import signal
 import sys
+import threading
 from contextlib import suppress
 
 from breakwall.producers import AsyncOrderProducer, Order, OrderNotFoundError, OrderProducer
@@ -21,9 +23,16 @@ def main(how: str) -> None:
         asyncio.run(place_in_a_loop())
         return
     producer = OrderProducer.from_settings()
+    if how == "thread":
+        place_when_main_has_ended(producer)
+        return
     with suppress(OrderNotFoundError):
         producer.get("warms-up")
     say(status=producer.place(ORDER, wait=WAIT).status.value)
+    end(how, producer)
+
+
+def end(how: str, producer: OrderProducer) -> None:
     match how:
         case "returns":
             return
@@ -31,6 +40,8 @@ def main(how: str) -> None:
             sys.exit(3)
         case "raises":
             raise KeyboardInterrupt
+        case "looks at its exit":
+            atexit.register(lambda: say(at_exit=producer.get("cart-1").status.value))
         case "closes":
             producer.close()
             say(status=producer.get("cart-1").status.value)
@@ -39,6 +50,18 @@ def main(how: str) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
         case "forks":
             fork(producer)
+
+
+def place_when_main_has_ended(producer: OrderProducer) -> None:
+    """As an application's own worker thread, which the interpreter waits for."""
+    first = Order(user_id="u1", amount=1000, currency="KRW", idempotency_key="starts-the-threads")
+    say(first=producer.place(first, wait=30).status.value)
+
+    def place() -> None:
+        threading.main_thread().join()
+        say(status=producer.place(ORDER, wait=WAIT).status.value)
+
+    threading.Thread(target=place).start()
 
 
 def fork(producer: OrderProducer) -> None:

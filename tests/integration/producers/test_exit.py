@@ -74,6 +74,17 @@ def test_a_program_that_ends_records_the_answers_of_its_charges(
     assert order_of(terminal).status == "paid"
 
 
+def test_a_programs_own_exit_handler_comes_after_the_answers(terminal: Terminal) -> None:
+    assert leave(terminal, "looks at its exit") == (0, [{"status": "in_flight"}, {"at_exit": "paid"}])
+
+
+def test_a_program_whose_thread_places_after_its_main_thread_has_ended_records_the_answer(
+    terminal: Terminal,
+) -> None:
+    assert leave(terminal, "thread") == (0, [{"first": "paid"}, {"status": "in_flight"}])
+    assert order_of(terminal).status == "paid"
+
+
 def test_close_records_them_before_it_returns(terminal: Terminal) -> None:
     assert leave(terminal, "closes") == (0, [{"status": "in_flight"}, {"status": "paid"}])
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -138,6 +138,44 @@ def test_a_latch_stays_set_however_often_it_is_set_or_waited_for() -> None:
     latch.set()
     latch.set()
     assert latch.wait(0)
+    assert latch.wait(0)
+
+
+class MeddledLock:
+    """A lock with which something happens when it was acquired, or when it was seen to be locked."""
+
+    def __init__(self, meddle: Callable[[], object], when: str) -> None:
+        self._lock, self._meddle, self._when = threading.Lock(), meddle, when
+        self.release = self._lock.release
+
+    def acquire(self, timeout: float) -> bool:
+        acquired = self._lock.acquire(timeout=timeout)
+        self._happen("acquired")
+        return acquired
+
+    def locked(self) -> bool:
+        locked = self._lock.locked()
+        self._happen("seen")
+        return locked
+
+    def _happen(self, when: str) -> None:
+        if when == self._when:
+            self._when = ""
+            self._meddle()
+
+
+def test_a_latch_that_is_set_again_while_its_waiter_wakes_is_no_error() -> None:
+    latch = Latch()
+    latch._lock = MeddledLock(latch.set, "acquired")  # type: ignore[assignment]
+    assert latch.wait(0)
+    assert latch.wait(0)
+
+
+def test_a_latch_that_its_waiter_leaves_while_it_is_set_again_is_no_error() -> None:
+    latch = Latch()
+    latch._lock = lock = MeddledLock(lambda: lock.release(), "seen")  # type: ignore[assignment]
+    lock.acquire(0)
+    latch.set()
     assert latch.wait(0)
 
 

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
 
 import pytest
+from sqlalchemy import event, text
 
+from breakwall.payments.db.database import Database
 from breakwall.payments.ledger.claim import Attempt
+from breakwall.payments.ledger.ledger import Ledger
 from breakwall.payments.ledger.queries import list_orders
-from breakwall.payments.orders import IdempotencyConflictError, OrderStatus, StoredOrder
+from breakwall.payments.orders import IdempotencyConflictError, Order, OrderStatus, StoredOrder
 from tests.contract.payments.ledger.book import Book, order
+from tests.waiting import wait_until
 
 
 def test_an_order_that_is_charged_now_is_claimed_and_its_attempt_written(book: Book) -> None:
@@ -68,3 +74,37 @@ def test_one_hundred_threads_with_one_key_store_one_order(book: Book) -> None:
         results = list(threads.map(lambda _: book.ledger.accept_sending(order()), range(100)))
     assert sum(isinstance(result, Attempt) for result in results) == 1
     assert len(list_orders(book.database)) == 1
+
+
+def test_two_batches_with_the_same_keys_in_opposite_order_do_not_deadlock(postgres_url: str) -> None:
+    failed: list[object] = []
+    with closing(Book(postgres_url).database) as database, ThreadPoolExecutor(2) as threads:
+        ledger = Ledger(database, lease=15)
+        batch = [order("first"), order("held"), order("last")]
+        event.listen(database.engine, "handle_error", failed.append)
+        with insertion_of(ledger, batch[1]):
+            asked = [threads.submit(ledger.accept_queued, one) for one in (batch, batch[::-1])]
+            wait_until(lambda: waiting_for_a_lock(database) == 2)
+        new = [key for each in asked for key in each.result().new]
+    assert sorted(new) == ["first", "held", "last"]
+    assert failed == []
+
+
+def test_the_new_orders_of_a_batch_are_named_as_they_came(book: Book) -> None:
+    keys = [f"cart-{number}" for number in range(20)]
+    assert list(book.ledger.accept_queued([order(key) for key in keys]).new) == keys
+
+
+@contextmanager
+def insertion_of(ledger: Ledger, one: Order) -> Iterator[None]:
+    """Insert an order in a transaction that is then rolled back."""
+    row, due = ledger._new_row(one, None), {"due_in": 0.0, "dispatch_in": 0.0, "deferrals": 0}
+    with ledger.database.engine.connect() as connection:
+        assert ledger._insert_queued(connection, [row], due)
+        yield
+        connection.rollback()
+
+
+def waiting_for_a_lock(database: Database) -> int:
+    asking = text("SELECT count(DISTINCT pid) FROM pg_locks WHERE NOT granted")
+    return database.read(lambda connection: int(connection.scalar(asking) or 0))
