@@ -189,5 +189,13 @@ def test_every_transaction_on_orders_is_a_named_point() -> None:
             if isinstance(call, ast.Call) and ast.unparse(call.func).endswith("database.write"):
                 names = {keyword.arg: ast.unparse(keyword.value) for keyword in call.keywords}
                 named.add(names["name"])
-    others = {"OPENING", "CLOSING", "PRUNING", "FORGETTING", "'keep_strange'", "'clear_strange'"}
+    others = {
+        "OPENING",
+        "CLOSING",
+        "PRUNING",
+        "FORGETTING",
+        "'keep_strange'",
+        "'clear_strange'",
+        "'drain_control'",
+    }
     assert named == {*map(repr, crashpoints.TRANSACTIONS), *others}
