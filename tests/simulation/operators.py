@@ -53,6 +53,7 @@ class Operators(Part):
         self._present: list[Process] = []
         # Those whose actions may not end after the last fault.
         self._pruning_or_pausing: list[Process] = []
+        self._is_resumed_for_good = False
 
     def act_at_random(self, since: float, until: float) -> None:
         """Act a few times between two moments."""
@@ -80,9 +81,16 @@ class Operators(Part):
 
         Nothing is paused or pruned any more.
         """
+        self._is_resumed_for_good = True
         for process in self._pruning_or_pausing:
             self._engine.kill(process)
         self._engine.spawn("archivist", Process("archivist"), partial(self._end_interventions, then))
+
+    def look_after_a_restore(self) -> None:
+        """Retry every order that waits for a person. The queue may be paused again, as it was when it was saved."""
+        self._begin(self._retry_all)
+        if self._is_resumed_for_good:
+            self._begin(self._resume)
 
     def retry_all_orders(self) -> None:
         """Retry every order that waits for a person."""

@@ -65,7 +65,7 @@ class Recovery:
             statuses = dict(run.storage.rows("SELECT idempotency_key, status FROM orders"))
             run.customers.compare_with(statuses)
         run.open()
-        run.operators.retry_all_orders()
+        run.operators.look_after_a_restore()
 
     def _suspect(self) -> None:
         suspicion = Suspicion(self._run.storage.database, sleep=lambda _: None)
