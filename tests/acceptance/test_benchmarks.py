@@ -35,7 +35,7 @@ WIDE = {
     ("place", "open: orders a second"): Reach(at_least=0.6, ratio=True),
     ("enqueue", "orders a second"): Reach(at_least=3.5, ratio=True),
     ("collapse", "time, × ideal"): Reach(at_most=5),
-    ("collapse_live", "live p99, ms"): Reach(at_most=4, ratio=True),
+    ("collapse_live", "live p99, ms"): Reach(at_most=12, ratio=True),
     ("collapse_live", "live orders queued, %"): Reach(at_most=25),
     ("throttled", "time, × ideal"): Reach(at_most=4),
     ("throttled", "refused, %"): Reach(at_most=6),

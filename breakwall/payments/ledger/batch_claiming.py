@@ -151,7 +151,7 @@ class BatchClaiming(LedgerBase):
         """Record the straightforward ones of some payments; returns their claims."""
         # What another process has locked is left out, so that the others need not wait for it.
         ids = id_parameters([one.attempt.claim.order_id for one in payments], connection)
-        free = set(connection.scalars(statements.lock_held, ids))
+        free = set(connection.scalars(statements.lock_free, ids))
         payments = [one for one in payments if one.attempt.claim.order_id in free]
         # Charges and orders each in one order: no two exchanges wait for each other.
         by_charge = sorted(payments, key=lambda one: one.answer.charge_id or "")

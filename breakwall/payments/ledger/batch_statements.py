@@ -81,10 +81,10 @@ class BatchStatements:
         self._claims: dict[frozenset[str], ReturningUpdate[Any]] = {}
 
     @cached_property
-    def lock_held(self) -> Select[Any]:
-        """Locks the claimed orders of the ids, in the order of ids, except those that another process has locked."""
-        held = select(orders.c.id).where(one_of_ids(orders.c.id, self._dialect), orders.c.status == IN_FLIGHT)
-        return held.order_by(orders.c.id).with_for_update(skip_locked=True)
+    def lock_free(self) -> Select[Any]:
+        """Locks the orders of the ids, in the order of ids, except those that another process has locked."""
+        free = select(orders.c.id).where(one_of_ids(orders.c.id, self._dialect))
+        return free.order_by(orders.c.id).with_for_update(skip_locked=True)
 
     @cached_property
     def lock_due(self) -> Select[Any]:
