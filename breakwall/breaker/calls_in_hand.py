@@ -17,6 +17,7 @@ from breakwall.breaker.token_bucket import TokenBucket
 # Seconds after which to ask again while the service hangs: less than a caller notices, and not a busy loop.
 HANG_RETRY_AFTER = 0.5
 LIMIT_RETRY_AFTER = 0.1  # Seconds; half a refresh interval, after which the limit may be another.
+RAMP_RETRY_AFTER = 0.05  # Seconds; a step of the ramp takes less if the service is quick.
 LEAST_RETRY_AFTER, LONGEST_RETRY_AFTER = 0.05, 1.0
 LONG_AGO = float("-inf")
 
@@ -63,7 +64,6 @@ class CallsInHand:
         self._began = deque()  # In order; those that are done leave when they come first.
         self._id = secrets.token_hex(4)
         self._detector, self._meter, self._bucket = HangDetector(), LoadMeter(self._clock()), TokenBucket()
-        self._was_hanging = False
         self._held_until = LONG_AGO  # On the breaker's clock: no background call until then.
         self._fleet: FleetLimit | None = None
         self._epoch = (0, 0)  # The circuit's generation, and the epoch of its limit.
@@ -199,13 +199,18 @@ class CallsInHand:
             return LimitRefusal("the limit of calls at once is reached", LIMIT_RETRY_AFTER)
         if not background:
             return None
+        if allowed is None:
+            allowed = self._detector.ramp.window
+            if self._meter.in_hand[True] >= allowed:
+                self._meter.wants = True
+                return LimitRefusal("the first calls are to be answered before more", RAMP_RETRY_AFTER)
         wait = max(self._bucket.wait(now), self._held_for(now, store_now))
         if wait > 0:
             wait = min(max(wait, LEAST_RETRY_AFTER), LONGEST_RETRY_AFTER)
             return LimitRefusal("the limit of calls a second is reached", wait)
         self._bucket.take(now)
         # Its share is full: with a larger one it would start more.
-        if allowed is not None and self._meter.in_hand[True] + 1 >= allowed:
+        if self._meter.in_hand[True] + 1 >= allowed:
             self._meter.wants = True
         return None
 
@@ -219,16 +224,18 @@ class CallsInHand:
         # Nobody says how much of the limit is left. One call at once lets the work go on, and harms nobody.
         return 1 if background else max(1, allowed // 2)
 
-    def _free(self, now: float, store_now: float, *, is_local: bool) -> int | None:
+    def _free(self, now: float, store_now: float, *, is_local: bool) -> int:
         """How many background calls may be started now."""
         if self._held_for(now, store_now) > 0:
             return 0
         allowed = self._allowed(store_now, background=True, is_local=is_local)
         if allowed == 0 and self._fleet is not None and not self._fleet.shares_with(self._id):
             allowed = 1  # It gets a share when it asks for one.
-        free = None if allowed is None else max(0, allowed - self._meter.in_hand[True])
+        free = max(
+            0, (self._detector.ramp.window if allowed is None else allowed) - self._meter.in_hand[True]
+        )
         tokens = self._bucket.tokens(now)
-        return free if tokens is None else min(tokens, tokens if free is None else free)
+        return free if tokens is None else min(tokens, free)
 
     def _held_for(self, now: float, store_now: float) -> float:
         """For how many seconds the service asked to get no background call."""
@@ -236,10 +243,13 @@ class CallsInHand:
         return max(self._held_until - now, 0.0 if held_until is None else held_until - store_now)
 
     def _enter(self, now: float, *, background: bool) -> RunningCall:
-        call = RunningCall(now, background=background, epoch=self._detector.epoch)
+        number = self._meter.number + 1
+        call = RunningCall(now, background=background, epoch=self._detector.epoch, in_hand=number)
         self._began.append(call)
         self._meter.began(call, now)
         self._detector.began(call)
+        if background:
+            self._detector.ramp.began(self._meter.in_hand[True], now)
         return call
 
     def _restarted(self, call: RunningCall) -> RunningCall:
@@ -248,7 +258,8 @@ class CallsInHand:
             return call
         now = self._clock()
         self._detector.ended(call, CallOutcome.NEUTRAL, now)
-        again = RunningCall(now, background=call.background, epoch=self._detector.epoch)
+        number = self._meter.number
+        again = RunningCall(now, background=call.background, epoch=self._detector.epoch, in_hand=number)
         self._began.append(again)
         return again
 
@@ -260,8 +271,16 @@ class CallsInHand:
             if not call.done:
                 self._leave(call, CallOutcome.FAILURE, now)
         hanging = self._detector.is_hanging(now)
-        changed, self._was_hanging = hanging != self._was_hanging, hanging
+        self._step_ramp(now)
+        changed, self._meter.hanging = hanging != self._meter.hanging, hanging
         return hanging, changed
+
+    def _step_ramp(self, now: float) -> None:
+        ramp, in_hand = self._detector.ramp, self._meter.in_hand[True]
+        if self._allowance.background is None:
+            ramp.step(in_hand, now, is_well=not self._detector.score)
+        else:
+            ramp.follow(in_hand, now)
 
     def _leave(self, call: RunningCall, outcome: CallOutcome, now: float) -> None:
         self._meter.left(call, now)

@@ -9,6 +9,7 @@ import math
 import statistics
 from collections import deque
 
+from breakwall.breaker.background_ramp import BackgroundRamp
 from breakwall.breaker.circuit.state import CallOutcome
 
 LEAST_OVERDUE_AGE = 0.05  # Seconds. A pause of this process alone can be that long.
@@ -29,15 +30,19 @@ RELEARN_SHARE = 1 / 16  # Of the history: when so much of it is new, the thresho
 class RunningCall:
     """A call in hand: ``began_at`` is on the breaker's clock. It is done when its outcome is known."""
 
-    __slots__ = ("background", "began_at", "counts", "done", "duration", "epoch")
+    __slots__ = ("answered", "background", "began_at", "counts", "done", "duration", "epoch", "in_hand")
 
-    def __init__(self, began_at: float, *, background: bool = False, epoch: int = 0) -> None:
+    def __init__(
+        self, began_at: float, *, background: bool = False, epoch: int = 0, in_hand: int = 0
+    ) -> None:
         self.began_at = began_at
         self.background = background
         self.epoch = epoch  # Of the fleet's limit, when it began.
+        self.in_hand = in_hand  # How many calls this process had in hand then, with this one.
         self.duration = 0.0
         self.done = False
         self.counts = True  # Whether its end says anything about the service.
+        self.answered = False
 
 
 class HangDetector:
@@ -47,6 +52,7 @@ class HangDetector:
     """
 
     def __init__(self) -> None:
+        self.ramp = BackgroundRamp()
         self.overdue_age = math.inf  # Seconds; infinite until enough calls were answered.
         self.median = 0.0  # Seconds; of the history.
         self.hanging_since: float | None = None
@@ -76,6 +82,7 @@ class HangDetector:
         call.done, call.duration = True, now - call.began_at
         call.counts = outcome is not CallOutcome.NEUTRAL
         if outcome is CallOutcome.SUCCESS:
+            call.answered = True
             self._history.append(call.duration)
             self._unlearned += 1
             if self._unlearned >= RELEARN_SHARE * len(self._history):
@@ -100,6 +107,8 @@ class HangDetector:
             if not call.done and duration < age:
                 return
             undecided.popleft()
+            if call.background and call.answered and duration < age:
+                self.ramp.answered(call.began_at)
             if call.counts and age < math.inf:
                 self._weigh(call, now, is_overdue=duration >= age)
 
@@ -120,6 +129,11 @@ class HangDetector:
         if call.epoch == self.epoch:
             self.weight += weight
             self.run = max(0.0, self.run + weight)
+
+    @property
+    def crowd(self) -> int | None:
+        """How many calls were in hand when the first overdue one of the present run began; None without one."""
+        return self._suspects[0].in_hand if self._suspects else None
 
     def _has_cleared(self) -> bool:
         return all(call.done for call in self._suspects)

@@ -19,6 +19,8 @@ class LoadMeter:
     def __init__(self, now: float) -> None:
         self.in_hand = {False: 0, True: 0}  # By whether they are the background's.
         self.wants = False  # Whether a background call was refused for its share.
+        # While the service hangs. Calls that pile up then do not show how many places live calls need.
+        self.hanging = False
         self._was_active = False
         self._averaged_at = self._reported_at = now
         self._live_average = self._background_sum = 0.0
@@ -85,7 +87,7 @@ class LoadMeter:
             id=reporter_id,
             generation=epoch[0],
             epoch=epoch[1],
-            in_hand=self.number,
+            in_hand=self.number if detector.crowd is None else detector.crowd,
             background=self._background_sum / since if since > 0 else self.in_hand[True],
             live=self._live_average,
             wants=self.wants,
@@ -110,7 +112,9 @@ class LoadMeter:
         """Bring the averages up to ``now``, before a change of what is in hand."""
         passed, self._averaged_at = now - self._averaged_at, now
         self._background_sum += passed * self.in_hand[True]
-        self._live_average += (self.in_hand[False] - self._live_average) * -math.expm1(-passed / LIVE_SECONDS)
+        if not self.hanging:
+            excess = self.in_hand[False] - self._live_average
+            self._live_average += excess * -math.expm1(-passed / LIVE_SECONDS)
 
     def _forget_starts(self, now: float) -> None:
         while self._starts and self._starts[0] < now - 1.0:

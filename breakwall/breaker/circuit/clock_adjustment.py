@@ -9,7 +9,7 @@ from breakwall.breaker.circuit.state import Circuit, Lease
 # Seconds. A process derives the store's time from the store's last answer, so it may be behind another process by the
 # duration of an answer. A circuit that is further in the future was written before the store's clock stepped back.
 CLOCK_TOLERANCE = 1.0
-LIMIT_TIMES = ("round_at", "rest_until", "busy_at", "refused_at", "rate_at", "hold_until")
+LIMIT_TIMES = ("round_at", "rest_until", "gathers_until", "busy_at", "refused_at", "rate_at", "hold_until")
 
 
 def shifted(circuit: Circuit, seconds: float) -> Circuit:

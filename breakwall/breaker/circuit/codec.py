@@ -247,6 +247,7 @@ _LIMIT: list[Field] = [
     ("f", "cut_for", _amount, _number),
     ("ra", "round_at", _ms, _seconds),
     ("ru", "rest_until", _ms, _seconds),
+    ("gu", "gathers_until", _ms, _seconds),
     ("ba", "busy_at", _ms, _seconds),
     ("a", "answered", _count, _whole),
     ("fl", "failed", _count, _whole),

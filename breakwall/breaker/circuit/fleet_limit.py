@@ -70,6 +70,9 @@ class FleetLimit:
     cut_for: float = 0.0  # The share of failures at the last step down for failures.
     round_at: float | None = None  # The end of the last round.
     rest_until: float | None = None
+    gathers_until: float | None = (
+        None  # After the first sign: until then the other processes' part of it comes in.
+    )
     busy_at: float | None = (
         None  # The last sign of overload, and the last time that half of the limit was used.
     )

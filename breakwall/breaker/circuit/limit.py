@@ -28,10 +28,9 @@ REST_ROUNDS = 2  # After a step down: until calls that began before it have show
 MEDIANS_A_ROUND = 4
 # The ceiling is the limit at which the service was last overloaded. Below `NEAR` of it the limit comes back quickly,
 # and from there on slowly: calls a second, or a share of the ceiling if that is more.
-NEAR, VERY_NEAR = 0.8, 0.95
+NEAR = 0.7
 RETURN_SHARE = 0.2
-NEAR_GROWTH, VERY_NEAR_GROWTH = 0.05, 0.025
-NEAR_SHARE, VERY_NEAR_SHARE = 0.005, 0.0025
+NEAR_GROWTH, NEAR_SHARE = 0.025, 0.0025
 FAR = 1.1  # Above so much of the ceiling it is forgotten: the capacity has grown.
 STEADY_PACE = 0.7  # Of the answers of the round before: with fewer, the limit does not grow.
 SLOWER = 1.5  # A median above so many times the base is a sign of overload.
@@ -80,6 +79,8 @@ def add_report(fleet: FleetLimit, report: LoadReport, now: float, *, interval: f
 
     Returns None if there is nothing to limit and nothing to share.
     """
+    if _is_first_sign(fleet, report, now):
+        return _with_late_sign(fleet, report, now)
     fleet = _with_report(fleet, report, now)
     if report.throttled:
         fleet = throttled(fleet, report, now)
@@ -120,6 +121,28 @@ def _with_report(fleet: FleetLimit, report: LoadReport, now: float) -> FleetLimi
         failed=fleet.failed + report.failed,
         medians=medians,
         latency=round(latency, 6),
+    )
+
+
+def _is_first_sign(fleet: FleetLimit, report: LoadReport, now: float) -> bool:
+    """Whether there was no limit until a moment ago, so that the calls of other processes belong to the same sign."""
+    began_before = report.generation == fleet.generation and report.epoch == 0
+    return began_before and fleet.gathers_until is not None and now < fleet.gathers_until
+
+
+def _with_late_sign(fleet: FleetLimit, report: LoadReport, now: float) -> FleetLimit:
+    """Without a limit nothing was reported: what the others have in hand comes with their first reports."""
+    known = any(process.id == report.id for process in fleet.processes)
+    fleet = replace(_with_report(fleet, report, now), score=0.0)
+    if known:
+        return fleet
+    is_new = fleet.epoch == 0 and fleet.proven and any(process.takes for process in fleet.processes)
+    return replace(
+        fleet,
+        size=round((fleet.size or 0.0) + ON_OVERDUE * report.in_hand, 3),
+        ceiling=(fleet.ceiling or 0.0) + report.in_hand,
+        epoch=fleet.epoch + is_new,
+        proven=fleet.proven and not is_new,
     )
 
 
@@ -180,10 +203,7 @@ def _larger(size: float, ceiling: float | None, passed: float) -> float:
     near = NEAR * ceiling
     if size < near:
         return min(near, max(size * SLOW_START_GROWTH, size + RETURN_SHARE * (near - size)))
-    growth = max(NEAR_GROWTH, NEAR_SHARE * ceiling)
-    if size > VERY_NEAR * ceiling:
-        growth = max(VERY_NEAR_GROWTH, VERY_NEAR_SHARE * ceiling)
-    return size + growth * min(passed, 1.0)
+    return size + max(NEAR_GROWTH, NEAR_SHARE * ceiling) * min(passed, 1.0)
 
 
 def _failing(fleet: FleetLimit, share: float, now: float, interval: float) -> FleetLimit:
@@ -197,20 +217,26 @@ def _failing(fleet: FleetLimit, share: float, now: float, interval: float) -> Fl
 def _overloaded(fleet: FleetLimit, now: float, interval: float, factor: float) -> FleetLimit:
     """A step down. It begins a new epoch if calls of this one were answered; else the service may be down, and their
     failures must be able to open the circuit."""
-    in_hand = sum([process.in_hand for process in fleet.processes])
-    had_limit = fleet.size is not None
-    size = fleet.size if fleet.size is not None else float(max(in_hand, START))
+    is_first = fleet.size is None
+    size = (
+        float(max(1, sum([process.in_hand for process in fleet.processes])))
+        if is_first
+        else fleet.size or 1.0
+    )
     smaller = max(1.0, round(size * factor, 3))
-    is_new = had_limit and fleet.proven and smaller < size
+    # Live calls alone are no overload that a limit of the background could have caused.
+    from_load = not is_first or any(process.takes for process in fleet.processes)
+    is_new = from_load and fleet.proven and (smaller < size or is_first)
     rest = max(REST_ROUNDS * interval, MEDIANS_A_ROUND * (fleet.base or 0.0))
     stepped = replace(
         fleet,
         size=smaller,
-        ceiling=size if had_limit else None,
+        ceiling=size,
         epoch=fleet.epoch + is_new,
         proven=fleet.proven and not is_new,
         score=0.0,
         rest_until=now + rest,
+        gathers_until=now + rest if is_first else None,
         busy_at=now,
     )
     return _round_ended(stepped, now)

@@ -24,6 +24,7 @@ from tests.dict_store import DictStore
 
 QUICK = 0.02  # Seconds of a call at a service that is well.
 TIMEOUT = 2.0
+WARM_UP = 2.0  # Seconds of live traffic alone, if there was no outage before.
 
 
 class Answer(Enum):
@@ -223,10 +224,11 @@ class Simulation:
                 self.workers[0].acquire().record_failure()
             self.result.openings = 0
             self.clock.now += 5.0
-        self.started = self.clock.now
+        warm = 0.0 if self.scenario.opens or not self.scenario.live else WARM_UP
+        self.started = self.clock.now + warm
         for worker in self.workers:
             for _ in range(self.scenario.slots):
-                self._after(self.jitter.random() * 0.05, lambda worker=worker: self._take(worker))
+                self._after(warm + self.jitter.random() * 0.05, lambda worker=worker: self._take(worker))
         if self.scenario.live:
             self._after(0.0, self._next_live)
         self._after(0.2, self._watch)
@@ -282,7 +284,7 @@ class Simulation:
 
     def _next_live(self) -> None:
         self._after(self.jitter.expovariate(self.scenario.live), self._next_live)
-        self.result.live_orders += 1
+        self.result.live_orders += self.clock.now >= self.started
         began = self.clock.now
         try:
             permit = self.jitter.choice(self.shops).acquire()
@@ -331,6 +333,9 @@ SCENARIOS = {
     "collapse 12, 16 workers, live": Scenario(C, workers=16, slots=2, live=58),
     "collapse 12, 50 workers, live": Scenario(C, workers=50, slots=2, live=58),
     "collapse 12, no outage before": Scenario(C, opens=False),
+    "collapse 12, live, no outage": Scenario(C, live=58, opens=False),
+    "collapse 12, live, quick, no outage": Scenario(C, live=58, opens=False, backlog=2400),
+    "collapse 12, 16 w, no outage": Scenario(C, workers=16, slots=2, live=58, opens=False),
     "collapse 12, halves for 8 s": Scenario(Shrinking, backlog=12000),
     "collapse 1": Scenario(C, places=1, backlog=400, probes=1),
     "collapse 3": Scenario(C, places=3, backlog=2000),

@@ -15,6 +15,7 @@ from breakwall.breaker import (
     Permit,
     Refusal,
 )
+from breakwall.breaker.background_ramp import FIRST_WINDOW, QUIET_SECONDS
 from breakwall.breaker.calls_in_hand import HANG_RETRY_AFTER
 from tests.manual_clock import MonotonicClock
 from tests.unit.breaker.doubles import Fleet, events_of
@@ -152,7 +153,7 @@ def test_a_permit_whose_result_is_never_recorded_is_given_up_after_a_while(
 
 def test_the_status_says_that_no_background_call_may_be_started(start: Start, clock: MonotonicClock) -> None:
     breaker = start()
-    assert breaker.status().background_slots is None
+    assert breaker.status().background_slots == FIRST_WINDOW
     permits = hung(breaker, clock)
     status = breaker.status()
     assert (status.slots, status.background_slots, status.limit, status.rate) == (None, 0, None, None)
@@ -225,3 +226,77 @@ def test_many_threads_leave_nothing_in_hand(fleet: Fleet) -> None:
         thread.join()
     assert breaker.status().in_hand == 0
     assert breaker.metrics().successful_calls == 2400
+
+
+def full(breaker: CircuitBreaker) -> list[Permit]:
+    """As many background calls as may be started."""
+    permits = []
+    while True:
+        try:
+            permits.append(breaker.acquire(background=True))
+        except CallLimitError:
+            return permits
+
+
+def a_round(breaker: CircuitBreaker, clock: MonotonicClock, seconds: float = 0.02) -> int:
+    """Start as many background calls as may be started, and answer them. Returns how many these were."""
+    permits = full(breaker)
+    clock.sleep(seconds)
+    for permit in permits:
+        permit.record_success()
+    return len(permits)
+
+
+def test_the_background_begins_with_two_calls_and_more_follow_as_they_are_answered(
+    start: Start, clock: MonotonicClock
+) -> None:
+    breaker = start()
+    assert [a_round(breaker, clock) for _ in range(11)] == [2, 3, 4, 5, 6, 7, 8, 10, 12, 15, 18]
+    assert breaker.status().background_slots == 22
+
+
+def test_a_service_that_hangs_lets_no_more_background_calls_begin(
+    start: Start, clock: MonotonicClock
+) -> None:
+    breaker = start()
+    for _ in range(4):
+        a_round(breaker, clock)
+    assert len(full(breaker)) == 6
+    for _ in range(20):
+        clock.sleep(0.005)
+        assert not full(breaker)
+
+
+def test_live_calls_are_not_held_by_the_backgrounds_window(start: Start) -> None:
+    breaker = start()
+    full(breaker)
+    assert [breaker.acquire() for _ in range(50)]
+
+
+def test_a_window_that_is_not_used_does_not_grow(start: Start, clock: MonotonicClock) -> None:
+    breaker = start()
+    for _ in range(50):
+        with breaker.acquire(background=True):
+            clock.sleep(0.02)
+    assert breaker.status().background_slots == FIRST_WINDOW
+
+
+def test_after_a_pause_the_background_begins_small_again(start: Start, clock: MonotonicClock) -> None:
+    breaker = start()
+    for _ in range(5):
+        a_round(breaker, clock)
+    clock.sleep(QUIET_SECONDS - 1)
+    assert breaker.status().background_slots == 7
+    clock.sleep(1)
+    assert breaker.status().background_slots == FIRST_WINDOW
+
+
+def test_one_stuck_call_holds_the_window_only_until_it_is_overdue(
+    start: Start, clock: MonotonicClock
+) -> None:
+    breaker = start()
+    stuck = breaker.acquire(background=True)
+    for _ in range(10):
+        a_round(breaker, clock)
+    assert len(full(breaker)) > 3
+    stuck.record_success()

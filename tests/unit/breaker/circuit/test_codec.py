@@ -81,6 +81,7 @@ FULL_LIMIT = FleetLimit(
     cut_for=0.2,
     round_at=1.0,
     rest_until=2.0,
+    gathers_until=2.1,
     busy_at=3.0,
     answered=4,
     failed=5,

@@ -115,7 +115,7 @@ def test_after_a_step_down_it_rests_and_then_comes_back_below_the_ceiling() -> N
     rounds.report(1)
     assert rounds.known.size == 8.0
     rounds.report(15)
-    assert 12.0 <= (rounds.known.size or 0) <= 14.0
+    assert 0.7 * 16 <= (rounds.known.size or 0) <= 0.75 * 16
 
 
 def test_a_capacity_that_has_grown_is_found() -> None:
@@ -166,7 +166,45 @@ def test_a_suspicion_is_reported_and_forgotten_or_becomes_the_first_limit() -> N
     serious = Rounds(size=None)
     serious.report(1, run=SUSPICION)
     serious.report(1, id="b", run=ALARM, weight=ALARM)
-    assert (serious.known.size, serious.known.epoch, serious.known.ceiling) == (10.0, 0, None)
+    assert (serious.known.size, serious.known.ceiling) == (10.0, 20.0)
+
+
+def unlimited(**fields: object) -> Rounds:
+    """Processes that report their first overdue calls, one after the other; there is no limit yet."""
+    rounds = Rounds(size=None)
+    rounds.report(1, run=ALARM, weight=0.0, **fields)
+    return rounds
+
+
+def test_the_first_sign_of_several_processes_is_one_sign_with_all_that_they_had_in_hand() -> None:
+    rounds = unlimited(in_hand=6)
+    rounds.report(1, id="b", epoch=0, in_hand=7, run=ALARM, weight=0.0)
+    assert (rounds.known.size, rounds.known.ceiling) == (6.5, 13.0)
+    rounds.report(1, id="b", epoch=0, in_hand=7, run=ALARM, weight=0.0)
+    assert (rounds.known.size, rounds.known.ceiling) == (6.5, 13.0)
+
+
+def test_after_the_rest_an_overdue_call_is_a_sign_of_its_own() -> None:
+    rounds = unlimited(in_hand=12)
+    rounds.report(3)
+    size = rounds.known.size or 0.0
+    rounds.report(1, id="b", in_hand=7, run=ALARM)
+    assert rounds.known.size == pytest.approx(size * ON_OVERDUE)
+
+
+def test_the_first_sign_begins_an_epoch_if_the_background_was_part_of_it() -> None:
+    """What its calls answer after their timeout says nothing of the service as the limit now loads it."""
+    assert unlimited().known.epoch == 1
+    live_alone: dict[str, object] = {"background": 0.0, "wants": False, "live": 10.0}
+    rounds = unlimited(**live_alone)
+    assert rounds.known.epoch == 0
+    rounds.report(1, id="b", epoch=0)
+    assert rounds.known.epoch == 1
+
+
+def test_without_an_answer_the_first_sign_begins_no_epoch() -> None:
+    """The service may be down: then the failures of its calls must be able to open the circuit."""
+    assert unlimited(answered=0).known.epoch == 0
 
 
 def test_a_process_that_died_gives_its_share_back() -> None:
