@@ -196,6 +196,7 @@ class CallsInHand:
         allowed = self._allowed(store_now, background=background, is_local=is_local)
         if allowed is not None and self._meter.in_hand[background] >= allowed:
             self._meter.wants = self._meter.wants or background
+            self._meter.refuses = self._meter.refuses or not background
             return LimitRefusal("the limit of calls at once is reached", LIMIT_RETRY_AFTER)
         if not background:
             return None

@@ -24,13 +24,25 @@ HANGING_SHARE = 0.9
 # A service without a hang has a false alarm once in a million calls or less often (Lorden, 1971). After 200 quick calls
 # three overdue ones in a row are enough.
 ALARM_SCORE = math.log(1e6)
+# Seconds without a look at the calls in hand. This process was stopped, with its host or alone, or had nothing to do.
+UNWATCHED = 0.5
 RELEARN_SHARE = 1 / 16  # Of the history: when so much of it is new, the thresholds are computed again.
 
 
 class RunningCall:
     """A call in hand: ``began_at`` is on the breaker's clock. It is done when its outcome is known."""
 
-    __slots__ = ("answered", "background", "began_at", "counts", "done", "duration", "epoch", "in_hand")
+    __slots__ = (
+        "answered",
+        "background",
+        "began_at",
+        "counts",
+        "done",
+        "duration",
+        "epoch",
+        "excused",
+        "in_hand",
+    )
 
     def __init__(
         self, began_at: float, *, background: bool = False, epoch: int = 0, in_hand: int = 0
@@ -43,6 +55,7 @@ class RunningCall:
         self.done = False
         self.counts = True  # Whether its end says anything about the service.
         self.answered = False
+        self.excused = False  # Whether this process stood still meanwhile, so that its duration says nothing.
 
 
 class HangDetector:
@@ -57,6 +70,7 @@ class HangDetector:
         self.median = 0.0  # Seconds; of the history.
         self.hanging_since: float | None = None
         self.score = 0.0
+        self._looked_at = math.inf
         self.epoch = 0  # Of the limit that is in force.
         # What this epoch's calls add to the fleet's score since the owner last took it: their sum, and the score that
         # they alone would have.
@@ -75,13 +89,15 @@ class HangDetector:
         self.weight = self.run = 0.0
 
     def began(self, call: RunningCall) -> None:
+        self._look(call.began_at)
         self._undecided.append(call)
 
     def ended(self, call: RunningCall, outcome: CallOutcome, now: float) -> None:
         """``call`` has ended. Answers show what is usual; a call that was not sent shows nothing."""
+        self._look(now)
         call.done, call.duration = True, now - call.began_at
-        call.counts = outcome is not CallOutcome.NEUTRAL
-        if outcome is CallOutcome.SUCCESS:
+        call.counts = outcome is not CallOutcome.NEUTRAL and not call.excused
+        if call.counts and outcome is CallOutcome.SUCCESS:
             call.answered = True
             self._history.append(call.duration)
             self._unlearned += 1
@@ -90,10 +106,23 @@ class HangDetector:
 
     def is_hanging(self, now: float) -> bool:
         """Whether so many calls are overdue that no call should be started now."""
+        self._look(now)
         self._decide(now)
         if self.hanging_since is not None and self._has_cleared():
             self._end_hang()
         return self.hanging_since is not None
+
+    def _look(self, now: float) -> None:
+        """After a long time without a look the answers may be there, unread: the calls' ages begin again, once.
+
+        A process that was stopped with calls in hand would otherwise take them all for overdue.
+        """
+        unwatched, self._looked_at = now - self._looked_at, now
+        if unwatched < max(UNWATCHED, self.overdue_age):
+            return
+        for call in self._undecided:
+            if not call.done and not call.excused:
+                call.began_at, call.excused = now, True
 
     def _decide(self, now: float) -> None:
         """Decide the calls in the order in which they began, as far as it is known whether they are overdue.

@@ -19,6 +19,7 @@ class LoadMeter:
     def __init__(self, now: float) -> None:
         self.in_hand = {False: 0, True: 0}  # By whether they are the background's.
         self.wants = False  # Whether a background call was refused for its share.
+        self.refuses = False  # Whether a live call was refused for the limit.
         # While the service hangs. Calls that pile up then do not show how many places live calls need.
         self.hanging = False
         self._was_active = False
@@ -67,7 +68,7 @@ class LoadMeter:
     def needs_report(self, now: float, *, limited: bool, capped: bool) -> bool:
         """Whether the others need a report, if there is a limit or a cap of the rate."""
         self._forget_starts(now)
-        active = self._was_active or self.wants or self.number > 0
+        active = self._was_active or self.wants or self.refuses or self.number > 0
         return bool(self._throttled) or (limited and active) or (capped and bool(self._starts))
 
     def take(
@@ -101,10 +102,11 @@ class LoadMeter:
             throttled=self._throttled,
             hold=self._hold,
             capped=capped,
+            refuses=self.refuses,
         )
         detector.weight = detector.run = 0.0
         self._answered = self._failed = self._throttled = 0
-        self.wants = self._was_active = False
+        self.wants = self.refuses = self._was_active = False
         self._reported_at, self._background_sum, self._hold = now, 0.0, 0.0
         return report
 

@@ -136,7 +136,17 @@ def _limit(raw: dict[str, Any]) -> FleetLimit:
 
 def _encode_processes(processes: tuple[ProcessLoad, ...]) -> list[list[Any]] | None:
     return [
-        [m.id, _ms(m.at), m.in_hand, m.background, m.live, int(m.wants), m.starts, int(m.capped)]
+        [
+            m.id,
+            _ms(m.at),
+            m.in_hand,
+            m.background,
+            m.live,
+            int(m.wants),
+            m.starts,
+            int(m.capped),
+            int(m.refuses),
+        ]
         for m in processes
     ] or None
 
@@ -146,7 +156,8 @@ def _processes(raw: list[list[Any]]) -> tuple[ProcessLoad, ...]:
 
 
 def _process(id_: Any, at: Any, *fields: Any) -> ProcessLoad:
-    in_hand, background, live, wants, starts, capped, *_ = fields  # A newer release may add some.
+    # The release before has one field less, and a newer one may add some.
+    in_hand, background, live, wants, starts, capped, refuses, *_ = (*fields, 0)
     return ProcessLoad(
         str(id_),
         _at(at),
@@ -156,6 +167,7 @@ def _process(id_: Any, at: Any, *fields: Any) -> ProcessLoad:
         wants=bool(wants),
         starts=_number(starts),
         capped=bool(capped),
+        refuses=bool(refuses),
     )
 
 
@@ -245,6 +257,7 @@ _LIMIT: list[Field] = [
     ("s", "score", _amount, _number),
     ("t", "tolerated", _amount, _number),
     ("f", "cut_for", _amount, _number),
+    ("sf", "slow_for", _amount, _number),
     ("ra", "round_at", _ms, _seconds),
     ("ru", "rest_until", _ms, _seconds),
     ("gu", "gathers_until", _ms, _seconds),

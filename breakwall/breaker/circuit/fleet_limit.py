@@ -34,6 +34,7 @@ class LoadReport:
     throttled: int = 0  # Calls that the service refused for their rate.
     hold: float = 0.0  # Seconds for which it asked to be left alone then.
     capped: bool = False  # Whether an operator caps the background's rate.
+    refuses: bool = False  # Whether live calls were refused for the limit.
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,7 @@ class ProcessLoad:
     wants: bool = False
     starts: float = 0.0
     capped: bool = False
+    refuses: bool = False
 
     @property
     def takes(self) -> bool:
@@ -68,6 +70,7 @@ class FleetLimit:
     score: float = 0.0
     tolerated: float = 0.0  # The share of failures that a smaller limit did not change.
     cut_for: float = 0.0  # The share of failures at the last step down for failures.
+    slow_for: float = 0.0  # Seconds; the median at the last step down for latency.
     round_at: float | None = None  # The end of the last round.
     rest_until: float | None = None
     gathers_until: float | None = (

@@ -34,6 +34,7 @@ NEAR_GROWTH, NEAR_SHARE = 0.025, 0.0025
 FAR = 1.1  # Above so much of the ceiling it is forgotten: the capacity has grown.
 STEADY_PACE = 0.7  # Of the answers of the round before: with fewer, the limit does not grow.
 SLOWER = 1.5  # A median above so many times the base is a sign of overload.
+LESS_SLOW = 0.9  # Of the median at the last step down for latency: above it that step did not help.
 # Medians of fewer calls vary so much that their minimum would be far below what is usual: a healthy service with a
 # heavy tail would then always seem slow.
 LEAST_LATENCY_CALLS = 100
@@ -102,6 +103,7 @@ def _with_report(fleet: FleetLimit, report: LoadReport, now: float) -> FleetLimi
         report.wants,
         round(report.starts, 1),
         report.capped,
+        report.refuses,
     )
     others = [
         other for other in fleet.processes if other.id != report.id and other.at > now - PROCESS_EXPIRES
@@ -162,9 +164,8 @@ def _next_round(fleet: FleetLimit, now: float, interval: float) -> FleetLimit:
     if fleet.size is not None and not resting:
         if fleet.failed >= LEAST_FAILURES and failing > max(LEAST_FAILURE_SHARE, fleet.tolerated):
             return _failing(fleet, failing, now, interval)
-        slow = fleet.medians >= LEAST_LATENCY_CALLS and fleet.latency > SLOWER * (fleet.base or math.inf)
-        if slow:
-            return _overloaded(fleet, now, interval, ON_LATENCY)
+        if _is_slow(fleet):
+            return _slowed_down(fleet, now, interval)
         fleet = _grown(fleet, now, passed)
     return _round_ended(
         replace(fleet, pace=round(fleet.answered / passed, 1) if passed > 0 else fleet.pace), now
@@ -175,13 +176,14 @@ def _with_base(fleet: FleetLimit) -> FleetLimit:
     if fleet.medians < LEAST_LATENCY_CALLS:
         return fleet
     drifted = (fleet.base or math.inf) * BASE_DRIFT
-    return replace(fleet, base=round(min(drifted, fleet.latency), 6))
+    base = round(min(drifted, fleet.latency), 6)
+    return replace(fleet, base=base, slow_for=fleet.slow_for if fleet.latency > SLOWER * base else 0.0)
 
 
 def _grown(fleet: FleetLimit, now: float, passed: float) -> FleetLimit:
     size = fleet.size or START
     used = sum([process.background + process.live for process in fleet.processes])
-    if used < size / 2 and not any(process.wants for process in fleet.processes):
+    if used < size / 2 and not any(process.wants or process.refuses for process in fleet.processes):
         quiet = now - (fleet.busy_at or now) >= QUIET_SECONDS
         return replace(fleet, size=None) if quiet else fleet
     fleet = replace(fleet, busy_at=now)
@@ -212,6 +214,19 @@ def _failing(fleet: FleetLimit, share: float, now: float, interval: float) -> Fl
         tolerated = round(min(1.0, SLOWER * max(share, fleet.cut_for)), 3)
         return _round_ended(replace(fleet, tolerated=tolerated, cut_for=0.0), now)
     return replace(_overloaded(fleet, now, interval, ON_FAILURES), cut_for=round(share, 3))
+
+
+def _is_slow(fleet: FleetLimit) -> bool:
+    return fleet.medians >= LEAST_LATENCY_CALLS and fleet.latency > SLOWER * (fleet.base or math.inf)
+
+
+def _slowed_down(fleet: FleetLimit, now: float, interval: float) -> FleetLimit:
+    """A step down for latency; unless the last one did not help: then the service has become slower for good."""
+    wanted = any(process.wants or process.refuses for process in fleet.processes)
+    if fleet.slow_for and fleet.latency >= LESS_SLOW * fleet.slow_for and wanted:
+        accepted = replace(fleet, base=fleet.latency, slow_for=0.0, ceiling=None, busy_at=now)
+        return _round_ended(accepted, now)
+    return replace(_overloaded(fleet, now, interval, ON_LATENCY), slow_for=fleet.latency)
 
 
 def _overloaded(fleet: FleetLimit, now: float, interval: float, factor: float) -> FleetLimit:

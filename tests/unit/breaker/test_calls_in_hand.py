@@ -166,7 +166,9 @@ def test_the_status_says_that_no_background_call_may_be_started(start: Start, cl
 
 def test_a_probe_is_in_hand_and_no_hang_refuses_it(start: Start, clock: MonotonicClock) -> None:
     breaker = start(timeout=60.0)
-    hung(breaker, clock)[0].record_failure(retry_after=30)
+    calls = hung(breaker, clock)
+    assert breaker.status().hanging
+    calls[0].record_failure(retry_after=30)
     clock.sleep(30)
     assert breaker.status().hanging
     assert breaker.acquire().is_probe

@@ -123,15 +123,15 @@ def test_a_pause_shorter_than_fifty_milliseconds_is_no_hang_of_a_quick_service()
 def test_two_overdue_calls_are_no_hang_and_three_are() -> None:
     detector = with_history()
     begun(detector, 100.0, 2)
-    assert not detector.is_hanging(101.0)
-    begun(detector, 101.0, 1)
-    assert detector.is_hanging(102.0)
+    assert not detector.is_hanging(100.1)
+    begun(detector, 100.1, 1)
+    assert detector.is_hanging(100.2)
 
 
 def test_a_hang_is_over_when_the_overdue_calls_have_ended() -> None:
     detector = with_history()
     calls = begun(detector, 100.0, 5)
-    assert detector.is_hanging(101.0)
+    assert detector.is_hanging(100.1)
     for call in calls[:4]:
         detector.ended(call, FAILURE, 102.0)
         assert detector.is_hanging(102.0)
@@ -174,3 +174,29 @@ def test_an_overdue_failure_does_not_show_what_is_usual() -> None:
         detector.ended(call, FAILURE, 110.0)
     assert not detector.is_hanging(110.0)
     assert detector.overdue_age == usual
+
+
+def test_after_a_stop_of_this_process_the_calls_in_hand_are_not_overdue_at_once() -> None:
+    detector = with_history()
+    now = last = 19.92
+    calls = begun(detector, last, 8)
+    assert not detector.is_hanging(last + 1.5)
+    for call in calls:
+        detector.ended(call, SUCCESS, last + 1.51)
+    assert not detector.is_hanging(now + 3)
+
+
+def test_a_call_that_ends_first_after_a_stop_says_nothing_of_the_service() -> None:
+    detector = with_history()
+    median = detector.median
+    for call in begun(detector, 19.92, 200):
+        detector.ended(call, SUCCESS, 60.0)
+    assert not detector.is_hanging(60.0)
+    assert detector.median == median
+
+
+def test_a_service_that_hangs_while_few_calls_are_made_is_noticed_at_the_second_look() -> None:
+    detector = with_history()
+    begun(detector, 19.92, 5)
+    assert not detector.is_hanging(22.0)
+    assert detector.is_hanging(24.0)

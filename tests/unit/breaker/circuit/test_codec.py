@@ -79,6 +79,7 @@ FULL_LIMIT = FleetLimit(
     score=3.2,
     tolerated=0.1,
     cut_for=0.2,
+    slow_for=0.04,
     round_at=1.0,
     rest_until=2.0,
     gathers_until=2.1,
@@ -92,7 +93,7 @@ FULL_LIMIT = FleetLimit(
     refused_at=7.0,
     rate_at=8.0,
     hold_until=9.0,
-    processes=(ProcessLoad("a", 1.0, 3, 2.5, 0.75, wants=True, starts=40.0, capped=True),),
+    processes=(ProcessLoad("a", 1.0, 3, 2.5, 0.75, wants=True, starts=40.0, capped=True, refuses=True),),
 )
 
 

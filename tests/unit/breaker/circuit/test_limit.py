@@ -96,6 +96,30 @@ def test_failures_and_slow_answers_make_it_smaller() -> None:
     assert slow.known.size == pytest.approx(100 * ON_LATENCY)
 
 
+def test_a_service_that_became_slower_for_good_is_accepted_after_a_step_that_did_not_help() -> None:
+    rounds = Rounds(size=20.0, ceiling=1000.0, base=0.02)
+    rounds.report(40, median=0.04)
+    assert rounds.known.base == pytest.approx(0.04)
+    assert (rounds.known.size or 0) > 20
+
+
+def test_as_long_as_each_step_helps_or_the_limit_was_not_the_bound_it_goes_on_down() -> None:
+    queueing = Rounds(size=100.0, ceiling=1000.0, base=0.02)
+    for _ in range(30):
+        queueing.report(1, median=max(0.02, 0.02 * (queueing.known.size or 0) / 12))
+    assert queueing.known.base == pytest.approx(0.02, rel=0.05)
+    assert (queueing.known.size or 0) < 20
+    unbound = Rounds(size=200.0, ceiling=1000.0, base=0.02)
+    unbound.report(20, median=0.04, wants=False)
+    assert unbound.known.base == pytest.approx(0.02, rel=0.05)
+
+
+def test_live_calls_that_were_refused_make_it_grow_though_little_of_it_is_used_on_average() -> None:
+    rounds = Rounds()
+    rounds.report(10, background=0.0, live=0.4, wants=False, refuses=True)
+    assert (rounds.known.size or 0) > START
+
+
 def test_one_failure_or_two_per_cent_do_not() -> None:
     rounds = Rounds(size=100.0, ceiling=1000.0)
     rounds.report(1, failed=1)
