@@ -234,7 +234,7 @@ class Simulation:
         self._after(0.2, self._watch)
 
     def _watch(self) -> None:
-        status = [worker.status() for worker in self.workers][0]  # As the gate of each worker asks.
+        status, *_ = [worker.status() for worker in self.workers]  # As the gate of each worker asks.
         now = self.clock.now - self.started
         self.result.trace.append(
             f"{now:6.1f} s  limit {status.limit}  in hand {self.service.in_hand}  rate {status.rate}"
