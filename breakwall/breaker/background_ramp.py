@@ -7,7 +7,7 @@ calls that began since the last one have shown what it did.
 import math
 
 FIRST_WINDOW = 2  # Calls at once after a pause. Two: one stuck call does not stop the work.
-STEP_SHARE = 4  # A step is this part of the window, and at least one call.
+STEP_SHARE = 8  # A step is this part of the window, and at least one call.
 # Seconds without background calls. Then the service may have changed, and the window is small again.
 QUIET_SECONDS = 10.0
 

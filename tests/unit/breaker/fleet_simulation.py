@@ -234,7 +234,7 @@ class Simulation:
         self._after(0.2, self._watch)
 
     def _watch(self) -> None:
-        status = self.workers[0].status()
+        status, *_ = [worker.status() for worker in self.workers]  # As the gate of each worker asks.
         now = self.clock.now - self.started
         self.result.trace.append(
             f"{now:6.1f} s  limit {status.limit}  in hand {self.service.in_hand}  rate {status.rate}"
@@ -334,8 +334,7 @@ SCENARIOS = {
     "collapse 12, 50 workers, live": Scenario(C, workers=50, slots=2, live=58),
     "collapse 12, no outage before": Scenario(C, opens=False),
     "collapse 12, live, no outage": Scenario(C, live=58, opens=False),
-    "collapse 12, live, quick, no outage": Scenario(C, live=58, opens=False, backlog=2400),
-    "collapse 12, 16 w, no outage": Scenario(C, workers=16, slots=2, live=58, opens=False),
+    "collapse 12, 16 workers, no outage": Scenario(C, workers=16, slots=2, live=58, opens=False),
     "collapse 12, halves for 8 s": Scenario(Shrinking, backlog=12000),
     "collapse 1": Scenario(C, places=1, backlog=400, probes=1),
     "collapse 3": Scenario(C, places=3, backlog=2000),

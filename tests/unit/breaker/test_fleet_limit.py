@@ -21,16 +21,18 @@ def simulated(name: str, **changes: Any) -> Result:
     return Simulation(replace(SCENARIOS[name], **changes), seed=1).run()
 
 
-def test_a_service_that_collapses_is_drained_within_twice_the_ideal_time() -> None:
-    result = simulated("collapse 12")
+@pytest.mark.parametrize("name", ["collapse 12", "collapse 12, no outage before"])
+def test_a_service_that_collapses_is_drained_within_twice_the_ideal_time(name: str) -> None:
+    result = simulated(name)
     assert result.drained <= 2.0 * result.ideal
     assert result.openings == 0
     assert result.peak <= 1.3 * 12
     assert result.wasted <= 0.01 * result.calls
 
 
-def test_live_calls_beside_it_are_as_quick_as_alone_and_most_are_sent() -> None:
-    result = simulated("collapse 12, live 10 %", backlog=3000)
+@pytest.mark.parametrize("name", ["collapse 12, live 10 %", "collapse 12, live, no outage"])
+def test_live_calls_beside_it_are_as_quick_as_alone_and_most_are_sent(name: str) -> None:
+    result = simulated(name, backlog=3000)
     assert result.openings == 0
     assert percentile(result.live, 0.9) <= 1.3 * 0.024
     assert result.live_queued <= 0.4 * result.live_orders
