@@ -62,11 +62,10 @@ class LoadMeter:
         self._throttled += 1
         self._hold = max(self._hold, hold)
 
-    def needs_report(self, now: float, *, limited: bool, capped: bool) -> bool:
-        """Whether the others need a report, if there is a limit or a cap of the rate."""
-        self._forget_starts(now)
+    def needs_report(self, now: float, *, limited: bool) -> bool:
+        """Whether the others need a report, if there is a limit."""
         active = self._was_active or self.wants or self.number > 0
-        return bool(self._throttled) or (limited and active) or (capped and bool(self._starts))
+        return bool(self._throttled) or (limited and active)
 
     def take(
         self,

@@ -33,7 +33,7 @@ class LoadReport:
     median: float = 0.0  # Seconds, of those that were answered.
     throttled: int = 0  # Calls that the service refused for their rate.
     hold: float = 0.0  # Seconds for which it asked to be left alone then.
-    capped: bool = False  # Whether an operator caps the background's rate.
+    capped: bool = False  # Whether an operator caps the background's rate, and it uses its share.
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +92,11 @@ class FleetLimit:
     def shares_with(self, id_: str) -> bool:
         """Whether the process ``id_`` takes part of what the background may do."""
         return any(process.id == id_ and process.takes for process in self.processes)
+
+    @property
+    def limits(self) -> bool:
+        """Whether it limits anything, or may soon."""
+        return self.size is not None or self.rate is not None or self.score >= SUSPICION
 
     @property
     def places(self) -> int | None:

@@ -14,6 +14,12 @@ LEAST_RATE = 0.2  # Calls a second.
 RATE_QUIET_SECONDS = 60.0
 
 
+def rate_share(fleet: FleetLimit, id_: str) -> float | None:
+    """How many background calls a second the process ``id_`` may start; None is any number."""
+    takers = {process.id for process in fleet.processes if process.takes} | {id_}
+    return None if fleet.rate is None else fleet.rate / len(takers)
+
+
 def throttled(fleet: FleetLimit, report: LoadReport, now: float) -> FleetLimit:
     """The service refused calls for their rate: the background goes on at half of that rate."""
     hold_until = max(fleet.hold_until or 0.0, now + report.hold) if report.hold else fleet.hold_until

@@ -10,7 +10,6 @@ from dataclasses import replace
 from breakwall.breaker.circuit.fleet_limit import (
     ALARM,
     QUIET_SECONDS,
-    SUSPICION,
     FleetLimit,
     LoadReport,
     ProcessLoad,
@@ -87,8 +86,7 @@ def add_report(fleet: FleetLimit, report: LoadReport, now: float, *, interval: f
         fleet = _overloaded(fleet, now, interval, ON_OVERDUE)
     elif now >= (fleet.round_at or 0.0) + _round_seconds(fleet, interval):
         fleet = _next_round(fleet, now, interval)
-    limits = fleet.size is not None or fleet.rate is not None or fleet.score >= SUSPICION
-    return fleet if limits or any(process.capped for process in fleet.processes) else None
+    return fleet if fleet.limits or any(process.capped for process in fleet.processes) else None
 
 
 def _with_report(fleet: FleetLimit, report: LoadReport, now: float) -> FleetLimit:

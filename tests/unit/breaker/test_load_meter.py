@@ -71,19 +71,19 @@ def test_starts_are_those_of_a_second_also_if_it_began_a_moment_ago() -> None:
 
 def test_an_idle_process_has_nothing_to_report() -> None:
     meter = LoadMeter(0.0)
-    assert not meter.needs_report(0.0, limited=True, capped=True)
+    assert not meter.needs_report(0.0, limited=True)
     call = begin(meter, 0.0)
-    assert meter.needs_report(0.1, limited=True, capped=False)
-    assert not meter.needs_report(0.1, limited=False, capped=False)
+    assert meter.needs_report(0.1, limited=True)
+    assert not meter.needs_report(0.1, limited=False)
     end(meter, call, 0.1)
     take(meter, 0.2)
-    assert not meter.needs_report(2.0, limited=True, capped=True)
+    assert not meter.needs_report(2.0, limited=True)
 
 
 def test_a_refusal_for_the_rate_is_reported_without_a_limit() -> None:
     meter = LoadMeter(0.0)
     meter.throttled(2.0)
-    assert meter.needs_report(0.0, limited=False, capped=False)
+    assert meter.needs_report(0.0, limited=False)
     report = take(meter, 0.2)
     assert (report.throttled, report.hold) == (1, 2.0)
     assert take(meter, 0.4).throttled == 0
