@@ -610,8 +610,8 @@ MUTANTS = (
     Mutant(
         "work alone on an order that crashed a process",
         EXCHANGE,
-        "            if not (self._busy or self._paid or self._unsent) and self._turns(1):\n",
-        "            if self._turns(1):\n",
+        "            if not (self._busy or self._paid or self._unsent) and self._room(status):\n",
+        "            if self._room(status):\n",
         (EXCHANGE_TESTS,),
         simulated=False,
     ),
