@@ -133,9 +133,10 @@ class CallsInHand:
     def throttled(self, hold: float) -> None:
         """The service refused a call for its rate. No background call is started for ``hold`` seconds."""
         with self._lock:
-            self._meter.throttled(hold)
+            self._meter.throttled(hold, self._clock())
             # At once, without a store: the calls of the next moments would be refused too.
             self._held_until = max(self._held_until, self._clock() + hold)
+            self._bucket.empty_until(self._held_until)
 
     @property
     def number(self) -> int:
@@ -208,6 +209,8 @@ class CallsInHand:
         self._fleet = fleet
         self._allowance = allowance(fleet or FleetLimit(), self._id)
         self._bucket.set_rate(rate_share(fleet or FleetLimit(), self._id), now)
+        if (held := self._held_for(now, store_now)) > 0:
+            self._bucket.empty_until(now + held)
         self._cap.follow(fleet, self._id, now, is_lost=cannot_tell)
 
     def _refusal(

@@ -27,13 +27,18 @@ class TokenBucket:
         self._fill(now)
         if self._rate is None or self._tokens >= 1:
             return 0.0
-        return (1 - self._tokens) / self._rate if self._rate else math.inf
+        missing = (1 - self._tokens) / self._rate if self._rate else math.inf
+        return max(0.0, self._at - now) + missing
 
     def take(self, now: float) -> None:
         """A start happens now."""
         self._fill(now)
         if self._rate is not None:
             self._tokens -= 1
+
+    def empty_until(self, at: float) -> None:
+        """It is empty, and begins to fill at that moment."""
+        self._tokens, self._at = min(self._tokens, 0.0), max(self._at, at)
 
     def put_back(self) -> None:
         """A start did not happen after all."""
@@ -55,6 +60,6 @@ class TokenBucket:
         return max(1.0, (self._rate or 0.0) * BURST_SECONDS)
 
     def _fill(self, now: float) -> None:
-        passed, self._at = now - self._at, now
+        passed, self._at = max(0.0, now - self._at), max(now, self._at)
         if self._rate is not None:
             self._tokens = min(self._most, self._tokens + passed * self._rate)

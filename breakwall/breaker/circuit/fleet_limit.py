@@ -24,7 +24,8 @@ class LoadReport:
     background: float = 0.0  # In hand on average since the last report.
     live: float = 0.0  # In hand on average in the last second or two.
     wants: bool = False  # Whether background calls were refused for its share.
-    starts: float = 0.0  # Background calls a second.
+    starts: float = 0.0  # Background calls of the last second that were not refused for their rate.
+    started_for: float = 1.0  # Seconds since the first of these starts.
     # Of overdue calls, see `hang_detector`: the sum, and the score that these calls alone would have.
     weight: float = 0.0
     run: float = 0.0
@@ -79,6 +80,7 @@ class FleetLimit:
     latency: float = 0.0
     pace: float = 0.0  # Answers a second in the round before.
     rate: float | None = None  # Background calls a second; None: any number.
+    rate_ceiling: float | None = None  # The rate at which the service last refused calls.
     refused_at: float | None = None  # When the service last refused calls for their rate.
     rate_at: float | None = None  # When the rate was last changed.
     hold_until: float | None = None  # No background call until then: the service asked for that.

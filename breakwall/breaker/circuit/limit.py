@@ -49,6 +49,7 @@ def after_closing(earlier: FleetLimit | None, generation: int, now: float) -> Fl
         size=START,
         ceiling=kept.ceiling,
         rate=kept.rate,
+        rate_ceiling=kept.rate_ceiling,
         rate_at=kept.rate_at,
         refused_at=kept.refused_at,
         round_at=now,
@@ -70,7 +71,7 @@ def in_force(fleet: FleetLimit | None, generation: int, now: float) -> FleetLimi
         and fleet.has_expired(now)
         and now - (fleet.rate_at or now) > RATE_QUIET_SECONDS
     ):
-        fleet = replace(fleet, rate=None, hold_until=None)
+        fleet = replace(fleet, rate=None, rate_ceiling=None, hold_until=None)
     return fleet if fleet.generation == generation else after_closing(fleet, generation, now)
 
 

@@ -73,6 +73,16 @@ def test_a_start_that_did_not_happen_is_put_back() -> None:
     assert bucket.wait(1.0) == 0.0
 
 
+def test_nothing_is_saved_up_in_a_pause() -> None:
+    bucket = TokenBucket()
+    bucket.set_rate(10.0, 0.0)
+    bucket.tokens(10.0)
+    bucket.empty_until(11.0)
+    assert bucket.wait(10.5) == pytest.approx(0.6)
+    assert bucket.tokens(11.0) == 0
+    assert bucket.wait(11.1) == pytest.approx(0.0)
+
+
 def test_it_is_full_when_nothing_was_started_for_a_while() -> None:
     bucket = TokenBucket()
     bucket.set_rate(50.0, 0.0)
