@@ -29,6 +29,7 @@ PLACING_TESTS = "tests/contract/producers/test_placing.py"
 BATCH_TESTS = "tests/contract/payments/ledger/test_batch_claiming.py"
 EXCHANGE_TESTS = "tests/contract/worker/drain/test_exchange.py"
 SLOT_TESTS = "tests/unit/worker/drain/test_slot.py"
+RATE_CAP_TESTS = "tests/unit/breaker/test_rate_cap.py"
 
 
 @dataclass(frozen=True)
@@ -677,6 +678,110 @@ MUTANTS = (
         "ending = end(clock, ANY).where(attempts.c.order_id == paid.c.id)",
         "ending = end(clock, ANY)",
         (RECORD_TESTS,),
+        simulated=False,
+    ),
+    Mutant(
+        "an operator's rate is shared by the processes",
+        "breakwall/breaker/rate_cap.py",
+        "self.per_second / self._takers if self._is_named",
+        "self.per_second if self._is_named",
+        (RATE_CAP_TESTS,),
+        simulated=False,
+    ),
+    Mutant(
+        "no part of an operator's rate before the others know",
+        "breakwall/breaker/rate_cap.py",
+        "if self._is_named else 0.0, now)",
+        "if True else 0.0, now)",
+        (RATE_CAP_TESTS,),
+        simulated=False,
+    ),
+    Mutant(
+        "an operator's rate while the store is lost",
+        "breakwall/breaker/rate_cap.py",
+        "            self._takers = max(len(takers), self._takers if is_lost else 1)\n",
+        "            self._takers = max(len(takers), 1)\n",
+        (RATE_CAP_TESTS,),
+        simulated=False,
+    ),
+    Mutant(
+        "an operator's rate where the circuit is in memory",
+        "breakwall/breaker/rate_cap.py",
+        "        elif not self._is_shared or self._is_lost:\n",
+        "        elif self._is_lost:\n",
+        (RATE_CAP_TESTS,),
+        simulated=False,
+    ),
+    Mutant(
+        "an operator's rate by an override of the circuit",
+        "breakwall/breaker/admission.py",
+        "            self._take_turn(CircuitState.CLOSED, background=background)\n            self.events",
+        "            self.events",
+        (RATE_CAP_TESTS,),
+        simulated=False,
+    ),
+    Mutant(
+        "an operator's rate by an override of an open circuit",
+        "breakwall/breaker/admission.py",
+        "            self._take_turn(decision.state, background=background)\n            self.events",
+        "            self.events",
+        (RATE_CAP_TESTS,),
+        simulated=False,
+    ),
+    Mutant(
+        "an operator's rate for probes",
+        "breakwall/breaker/admission.py",
+        "            self._take_turn(decision.state, background=background)\n            lease_id",
+        "            lease_id",
+        (RATE_CAP_TESTS,),
+        simulated=False,
+    ),
+    Mutant(
+        "a process begins without saved turns",
+        "breakwall/breaker/token_bucket.py",
+        "        if self._rate is None:\n            self._tokens = 0.0\n",
+        "        if self._rate is None:\n            self._tokens = 1.0\n",
+        (RATE_CAP_TESTS, "tests/unit/breaker/test_token_bucket.py"),
+        simulated=False,
+    ),
+    Mutant(
+        "a pause saves up no turns",
+        "breakwall/breaker/token_bucket.py",
+        "        self._tokens, self._at = min(self._tokens, 0.0), max(self._at, at)\n",
+        "        return\n",
+        ("tests/unit/breaker/test_token_bucket.py",),
+        simulated=False,
+    ),
+    Mutant(
+        "what the service accepted is known after its refusal",
+        "breakwall/breaker/load_meter.py",
+        "        self._at_refusal = max(self._at_refusal, (len(self._starts), self._started_for(now)))\n",
+        "",
+        ("tests/unit/breaker/test_load_meter.py",),
+        simulated=False,
+    ),
+    Mutant(
+        "the rate follows what was accepted",
+        "breakwall/breaker/circuit/fleet_rate.py",
+        "        rate = OF_ACCEPTED * accepted\n",
+        "        rate = 2 * accepted\n",
+        ("tests/unit/breaker/circuit/test_fleet_rate.py",),
+        simulated=False,
+    ),
+    Mutant(
+        "the operators' rate reaches the breaker",
+        "worker/control/reader.py",
+        "        self._cap(effective_rate(state, self._max_rate), workers)\n",
+        "",
+        ("tests/contract/worker/control/test_reader.py",),
+        simulated=False,
+    ),
+    Mutant(
+        "the exchange claims no more than the rate lets start",
+        EXCHANGE,
+        "        allowed = status.background_slots\n",
+        "        allowed = None\n",
+        (EXCHANGE_TESTS,),
         simulated=False,
     ),
 )
