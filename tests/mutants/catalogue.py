@@ -697,7 +697,7 @@ MUTANTS = (
         simulated=False,
     ),
     Mutant(
-        "an operator's rate while the store is lost",
+        "an operator's rate while the circuit is not closed",
         "breakwall/breaker/rate_cap.py",
         "            self._takers = max(len(takers), self._takers if is_lost else 1)\n",
         "            self._takers = max(len(takers), 1)\n",

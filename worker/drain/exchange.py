@@ -38,9 +38,10 @@ log = logging.getLogger("breakwall.worker")
 
 IDLE = 5.0  # Seconds that an exchange waits for an event if nothing else has to be done.
 # Seconds until the breaker is asked again while orders wait: if it alone holds them back, and while calls are in hand.
-# If a rate holds them back, the next turn decides, between these two.
+# If a rate holds them back, the next turn decides, from `POLL` to `LONGEST_TURN`.
 POLL = 0.05
 BUSY_POLL = 0.5
+LONGEST_TURN = 1.0
 
 T = TypeVar("T")
 Kept = TypeVar("Kept", Paid, Unsent)
@@ -125,7 +126,7 @@ class Exchange:
         if not (self._waiting or self._crashed):
             return IDLE
         if self._next_turn is not None:
-            return min(max(POLL, self._next_turn), BUSY_POLL)
+            return min(max(POLL, self._next_turn), LONGEST_TURN)
         return BUSY_POLL if self._busy else POLL
 
     def _receive(self, timeout: float) -> None:

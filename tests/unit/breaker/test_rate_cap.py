@@ -127,6 +127,18 @@ def test_a_worker_that_starts_again_and_again_adds_nothing() -> None:
     assert len(fleet.starts) - began <= 31
 
 
+def test_workers_that_had_nothing_to_send_begin_without_saved_turns() -> None:
+    fleet = CappedFleet(400.0)
+    idle = [fleet.join() for _ in range(10)]
+    fleet.busy.clear()
+    for _ in range(30):
+        fleet.clock.sleep(REFRESH)
+        for breaker in idle:
+            breaker.status()
+    fleet.busy += idle
+    assert fleet.run(REFRESH) <= 10 + 2 * 400 * REFRESH
+
+
 @pytest.mark.parametrize("how", ["memory", "not adaptive", "store lost"])
 def test_where_the_circuit_cannot_tell_the_live_workers_share_it(how: str) -> None:
     fleet = CappedFleet(10.0, adaptive_limit=how != "not adaptive")
@@ -148,6 +160,17 @@ def test_while_the_store_is_lost_a_worker_keeps_the_share_that_it_had() -> None:
     fleet.run(3.0)
     fleet.store.down = True
     fleet.run(3.0)
+    assert 80 <= fleet.run(10.0) <= 105
+
+
+def test_while_the_circuit_is_not_closed_a_worker_keeps_the_share_that_it_had() -> None:
+    fleet = CappedFleet(10.0)
+    breaker = fleet.join(processes=1)
+    fleet.join(processes=1)
+    fleet.run(3.0)
+    breaker.acquire().record_failure(3600.0)
+    breaker.force_close("they asked", "anna")
+    fleet.run(1.0)
     assert 80 <= fleet.run(10.0) <= 105
 
 

@@ -10,7 +10,7 @@ from breakwall.payments.db.database import DatabaseUnavailableError
 from breakwall.payments.gateways.base import GatewayProfile, Outcome
 from breakwall.payments.ledger.ledger import Ledger
 from breakwall.payments.orders import OrderStatus
-from breakwall.worker.drain.exchange import BUSY_POLL, IDLE, POLL
+from breakwall.worker.drain.exchange import BUSY_POLL, IDLE, LONGEST_TURN, POLL
 from breakwall.worker.drain.jobs import RecordAnswer, Retry, Send
 from breakwall.worker.drain.slot import LONGEST_WAIT
 from tests.contract.site import LEASE, TIMEOUT, Site, order
@@ -364,7 +364,7 @@ def test_no_more_orders_are_begun_than_the_rate_lets_start(drained: DrainedSite)
     assert len(drained.jobs) == 2
 
 
-@pytest.mark.parametrize(("wait", "asked"), [(0.01, POLL), (0.2, 0.2), (5.0, BUSY_POLL)])
+@pytest.mark.parametrize(("wait", "asked"), [(0.01, POLL), (0.2, 0.2), (5.0, LONGEST_TURN)])
 def test_without_a_turn_nothing_is_claimed_and_the_breaker_is_asked_when_the_next_one_comes(
     drained: DrainedSite, wait: float, asked: float
 ) -> None:
