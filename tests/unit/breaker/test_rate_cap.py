@@ -46,7 +46,7 @@ class CappedFleet:
         return len(self.starts) - before
 
     def _start(self, breaker: CircuitBreaker) -> None:
-        while True:
+        for _ in range(200):  # More than any burst; without a cap it would have no end.
             try:
                 breaker.acquire(background=True).record_success()
             except CircuitBreakerError:
