@@ -14,6 +14,8 @@ from breakwall.worker.gate import Gate
 # the gate has opened. Each run that finds half of them done doubles it. Each dispatcher has its own limit, and counts
 # the messages of all.
 FIRST_STEP = 10
+# Seconds between two calls under a rate, from which on what was published lasts until the next interval.
+SLOW = 0.2
 
 
 class Dispatcher:
@@ -85,7 +87,8 @@ class Dispatcher:
 
     def _room(self) -> int:
         """How many orders may be published: few while the circuit probes, 0 if it is open or the broker is silent."""
-        slots = self._gate.allowance().slots
+        allowance = self._gate.allowance()
+        slots = allowance.slots
         if slots == 0:
             self._allowed = 0
             self._on_blocked()
@@ -97,7 +100,7 @@ class Dispatcher:
         waiting = depth * IDS_A_MESSAGE + self._held()
         self._allowed = self._step(waiting) if slots is None else 0
         allowed = min(self._allowed if slots is None else slots, self._settings.window)
-        self.is_draining = waiting >= allowed
+        self.is_draining = waiting >= allowed and allowance.retry_after < SLOW
         return min(self._settings.batch, allowed - waiting)
 
     def _step(self, waiting: int) -> int:

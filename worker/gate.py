@@ -16,7 +16,7 @@ class Allowance:
 
     Attributes:
         slots: None is any number, and 0 is none. A number is how many probes the circuit permits.
-        retry_after: seconds after which to ask again if nothing may be sent.
+        retry_after: seconds after which to ask again if nothing may be sent, or nothing more yet because of a rate.
         reason: why not any number: ``paused``, ``circuit_open``, ``half_open`` or ``hanging``; else None.
     """
 
@@ -44,4 +44,4 @@ class Gate:
         # At the limit the gate stays open: a worker that uses all of its share always has no slot free.
         if status.hanging and background == 0:
             return Allowance(0, HANGING_FOR, "hanging")
-        return Allowance(None)
+        return Allowance(None, status.background_wait)

@@ -13,6 +13,7 @@ log = logging.getLogger("breakwall.worker")
 # these are for what other processes and persons change. A read may be one query of the breaker's store.
 BUSY_INTERVAL = 0.2  # While orders are in hand, or probes run.
 IDLE_INTERVAL = 0.5
+LONGEST_TURN = 1.0  # While a rate lets nothing be sent: each read of the breaker's store is a transaction.
 SHORTEST = 0.02
 
 
@@ -64,6 +65,8 @@ class Intake:
         allowance = self._allowance
         if allowance.slots == 0 and allowance.retry_after > 0:
             return max(SHORTEST, min(allowance.retry_after, IDLE_INTERVAL))
+        if allowance.slots is None and self.held:
+            return min(max(BUSY_INTERVAL, allowance.retry_after), LONGEST_TURN)
         return BUSY_INTERVAL if self.held or allowance.slots is not None else IDLE_INTERVAL
 
 

@@ -26,7 +26,6 @@ from breakwall.worker.background.heartbeat import Heartbeat
 from breakwall.worker.background.pruning import PruningStep
 from breakwall.worker.background.strange_messages import StrangeMessageRecorder
 from breakwall.worker.control.hold import Hold
-from breakwall.worker.control.rate import RateShare
 from breakwall.worker.control.reader import DrainStateReader
 from breakwall.worker.control.released import ReleasedOrders
 from breakwall.worker.dispatcher import Dispatcher
@@ -78,12 +77,12 @@ class Runtime:
 
     @cached_property
     def drain_state(self) -> DrainStateReader:
-        return DrainStateReader(self.database, max_rate=self.settings.retry.max_rate)
+        cap = self.breaker.cap_background_rate
+        return DrainStateReader(self.database, cap, max_rate=self.settings.retry.max_rate)
 
     @cached_property
     def hold(self) -> Hold:
-        rate = RateShare(lambda: self.drain_state.rate, lambda: self.drain_state.workers)
-        return Hold(self.drain_state.is_paused, rate.take_turns)
+        return Hold(self.drain_state.is_paused)
 
     def released_orders(self) -> ReleasedOrders:
         return ReleasedOrders(self.drain_state.is_paused, self._next_released, self.drain.work_on_released)

@@ -3,7 +3,7 @@
 import secrets
 from dataclasses import dataclass
 
-from breakwall.breaker.calls_in_hand import LimitRefusal
+from breakwall.breaker.calls_in_hand import LimitRefusal, refusal_by_rate
 from breakwall.breaker.circuit.state import CircuitState, Override, OverrideMode
 from breakwall.breaker.circuit.transitions import CircuitDecision, decide
 from breakwall.breaker.errors import CallLimitError, CircuitBreakerError
@@ -39,13 +39,16 @@ class Admission:
             # A second lease would need a second slot. If there is one slot only, neither call could succeed.
             return Permit(self.recorder)
         if decision.slots:
+            self._take_turn(decision.state, background=background)
             lease_id = secrets.token_hex(6)
             if (yield from self._get_lease(lease_id)):
                 return Permit(self.recorder, lease_id=lease_id, call=self._entered(background=background))
+            self._put_turn_back(background=background)
             decision, _ = self.current()
         if decision.slots is None:
             return self.start(replica.fast_path, background=background)
         if override is not None:
+            self._take_turn(decision.state, background=background)
             self.events.dispatch(Refusal(self.name, decision.state, decision.retry_after, observed=True))
             return Permit(self.recorder, call=self._entered(background=background))
         raise self._refusal(decision, None)
@@ -54,6 +57,7 @@ class Admission:
         """A permit while the circuit is closed. Raises `CallLimitError` if the calls in hand speak against one more."""
         calls = self.recorder.calls
         if calls is None:
+            self._take_turn(CircuitState.CLOSED, background=background)
             return Permit(self.recorder, fast_path=fast_path)
         replica = self.recorder.replica
         call = calls.begin(
@@ -62,6 +66,7 @@ class Admission:
         if isinstance(call, LimitRefusal):
             if self.current()[1] is None:
                 raise self._refusal_by_limit(call)
+            self._take_turn(CircuitState.CLOSED, background=background)
             self.events.dispatch(Refusal(self.name, CircuitState.CLOSED, call.retry_after, observed=True))
             call = calls.enter(background=background)
         return Permit(self.recorder, fast_path=fast_path, call=call)
@@ -85,6 +90,21 @@ class Admission:
             return 0, self.recorder.config.recovery_timeout
         return 0, override.expires_at - self.recorder.replica.now()
 
+    def _take_turn(self, state: CircuitState, *, background: bool) -> None:
+        """Under an operator's cap of the rate, which holds in every state and also by an override."""
+        recorder, replica = self.recorder, self.recorder.replica
+        if not background:
+            return
+        if recorder.calls is not None:
+            recorder.calls.follow(replica.circuit, replica.now(), is_local=not replica.store_ok)
+        wait = recorder.cap.take(recorder.clock())
+        if wait > 0:
+            raise self._refusal_by_limit(refusal_by_rate(wait), state)
+
+    def _put_turn_back(self, *, background: bool) -> None:
+        if background:
+            self.recorder.cap.put_back()
+
     def _entered(self, *, background: bool) -> RunningCall | None:
         """A call that the limit cannot refuse."""
         calls = self.recorder.calls
@@ -101,10 +121,12 @@ class Admission:
                 raise
         return replica.take_lease(lease_id)
 
-    def _refusal_by_limit(self, refusal: LimitRefusal) -> CallLimitError:
+    def _refusal_by_limit(
+        self, refusal: LimitRefusal, state: CircuitState = CircuitState.CLOSED
+    ) -> CallLimitError:
         self.recorder.counts.count_refusal()
-        self.events.dispatch(Refusal(self.name, CircuitState.CLOSED, refusal.retry_after))
-        return CallLimitError(self.name, CircuitState.CLOSED, refusal.retry_after, refusal.reason)
+        self.events.dispatch(Refusal(self.name, state, refusal.retry_after))
+        return CallLimitError(self.name, state, refusal.retry_after, refusal.reason)
 
     def _refusal(self, decision: CircuitDecision, override: Override | None) -> CircuitBreakerError:
         self.recorder.counts.count_refusal()

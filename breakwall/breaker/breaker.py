@@ -31,6 +31,7 @@ from breakwall.breaker.invocation import Invocation, fall_back, falls_back, is_a
 from breakwall.breaker.metrics import BreakerMetrics, BreakerStatus, CallCounts
 from breakwall.breaker.permit import Permit, PermitBlock, Recorder, Replica
 from breakwall.breaker.probe_context import leave_probes
+from breakwall.breaker.rate_cap import RateCap, lower
 from breakwall.breaker.stores import AnyStore, MemoryStore
 from breakwall.breaker.sync.fast_path import FastPath
 from breakwall.breaker.sync.memory import MemoryReplica
@@ -86,21 +87,23 @@ class CircuitBreaker:
         self._permit_path: FastPath | None = None
         self._fast_path: FastPath | None = None
         self._closed = False
+        store = MemoryStore() if store is None else store
+        is_reporting = self.config.adaptive_limit and not isinstance(store, MemoryStore)
+        self._cap = RateCap(is_shared=is_reporting)
         self._calls = (
-            CallsInHand(clock, self.config.lease_seconds, self._hang_changed)
+            CallsInHand(clock, self.config.lease_seconds, self._hang_changed, self._cap)
             if self.config.adaptive_limit
             else None
         )
         listeners = (self._set_fast_path, self._changed, self._store_changed)
         report = no_report if self._calls is None else self._calls.report
         setup = Setup(name, self.config, clock, jitter, *listeners, report=report)
-        store = MemoryStore() if store is None else store
         self._replica: Replica = (
             MemoryReplica(setup, store.circuit(name))
             if isinstance(store, MemoryStore)
             else SharedReplica(setup, store)
         )
-        self._recorder = Recorder(self.config, clock, self._counts, self._replica, self._calls)
+        self._recorder = Recorder(self.config, clock, self._counts, self._replica, self._calls, self._cap)
         self._admission = Admission(name, self._recorder, self._events)
         self._invocation = Invocation(self._admission)
         forking.remember(self)
@@ -154,7 +157,7 @@ class CircuitBreaker:
         fast_path = self._permit_path
         if fast_path is None or self._clock() >= fast_path.fresh_until:
             return self._replica.run(self._admission.admit(background=background))
-        if self._calls is None:
+        if self._calls is None and not background:
             return Permit(self._recorder, fast_path=fast_path)
         return self._admission.start(fast_path, background=background)
 
@@ -223,6 +226,9 @@ class CircuitBreaker:
             if self._calls is None
             else self._calls.load(circuit, now, slots, is_local=not replica.store_ok)
         )
+        cap_at = self._clock()
+        # By an operator's override any number, whatever is in hand.
+        free = slots if override is not None else load.background_slots
         return BreakerStatus(
             name=self.name,
             state=decision.state,
@@ -241,10 +247,10 @@ class CircuitBreaker:
             store_time=now,
             limit=load.limit,
             in_hand=load.in_hand,
-            # By an operator's override any number, whatever is in hand.
-            background_slots=slots if override is not None else load.background_slots,
+            background_slots=lower(free, self._cap.turns(cap_at)),
             hanging=load.hanging,
-            rate=load.rate,
+            rate=lower(load.rate, self._cap.per_second),
+            background_wait=max(load.background_wait, self._cap.wait(cap_at)),
         )
 
     def metrics(self) -> BreakerMetrics:
@@ -296,19 +302,22 @@ class CircuitBreaker:
         """Lift the override: the computed state decides again. Raises what `force_open` raises."""
         self._override(None, "back to automatic", actor, None)
 
-    def cap_background_rate(self, per_second: float | None) -> None:
+    def cap_background_rate(self, per_second: float | None, processes: int = 1) -> None:
         """Let all processes together start at most so many background calls a second; None: any number.
 
-        Each process sets the same. It takes an even share, by the processes that make background calls now. Without
-        ``config.adaptive_limit`` this does nothing.
+        Each process sets the same. It gets an even share, by the processes that make background calls now. The cap
+        holds whatever an operator's override says, and also for probes.
+
+        Args:
+            processes: how many processes may make background calls. They share the cap where the circuit cannot tell:
+                while its store is lost, unless it is closed, without ``config.adaptive_limit``, and in ``memory://``.
 
         Raises:
             ValueError: the rate is not above 0.
         """
         if per_second is not None and not 0 < per_second < math.inf:
             raise ValueError("per_second should be a number above 0, or None")
-        if self._calls is not None:
-            self._calls.cap_rate(per_second)
+        self._cap.set(per_second, processes, self._clock())
 
     # --- closing and forking
 
@@ -334,6 +343,7 @@ class CircuitBreaker:
         """In a forked child: begin anew, with locks, connections and counts of its own."""
         leave_probes()
         self._counts.reset()
+        self._cap.reset(self._clock())
         if self._calls is not None:
             self._calls.reset()
         self._replica.reset()

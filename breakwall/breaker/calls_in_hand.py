@@ -7,11 +7,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from breakwall.breaker.circuit.fleet_limit import SUSPICION, FleetLimit, LoadReport
+from breakwall.breaker.circuit.fleet_rate import rate_share
 from breakwall.breaker.circuit.limit import in_force
-from breakwall.breaker.circuit.shares import ProcessShare, allowance, lower_rate
+from breakwall.breaker.circuit.shares import ProcessShare, allowance
 from breakwall.breaker.circuit.state import CallOutcome, Circuit, CircuitState
 from breakwall.breaker.hang_detector import HangDetector, RunningCall
 from breakwall.breaker.load_meter import LoadMeter
+from breakwall.breaker.rate_cap import RateCap
 from breakwall.breaker.token_bucket import TokenBucket
 
 # Seconds after which to ask again while the service hangs: less than a caller notices, and not a busy loop.
@@ -30,6 +32,12 @@ class LimitRefusal:
     retry_after: float  # Seconds.
 
 
+def refusal_by_rate(wait: float) -> LimitRefusal:
+    """No call may be started for ``wait`` seconds, because of a rate."""
+    retry_after = min(max(wait, LEAST_RETRY_AFTER), LONGEST_RETRY_AFTER)
+    return LimitRefusal("the limit of calls a second is reached", retry_after)
+
+
 @dataclass(frozen=True, slots=True)
 class Load:
     """What a breaker's status says of the calls in hand; see `BreakerStatus`."""
@@ -39,6 +47,7 @@ class Load:
     background_slots: int | None = None
     hanging: bool = False
     rate: float | None = None
+    background_wait: float = 0.0
 
 
 class CallsInHand:
@@ -48,11 +57,13 @@ class CallsInHand:
     True if a hang is noticed and with False when it is over, outside of every lock.
     """
 
-    def __init__(self, clock: Callable[[], float], longest: float, on_hang: Callable[[bool], None]) -> None:
+    def __init__(
+        self, clock: Callable[[], float], longest: float, on_hang: Callable[[bool], None], cap: RateCap
+    ) -> None:
         self._clock = clock
         self._longest = longest
         self._on_hang = on_hang
-        self._cap: float | None = None
+        self._cap = cap
         self._began: deque[RunningCall] = deque()
         self.reset()
 
@@ -68,7 +79,7 @@ class CallsInHand:
         self._fleet: FleetLimit | None = None
         self._epoch = (0, 0)  # The circuit's generation, and the epoch of its limit.
         self._allowance = ProcessShare()
-        self._is_current = False  # Whether the allowance is that of the fleet's limit and the cap.
+        self._followed: tuple[FleetLimit | None, int, bool] | None = None
 
     # --- the calls
 
@@ -81,7 +92,7 @@ class CallsInHand:
         """
         now = self._clock()
         with self._lock:
-            self._follow(circuit, store_now)
+            self._follow(circuit, now, store_now, is_local=is_local)
             hanging, changed = self._look(now)
             entered: RunningCall | LimitRefusal | None
             if hanging:
@@ -122,9 +133,10 @@ class CallsInHand:
     def throttled(self, hold: float) -> None:
         """The service refused a call for its rate. No background call is started for ``hold`` seconds."""
         with self._lock:
-            self._meter.throttled(hold)
+            self._meter.throttled(hold, self._clock())
             # At once, without a store: the calls of the next moments would be refused too.
             self._held_until = max(self._held_until, self._clock() + hold)
+            self._bucket.empty_until(self._held_until)
 
     @property
     def number(self) -> int:
@@ -133,10 +145,10 @@ class CallsInHand:
 
     # --- the limit
 
-    def cap_rate(self, per_second: float | None) -> None:
-        """Let all processes start at most so many background calls a second."""
+    def follow(self, circuit: Circuit, store_now: float, *, is_local: bool) -> None:
+        """Take over the circuit's limit, and who shares the rates."""
         with self._lock:
-            self._cap, self._is_current = per_second, False
+            self._follow(circuit, self._clock(), store_now, is_local=is_local)
 
     def report(self, circuit: Circuit) -> LoadReport | None:
         """What to tell the other processes; None if there is no limit, nothing to limit, or nothing new."""
@@ -146,10 +158,14 @@ class CallsInHand:
             self._detector.is_hanging(now)
             if circuit.state is not CircuitState.CLOSED:
                 return None
-            limited, capped = circuit.limit is not None, self._cap is not None
+            limited = circuit.limit is not None and circuit.limit.limits
+            capped = self._cap.takes(now)
             is_suspicious = self._detector.score >= SUSPICION
-            if not self._meter.needs_report(now, limited=limited or is_suspicious, capped=capped):
+            if not self._meter.needs_report(now, limited=limited or is_suspicious) and not (
+                self._cap.needs_report(now)
+            ):
                 return None
+            self._cap.reported(now)
             return self._meter.take(
                 now, self._id, self._epoch, self._detector, limited=limited, capped=capped
             )
@@ -158,7 +174,7 @@ class CallsInHand:
         """What the status says, if the circuit itself has ``slots``."""
         now = self._clock()
         with self._lock:
-            self._follow(circuit, store_now)
+            self._follow(circuit, now, store_now, is_local=is_local)
             hanging, changed = self._look(now)
             free = slots if slots is not None else self._free(now, store_now, is_local=is_local)
             fleet = self._fleet or FleetLimit()
@@ -168,7 +184,8 @@ class CallsInHand:
                 in_hand=self._meter.number + others,
                 background_slots=0 if hanging else free,
                 hanging=hanging,
-                rate=lower_rate(fleet.rate, self._cap),
+                rate=fleet.rate,
+                background_wait=max(self._bucket.wait(now), self._held_for(now, store_now)),
             )
         if changed:
             self._on_hang(hanging)
@@ -176,19 +193,25 @@ class CallsInHand:
 
     # --- private; the lock is held
 
-    def _follow(self, circuit: Circuit, store_now: float) -> None:
+    def _follow(self, circuit: Circuit, now: float, store_now: float, *, is_local: bool) -> None:
         """Take over the fleet's limit. A new epoch of it is one of the calls that begin from now on."""
         fleet = in_force(circuit.limit, circuit.generation, store_now)
-        if fleet is self._fleet and self._is_current and circuit.generation == self._epoch[0]:
+        cannot_tell = is_local or circuit.state is not CircuitState.CLOSED
+        following = (fleet, circuit.generation, cannot_tell)
+        if self._followed is not None and fleet is self._fleet and following[1:] == self._followed[1:]:
             return
+        self._followed = following
         epoch = (circuit.generation, 0 if fleet is None else fleet.epoch)
         if epoch != self._epoch:
             self._epoch = epoch
             self._detector.begin_epoch()
             self._meter.forget_ended()
-        self._fleet, self._is_current = fleet, True
-        self._allowance = allowance(fleet or FleetLimit(), self._id, self._cap)
-        self._bucket.set_rate(self._allowance.rate)
+        self._fleet = fleet
+        self._allowance = allowance(fleet or FleetLimit(), self._id)
+        self._bucket.set_rate(rate_share(fleet or FleetLimit(), self._id), now)
+        if (held := self._held_for(now, store_now)) > 0:
+            self._bucket.empty_until(now + held)
+        self._cap.follow(fleet, self._id, now, is_lost=cannot_tell)
 
     def _refusal(
         self, now: float, store_now: float, *, background: bool, is_local: bool
@@ -205,10 +228,9 @@ class CallsInHand:
             if self._meter.in_hand[True] >= allowed:
                 self._meter.wants = True
                 return LimitRefusal("the first calls are to be answered before more", RAMP_RETRY_AFTER)
-        wait = max(self._bucket.wait(now), self._held_for(now, store_now))
+        wait = max(self._bucket.wait(now), self._held_for(now, store_now)) or self._cap.take(now)
         if wait > 0:
-            wait = min(max(wait, LEAST_RETRY_AFTER), LONGEST_RETRY_AFTER)
-            return LimitRefusal("the limit of calls a second is reached", wait)
+            return refusal_by_rate(wait)
         self._bucket.take(now)
         # Its share is full: with a larger one it would start more.
         if self._meter.in_hand[True] + 1 >= allowed:

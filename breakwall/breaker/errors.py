@@ -29,6 +29,8 @@ class CircuitBreakerError(Exception):
 class CallLimitError(CircuitBreakerError):
     """The circuit is closed, but the service cannot take this call now; nothing was sent.
 
+    In any state it may be a cap of the background's calls a second (`CircuitBreaker.cap_background_rate`).
+
     ``reason`` says why; ``retry_after`` is at most a second.
     """
 

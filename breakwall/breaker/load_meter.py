@@ -9,8 +9,8 @@ from breakwall.breaker.circuit.state import CallOutcome
 from breakwall.breaker.hang_detector import HangDetector, RunningCall
 
 LIVE_SECONDS = 1.0  # The average of live calls forgets so fast.
+SHORTEST = 0.01  # Seconds in which calls were started, for a rate.
 MOST_DURATIONS = 200  # For one median.
-LEAST_STARTS = 10  # With fewer in a second it does not matter when the first one was.
 
 
 class LoadMeter:
@@ -25,8 +25,11 @@ class LoadMeter:
         self._was_active = False
         self._averaged_at = self._reported_at = now
         self._live_average = self._background_sum = 0.0
-        self._starts: deque[float] = deque()  # Of the background, in the last second.
-        self._throttled, self._hold = 0, 0.0
+        self._starts: deque[float] = (
+            deque()
+        )  # Of the background, in the last second, without those that were refused.
+        self._throttled, self._held_until = 0, now
+        self._at_refusal = (0, 1.0)  # How many starts were not refused until then, and in how many seconds.
         self.forget_ended()
 
     def forget_ended(self) -> None:
@@ -60,16 +63,19 @@ class LoadMeter:
             if len(self._durations) < MOST_DURATIONS:
                 self._durations.append(call.duration)
 
-    def throttled(self, hold: float) -> None:
+    def throttled(self, hold: float, now: float) -> None:
         """The service refused a call for its rate, and asked for a pause of ``hold`` seconds."""
         self._throttled += 1
-        self._hold = max(self._hold, hold)
-
-    def needs_report(self, now: float, *, limited: bool, capped: bool) -> bool:
-        """Whether the others need a report, if there is a limit or a cap of the rate."""
         self._forget_starts(now)
+        if self._starts:
+            self._starts.pop()
+        self._at_refusal = max(self._at_refusal, (len(self._starts), self._started_for(now)))
+        self._held_until = max(self._held_until, now + hold)
+
+    def needs_report(self, now: float, *, limited: bool) -> bool:
+        """Whether the others need a report, if there is a limit."""
         active = self._was_active or self.wants or self.refuses or self.number > 0
-        return bool(self._throttled) or (limited and active) or (capped and bool(self._starts))
+        return bool(self._throttled) or (limited and active)
 
     def take(
         self,
@@ -84,6 +90,8 @@ class LoadMeter:
         """The report, which begins the time of the next one."""
         self._average(now)
         since = now - self._reported_at
+        self._forget_starts(now)
+        starts, started_for = max(self._at_refusal, (len(self._starts), self._started_for(now)))
         report = LoadReport(
             id=reporter_id,
             generation=epoch[0],
@@ -92,7 +100,8 @@ class LoadMeter:
             background=self._background_sum / since if since > 0 else self.in_hand[True],
             live=self._live_average,
             wants=self.wants,
-            starts=self._starts_a_second(now),
+            starts=float(starts),
+            started_for=started_for,
             # Without a limit nothing was reported before: then the whole score is new.
             weight=detector.weight if limited else 0.0,
             run=detector.run if limited else detector.score,
@@ -100,14 +109,15 @@ class LoadMeter:
             failed=self._failed,
             median=self._take_median(),
             throttled=self._throttled,
-            hold=self._hold,
+            hold=max(0.0, self._held_until - now) if self._throttled else 0.0,
             capped=capped,
             refuses=self.refuses,
         )
         detector.weight = detector.run = 0.0
         self._answered = self._failed = self._throttled = 0
         self.wants = self.refuses = self._was_active = False
-        self._reported_at, self._background_sum, self._hold = now, 0.0, 0.0
+        self._reported_at, self._background_sum = now, 0.0
+        self._at_refusal = (0, 1.0)
         return report
 
     def _average(self, now: float) -> None:
@@ -122,12 +132,9 @@ class LoadMeter:
         while self._starts and self._starts[0] < now - 1.0:
             self._starts.popleft()
 
-    def _starts_a_second(self, now: float) -> float:
-        self._forget_starts(now)
-        number = len(self._starts)
-        if number < LEAST_STARTS:
-            return float(number)
-        return number / min(1.0, max(now - self._starts[0], 0.01))
+    def _started_for(self, now: float) -> float:
+        """Seconds since the first start of the last second."""
+        return min(1.0, max(now - self._starts[0], SHORTEST)) if self._starts else 1.0
 
     def _take_median(self) -> float:
         if len(self._durations) < LEAST_MEDIAN_CALLS:

@@ -36,6 +36,7 @@ class BreakerStatus:
         background_slots: how many background calls this process may start now; None is any number.
         hanging: whether too many calls of this process are overdue, so that none is started now.
         rate: how many background calls a second all processes together may start; None is any number.
+        background_wait: seconds until this process may start a background call by that rate; 0.0 if it may now.
     """
 
     name: str
@@ -58,6 +59,7 @@ class BreakerStatus:
     background_slots: int | None = None
     hanging: bool = False
     rate: float | None = None
+    background_wait: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

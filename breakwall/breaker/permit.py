@@ -11,6 +11,7 @@ from breakwall.breaker.classification import classify
 from breakwall.breaker.config import CircuitBreakerConfig
 from breakwall.breaker.hang_detector import RunningCall
 from breakwall.breaker.metrics import CallCounts
+from breakwall.breaker.rate_cap import RateCap
 from breakwall.breaker.sync.fast_path import FastPath
 from breakwall.breaker.sync.memory import MemoryReplica
 from breakwall.breaker.sync.replica import Steps, SyncFuture
@@ -31,7 +32,8 @@ class Recorder:
     clock: Callable[[], float]
     counts: CallCounts
     replica: Replica
-    calls: CallsInHand | None = None  # None without ``config.adaptive_limit``.
+    calls: CallsInHand | None  # None without ``config.adaptive_limit``.
+    cap: RateCap
 
 
 class Permit:

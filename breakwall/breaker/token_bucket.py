@@ -1,18 +1,25 @@
 """A token bucket: at most so many starts a second, evenly spread."""
 
+import math
+
 BURST_SECONDS = 0.2  # The starts of so many seconds may come at once.
 
 
 class TokenBucket:
-    """``now`` is monotonic seconds. Its owner's lock guards it."""
+    """Empty at first, and each time that a rate begins. ``now`` is monotonic seconds. Its owner's lock guards it."""
 
     def __init__(self) -> None:
         self._rate: float | None = None
-        self._tokens = 1.0
-        self._at: float | None = None
+        self._tokens = 0.0
+        self._at = 0.0
 
-    def set_rate(self, rate: float | None) -> None:
-        """Starts a second; None: any number."""
+    def set_rate(self, rate: float | None, now: float) -> None:
+        """Starts a second from now on, 0 for none; None: any number."""
+        if rate == self._rate:
+            return
+        self._fill(now)
+        if self._rate is None:
+            self._tokens = 0.0
         self._rate = rate
 
     def wait(self, now: float) -> float:
@@ -20,7 +27,8 @@ class TokenBucket:
         self._fill(now)
         if self._rate is None or self._tokens >= 1:
             return 0.0
-        return (1 - self._tokens) / self._rate
+        missing = (1 - self._tokens) / self._rate if self._rate else math.inf
+        return max(0.0, self._at - now) + missing
 
     def take(self, now: float) -> None:
         """A start happens now."""
@@ -28,14 +36,30 @@ class TokenBucket:
         if self._rate is not None:
             self._tokens -= 1
 
+    def empty_until(self, at: float) -> None:
+        """It is empty, and begins to fill at that moment."""
+        self._tokens, self._at = min(self._tokens, 0.0), max(self._at, at)
+
+    def put_back(self) -> None:
+        """A start did not happen after all."""
+        if self._rate is not None:
+            self._tokens += 1
+
     def tokens(self, now: float) -> int | None:
         """How many starts may happen now."""
         self._fill(now)
-        return None if self._rate is None else int(self._tokens)
+        return None if self._rate is None else max(0, int(self._tokens))
+
+    def is_full(self, now: float) -> bool:
+        """Whether nothing was started for so long that no more is saved up."""
+        self._fill(now)
+        return self._rate is None or self._tokens >= self._most
+
+    @property
+    def _most(self) -> float:
+        return max(1.0, (self._rate or 0.0) * BURST_SECONDS)
 
     def _fill(self, now: float) -> None:
-        passed = now - (now if self._at is None else self._at)
-        self._at = now
+        passed, self._at = max(0.0, now - self._at), max(now, self._at)
         if self._rate is not None:
-            most = max(1.0, self._rate * BURST_SECONDS)
-            self._tokens = min(most, self._tokens + passed * self._rate)
+            self._tokens = min(self._most, self._tokens + passed * self._rate)

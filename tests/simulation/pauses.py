@@ -28,7 +28,7 @@ class WatchedReader(DrainStateReader):
     """A worker's real one, which also knows when it began its last reading that was answered."""
 
     def __init__(self, process: WorkerProcess) -> None:
-        super().__init__(process.context.storage.database)
+        super().__init__(process.context.storage.database, process.breaker.cap_background_rate)
         self._engine = process.context.engine
         self._storage = process.context.storage
         self.read_at: float | None = None

@@ -1,4 +1,4 @@
-"""Holds orders back while the drain is paused, and spaces them under a highest rate."""
+"""Holds orders back while the drain is paused."""
 
 from collections.abc import Callable
 
@@ -8,16 +8,10 @@ PAUSED_DEFERRAL = 1.0
 
 
 class Hold:
-    """Asked before orders begin, except released ones. Never waits for a turn.
+    """Asked before orders begin, except released ones. Never waits."""
 
-    ``take_turns`` takes up to so many turns under the highest rate; returns how many it has taken.
-    """
-
-    def __init__(
-        self, is_paused: Callable[[], bool], take_turns: Callable[[int], int] = lambda most: most
-    ) -> None:
+    def __init__(self, is_paused: Callable[[], bool]) -> None:
         self._is_paused = is_paused
-        self.turns = take_turns
 
     def __call__(self) -> float:
         """The seconds by which orders are deferred because of a pause; 0.0: they may begin."""

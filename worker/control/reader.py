@@ -2,6 +2,7 @@
 
 import logging
 import threading
+from collections.abc import Callable
 
 from sqlalchemy import Connection
 
@@ -25,26 +26,27 @@ UNREAD = DrainState(Pause("breakwall", "the orders database has not answered yet
 class DrainStateReader:
     """Knows the drain's state, about a second old. Whoever asks never waits and gets no error. Safe for threads.
 
-    If the database does not answer, the last known state stays. ``max_rate`` is the setting RETRY__MAX_RATE.
+    If the database does not answer, the last known state stays. ``max_rate`` is the setting RETRY__MAX_RATE. ``cap``
+    gets, after each reading, the fleet's highest rate in orders a second and how many live workers share it.
     """
 
     def __init__(
-        self, database: Database, *, max_rate: float | None = None, clock: Clock = DATABASE_CLOCK
+        self,
+        database: Database,
+        cap: Callable[[float | None, int], object],
+        *,
+        max_rate: float | None = None,
+        clock: Clock = DATABASE_CLOCK,
     ) -> None:
         self.state = UNREAD  # What operators have decided.
-        self.workers = 1  # How many live workers share the rate, at least 1; read only while there is a rate.
         self._database = database
+        self._cap = cap
         self._max_rate = max_rate
         self._clock = clock
         self._warn = throttled(log.warning)
         self._stopped = threading.Event()
         self._tried = threading.Event()
         self._thread = threading.Thread(target=self._run, name="breakwall-control", daemon=True)
-
-    @property
-    def rate(self) -> float | None:
-        """The fleet's highest rate, in orders a second; None without one."""
-        return effective_rate(self.state, self._max_rate)
 
     def is_paused(self) -> bool:
         """Whether only released orders may be worked on."""
@@ -63,12 +65,15 @@ class DrainStateReader:
         """Read the state, and log a change. Returns whether the database answered; raises nothing."""
         before = self.state
         try:
-            self.state, self.workers = self._database.read(self._select)
+            state, workers = self._database.read(self._select)
         except Exception as error:  # Whatever it is, the drain continues with what is known.
             log.debug("the drain's control could not be read: %s", type(error).__name__)
             if before is UNREAD:
                 self._warn(f"no waiting order is sent before the orders database answers: {error}")
             return False
+        # First: as soon as the drain is known to run, orders may be sent.
+        self._cap(effective_rate(state, self._max_rate), workers)
+        self.state = state
         _log_change(before, self.state)
         return True
 

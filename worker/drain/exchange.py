@@ -38,8 +38,10 @@ log = logging.getLogger("breakwall.worker")
 
 IDLE = 5.0  # Seconds that an exchange waits for an event if nothing else has to be done.
 # Seconds until the breaker is asked again while orders wait: if it alone holds them back, and while calls are in hand.
+# If a rate holds them back, the next turn decides, from `POLL` to `LONGEST_TURN`.
 POLL = 0.05
 BUSY_POLL = 0.5
+LONGEST_TURN = 1.0
 
 T = TypeVar("T")
 Kept = TypeVar("Kept", Paid, Unsent)
@@ -93,7 +95,7 @@ class Exchange:
         self._busy = 0  # Jobs that were given to the slots and have not come back.
         self._came_back = 0  # Of these, the ones that came back since the last exchange.
         self._paused_until = float("-inf")
-        self._waits_for_turn = False  # Whether the highest rate holds orders back.
+        self._next_turn: float | None = None  # Seconds; None: there is no rate.
         self._tries = 0
         self._stopping = False
 
@@ -123,7 +125,9 @@ class Exchange:
             return min(pause, IDLE)
         if not (self._waiting or self._crashed):
             return IDLE
-        return BUSY_POLL if self._busy and not self._waits_for_turn else POLL
+        if self._next_turn is not None:
+            return min(max(POLL, self._next_turn), LONGEST_TURN)
+        return BUSY_POLL if self._busy else POLL
 
     def _receive(self, timeout: float) -> None:
         try:
@@ -176,7 +180,7 @@ class Exchange:
 
     def _choose(self, status: BreakerStatus) -> list[str]:
         """The orders for the next exchange."""
-        self._waits_for_turn = False
+        self._next_turn = None if status.rate is None else status.background_wait
         if self._stopping:
             self._give_back()
         elif status.retry_after > 0:
@@ -184,25 +188,22 @@ class Exchange:
         elif (wait := self._hold()) > 0:
             self._put_off(wait, "paused")
         elif self._crashed and self._alone is None:
-            if not (self._busy or self._paid or self._unsent) and self._turns(1):
+            if not (self._busy or self._paid or self._unsent) and self._room(status):
                 self._alone = self._crashed.popleft()
                 self._give(Retry(self._alone))
         elif self._alone is None:
             room = min(self._room(status), len(self._waiting))
-            return [self._waiting.popleft() for _ in range(self._turns(room))]
+            return [self._waiting.popleft() for _ in range(room)]
         return []
-
-    def _turns(self, most: int) -> int:
-        turns = self._hold.turns(most)
-        self._waits_for_turn = turns < most
-        return turns
 
     def _room(self, status: BreakerStatus) -> int:
         if status.slots is not None:  # Half-open: so many probes, all of them the single way.
-            return max(0, min(status.slots, self.slots) - self._busy)
-        room = self.slots + self._look_ahead() - self._busy
-        # How many calls the fleet's limit leaves to this process.
-        allowed: int | None = getattr(status, "background_slots", None)
+            room = min(status.slots, self.slots) - self._busy
+        else:
+            # Under a rate nothing ahead: what waits for a slot has not taken its turn, which would be given again.
+            room = self.slots - self._busy + (self._look_ahead() if status.rate is None else 0)
+        # How many calls the fleet's limit and the rate leave to this process.
+        allowed = status.background_slots
         return max(0, room if allowed is None else min(room, allowed))
 
     def _look_ahead(self) -> int:

@@ -268,6 +268,7 @@ _LIMIT: list[Field] = [
     ("l", "latency", _amount, _number),
     ("pc", "pace", _amount, _number),
     ("r", "rate", _amount, _number),
+    ("rc", "rate_ceiling", _amount, _number),
     ("rf", "refused_at", _ms, _seconds),
     ("rt", "rate_at", _ms, _seconds),
     ("h", "hold_until", _ms, _seconds),

@@ -24,7 +24,8 @@ class LoadReport:
     background: float = 0.0  # In hand on average since the last report.
     live: float = 0.0  # In hand on average in the last second or two.
     wants: bool = False  # Whether background calls were refused for its share.
-    starts: float = 0.0  # Background calls a second.
+    starts: float = 0.0  # Background calls of the last second that were not refused for their rate.
+    started_for: float = 1.0  # Seconds since the first of these starts.
     # Of overdue calls, see `hang_detector`: the sum, and the score that these calls alone would have.
     weight: float = 0.0
     run: float = 0.0
@@ -33,7 +34,7 @@ class LoadReport:
     median: float = 0.0  # Seconds, of those that were answered.
     throttled: int = 0  # Calls that the service refused for their rate.
     hold: float = 0.0  # Seconds for which it asked to be left alone then.
-    capped: bool = False  # Whether an operator caps the background's rate.
+    capped: bool = False  # Whether an operator caps the background's rate, and it uses its share.
     refuses: bool = False  # Whether live calls were refused for the limit.
 
 
@@ -85,6 +86,7 @@ class FleetLimit:
     latency: float = 0.0
     pace: float = 0.0  # Answers a second in the round before.
     rate: float | None = None  # Background calls a second; None: any number.
+    rate_ceiling: float | None = None  # The rate at which the service last refused calls.
     refused_at: float | None = None  # When the service last refused calls for their rate.
     rate_at: float | None = None  # When the rate was last changed.
     hold_until: float | None = None  # No background call until then: the service asked for that.
@@ -98,6 +100,11 @@ class FleetLimit:
     def shares_with(self, id_: str) -> bool:
         """Whether the process ``id_`` takes part of what the background may do."""
         return any(process.id == id_ and process.takes for process in self.processes)
+
+    @property
+    def limits(self) -> bool:
+        """Whether it limits anything, or may soon."""
+        return self.size is not None or self.rate is not None or self.score >= SUSPICION
 
     @property
     def places(self) -> int | None:

@@ -3,38 +3,83 @@
 A limit of calls in hand is no help there: the refusals come quickly, so more calls follow.
 """
 
+import math
 from dataclasses import replace
 
 from breakwall.breaker.circuit.fleet_limit import FleetLimit, LoadReport
 
-# A rate begins at this share of the rate at which the service refused calls, and grows by so much a second.
-RATE_ON_REFUSAL, RATE_GROWTH = 0.5, 0.05
-RATE_REST = 1.0  # Seconds after a cut until the next one.
+# The first rate is what the service accepted in the last second. From then on a refusal cuts the rate to this share of
+# what was accepted, within these shares of the rate.
+OF_ACCEPTED, LEAST_CUT, DEEPEST_CUT = 0.9, 0.85, 0.5
+# The ceiling is the rate at which calls were last refused; or, if that is less, so much above what was accepted, and at
+# least this share of that rate.
+ABOVE_ACCEPTED, LOWER_CEILING = 1.1, 0.7
+# Up to `NEAR` of the ceiling the rate is multiplied by this number each
+# second, as at first, and from there on it grows by this share of the ceiling.
+QUICK_GROWTH, NEAR, NEAR_GROWTH = 3.0, 0.85, 0.01
+WHOLE = 0.9  # Seconds of starts that tell what the service accepts in one.
+FAR = 1.1  # Above so much of the ceiling it is forgotten: the service takes more than before.
+USED = 1 / 3  # A rate of which less is used does not grow.
+# Seconds after a cut until the next one, after the pause until the rate grows, and for which it grows at once.
+RATE_REST, GROWTH_REST, LONGEST_STEP = 1.0, 0.4, 0.4
 LEAST_RATE = 0.2  # Calls a second.
 RATE_QUIET_SECONDS = 60.0
 
 
+def rate_share(fleet: FleetLimit, id_: str) -> float | None:
+    """How many background calls a second the process ``id_`` may start; None is any number."""
+    takers = {process.id for process in fleet.processes if process.takes} | {id_}
+    return None if fleet.rate is None else fleet.rate / len(takers)
+
+
 def throttled(fleet: FleetLimit, report: LoadReport, now: float) -> FleetLimit:
-    """The service refused calls for their rate: the background goes on at half of that rate."""
+    """The service refused calls for their rate: the background continues with what the service accepts."""
     hold_until = max(fleet.hold_until or 0.0, now + report.hold) if report.hold else fleet.hold_until
     fleet = replace(fleet, hold_until=hold_until)
     if fleet.refused_at is not None and now - fleet.refused_at < RATE_REST:
         return fleet
-    started = sum([process.starts for process in fleet.processes])
-    refused = min(started, fleet.rate) if fleet.rate is not None and started else started or fleet.rate or 0.0
-    rate = round(max(LEAST_RATE, RATE_ON_REFUSAL * refused), 2)
-    return replace(fleet, rate=rate, refused_at=now, rate_at=now)
+    accepted, ceiling = _accepted(fleet), fleet.rate
+    if not accepted and ceiling is None:
+        return fleet  # It refused live calls alone, which say nothing of the background's rate.
+    if ceiling is None:
+        rate = OF_ACCEPTED * accepted
+        # Without a limit not all processes have reported yet, and in less than a second nobody can say what it takes.
+        if fleet.size is not None and report.started_for >= WHOLE:
+            ceiling = accepted
+    else:
+        most = accepted + 2 * math.sqrt(accepted)  # Few calls vary much.
+        rate = min(max(OF_ACCEPTED * most, DEEPEST_CUT * ceiling), LEAST_CUT * ceiling)
+        # After quick growth the rate may be far above what was accepted.
+        ceiling = min(ceiling, max(ABOVE_ACCEPTED * most, LOWER_CEILING * ceiling))
+    rate = round(max(LEAST_RATE, rate), 2)
+    ceiling = ceiling and round(ceiling, 2)
+    return replace(fleet, rate=rate, rate_ceiling=ceiling, refused_at=now, rate_at=now)
 
 
 def rate_grown(fleet: FleetLimit, now: float) -> FleetLimit:
     if fleet.rate is None:
         return fleet
     quiet_for = now - (fleet.refused_at or now)
-    started = sum([process.starts for process in fleet.processes])
-    if started < fleet.rate / 2:
+    if _accepted(fleet) < USED * fleet.rate:
         # Not used: it may not grow without being tried, but it need not stay for ever.
-        return replace(fleet, rate=None, hold_until=None) if quiet_for >= RATE_QUIET_SECONDS else fleet
-    if quiet_for < RATE_REST:
+        forgotten = quiet_for >= RATE_QUIET_SECONDS
+        return replace(fleet, rate=None, rate_ceiling=None, hold_until=None) if forgotten else fleet
+    if now - max(fleet.refused_at or now, fleet.hold_until or 0.0) < GROWTH_REST:
         return fleet
-    passed = min(now - (fleet.rate_at or now), 1.0)
-    return replace(fleet, rate=round(fleet.rate * (1 + RATE_GROWTH * passed), 2), rate_at=now)
+    rate = round(_larger(fleet.rate, fleet.rate_ceiling, min(now - (fleet.rate_at or now), LONGEST_STEP)), 2)
+    outgrown = fleet.rate_ceiling is not None and rate > FAR * fleet.rate_ceiling
+    return replace(fleet, rate=rate, rate_at=now, rate_ceiling=None if outgrown else fleet.rate_ceiling)
+
+
+def _larger(rate: float, ceiling: float | None, passed: float) -> float:
+    """The rate ``passed`` seconds later, if nothing was refused."""
+    quick: float = rate * QUICK_GROWTH**passed
+    if ceiling is None:
+        return quick
+    near = NEAR * ceiling
+    return min(near, quick) if rate < near else rate + max(NEAR_GROWTH * ceiling, LEAST_RATE / 10) * passed
+
+
+def _accepted(fleet: FleetLimit) -> float:
+    """How many calls were started in the last second, and not refused."""
+    return sum([process.starts for process in fleet.processes])

@@ -10,7 +10,6 @@ from dataclasses import replace
 from breakwall.breaker.circuit.fleet_limit import (
     ALARM,
     QUIET_SECONDS,
-    SUSPICION,
     FleetLimit,
     LoadReport,
     ProcessLoad,
@@ -50,6 +49,7 @@ def after_closing(earlier: FleetLimit | None, generation: int, now: float) -> Fl
         size=START,
         ceiling=kept.ceiling,
         rate=kept.rate,
+        rate_ceiling=kept.rate_ceiling,
         rate_at=kept.rate_at,
         refused_at=kept.refused_at,
         round_at=now,
@@ -71,7 +71,7 @@ def in_force(fleet: FleetLimit | None, generation: int, now: float) -> FleetLimi
         and fleet.has_expired(now)
         and now - (fleet.rate_at or now) > RATE_QUIET_SECONDS
     ):
-        fleet = replace(fleet, rate=None, hold_until=None)
+        fleet = replace(fleet, rate=None, rate_ceiling=None, hold_until=None)
     return fleet if fleet.generation == generation else after_closing(fleet, generation, now)
 
 
@@ -89,8 +89,7 @@ def add_report(fleet: FleetLimit, report: LoadReport, now: float, *, interval: f
         fleet = _overloaded(fleet, now, interval, ON_OVERDUE)
     elif now >= (fleet.round_at or 0.0) + _round_seconds(fleet, interval):
         fleet = _next_round(fleet, now, interval)
-    limits = fleet.size is not None or fleet.rate is not None or fleet.score >= SUSPICION
-    return fleet if limits or any(process.capped for process in fleet.processes) else None
+    return fleet if fleet.limits or any(process.capped for process in fleet.processes) else None
 
 
 def _with_report(fleet: FleetLimit, report: LoadReport, now: float) -> FleetLimit:

@@ -1,10 +1,9 @@
 """What one process may have in hand: its share of the fleet's limit. Live calls go first."""
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-from breakwall.breaker.circuit.fleet_limit import FleetLimit, ProcessLoad
+from breakwall.breaker.circuit.fleet_limit import FleetLimit
 
 # The background leaves as many places free as live calls have in hand on average, and so many standard deviations of a
 # Poisson distribution more.
@@ -18,18 +17,15 @@ class ProcessShare:
 
     background: int | None = None
     live: int | None = None
-    rate: float | None = None  # Background calls a second.
 
 
-def allowance(fleet: FleetLimit, id_: str, cap: float | None = None) -> ProcessShare:
-    """What the process ``id_`` may have in hand. ``cap``: an operator's upper end of the background's rate.
+def allowance(fleet: FleetLimit, id_: str) -> ProcessShare:
+    """What the process ``id_`` may have in hand.
 
     The background's part is shared by those that want it. A process that has not reported yet has none of it.
     """
-    rate = lower_rate(fleet.rate, cap)
-    share = None if rate is None else _rate_share(fleet.processes, id_, rate)
     if fleet.places is None:
-        return ProcessShare(rate=share)
+        return ProcessShare()
     places = background_places(fleet)
     in_background = sum([process.background for process in fleet.processes])
     if any(process.wants for process in fleet.processes):
@@ -42,7 +38,7 @@ def allowance(fleet: FleetLimit, id_: str, cap: float | None = None) -> ProcessS
         if process.takes
     }
     share_of = shares(places, demands)
-    return ProcessShare(share_of.get(id_, 0), live, share)
+    return ProcessShare(share_of.get(id_, 0), live)
 
 
 def background_places(fleet: FleetLimit) -> int:
@@ -61,14 +57,3 @@ def shares(total: int, demands: dict[str, float]) -> dict[str, int]:
         result[id_] = int(min(demands[id_], even))
         left -= result[id_]
     return {id_: share + left // len(demands) for id_, share in result.items()}
-
-
-def lower_rate(first: float | None, second: float | None) -> float | None:
-    """The lower of two rates of which each may be None: any number."""
-    rates = [rate for rate in (first, second) if rate is not None]
-    return min(rates, default=None)
-
-
-def _rate_share(processes: Sequence[ProcessLoad], id_: str, rate: float) -> float:
-    takers = {process.id for process in processes if process.takes} | {id_}
-    return rate / len(takers)

@@ -28,7 +28,7 @@ def rate(
 ) -> None:
     """Limit how many waiting orders a second all workers together send, also after a restart; `none` lifts the limit.
 
-    Every worker obeys within about a second. The lower of this and BREAKWALL_RETRY__MAX_RATE holds. Customers' new
+    Every worker obeys within about two seconds. The lower of this and BREAKWALL_RETRY__MAX_RATE holds. Customers' new
     orders are not limited. To send nothing at all, use `breakwall queue pause`.
     """
     who = author(actor, reason)

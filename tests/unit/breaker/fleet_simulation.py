@@ -103,17 +103,30 @@ class Slowing(Service):
 
 
 class Throttling(Service):
-    """Answers 429 above 400 calls a second, with ``Retry-After: 1``."""
+    """Answers 429 above ``capacity`` calls a second, with a burst of a tenth of a second."""
 
     capacity = 400.0
 
     def __init__(self, places: int, jitter: random.Random) -> None:
         super().__init__(places, jitter)
-        self._tokens, self._at = 40.0, 1000.0
+        self._tokens, self._at = 0.0, 0.0
 
     def call(self, now: float) -> tuple[float, Answer]:
-        self._tokens = min(40.0, self._tokens + 400.0 * (now - self._at))
+        burst = max(1.0, self.capacity / 10)
+        self._tokens = min(burst, self._tokens + self.capacity * (now - self._at))
         self._at = now
+        if self._tokens < 1:
+            return 0.005, Answer.THROTTLED
+        self._tokens -= 1
+        return self.quick(), Answer.OK
+
+
+class Windowed(Throttling):
+    """The same, by windows of one second: whatever is above ``capacity`` in one is refused."""
+
+    def call(self, now: float) -> tuple[float, Answer]:
+        if int(now) != self._at:
+            self._tokens, self._at = self.capacity, int(now)
         if self._tokens < 1:
             return 0.005, Answer.THROTTLED
         self._tokens -= 1
@@ -165,6 +178,8 @@ class Scenario:
     opens: bool = True  # Whether it begins at the end of an outage.
     seconds: float = 180.0
     probes: int = 3  # At once, while the circuit is half-open.
+    rate: float = 400.0  # Of a service that throttles.
+    retry_after: float | None = 1.0  # What it asks for then.
 
 
 @dataclass
@@ -190,6 +205,8 @@ class Simulation:
         self.scenario, self.jitter, self.clock = scenario, random.Random(seed), Clock()
         self.store, self.result = DictStore(self.clock), Result()
         self.service = scenario.service(scenario.places, self.jitter)
+        if isinstance(self.service, Throttling):
+            self.service.capacity = scenario.rate
         self._events: list[tuple[float, int, Callable[[], None]]] = []
         self._number = itertools.count()
         self.backlog = scenario.backlog
@@ -320,7 +337,7 @@ class Simulation:
             elif answer is Answer.FAILED:
                 permit.record_failure()
             else:
-                permit.record_throttled(1.0)
+                permit.record_throttled(self.scenario.retry_after)
             done(answer)
 
         self._after(duration, end)
@@ -347,6 +364,20 @@ SCENARIOS = {
     "429 above 400/s, no outage": Scenario(Throttling, opens=False),
     "429 above 400/s, live 10 %": Scenario(Throttling, live=40),
     "429, 16 workers": Scenario(Throttling, workers=16, slots=4),
+    "429, no pause asked": Scenario(Throttling, opens=False, retry_after=None),
+    "429, no pause asked, outage": Scenario(Throttling, retry_after=None),
+    "429, no pause asked, 16 workers": Scenario(
+        Throttling, workers=16, slots=4, opens=False, retry_after=None
+    ),
+    "429 in windows": Scenario(Windowed, opens=False, retry_after=None),
+    "429 in windows, pause asked": Scenario(Windowed, opens=False),
+    "429 in windows, 16 workers": Scenario(Windowed, workers=16, slots=4, opens=False, retry_after=None),
+    "429 above 5/s": Scenario(Throttling, rate=5.0, backlog=300, opens=False, retry_after=None),
+    "429 above 50/s": Scenario(Throttling, rate=50.0, backlog=1500, opens=False, retry_after=None),
+    "429 above 50/s in windows": Scenario(Windowed, rate=50.0, backlog=1500, opens=False),
+    "429 above 2000/s": Scenario(
+        Throttling, rate=2000.0, slots=64, backlog=40_000, opens=False, retry_after=None
+    ),
     "well": Scenario(Service, live=58, opens=False),
     "well after an outage": Scenario(Service, live=58),
     "a tenth fails": Scenario(Failing, live=58, opens=False),

@@ -38,9 +38,19 @@ def test_live_calls_beside_it_are_as_quick_as_alone_and_most_are_sent(name: str)
     assert result.live_queued <= 0.4 * result.live_orders
 
 
-def test_a_service_that_refuses_calls_above_its_rate_is_drained_at_nearly_that_rate() -> None:
-    result = simulated("429 above 400/s", backlog=4000)
-    assert result.drained <= 1.7 * result.ideal
+@pytest.mark.parametrize(
+    "name",
+    [
+        "429 above 400/s",
+        "429, no pause asked",
+        "429 in windows",
+        "429 in windows, 16 workers",
+        "429 above 50/s",
+    ],
+)
+def test_a_service_that_refuses_calls_above_its_rate_is_drained_at_nearly_that_rate(name: str) -> None:
+    result = simulated(name)
+    assert result.drained <= 1.5 * result.ideal
     assert result.throttled <= 0.02 * result.calls
     assert result.openings == 0
 
@@ -211,7 +221,7 @@ def test_a_refusal_for_the_rate_pauses_the_background_and_no_live_call(
     exchange(clock, breaker)
     rate = breaker.status().rate
     assert rate is not None
-    assert 20 < rate < 60
+    assert 15 < rate < 20
     clock.sleep(1.0)
     breaker.acquire(background=True).record_success()
 

@@ -60,30 +60,42 @@ def test_a_median_waits_for_five_answers() -> None:
     assert take(meter, 0.6).median == pytest.approx(0.1)
 
 
-def test_starts_are_those_of_a_second_also_if_it_began_a_moment_ago() -> None:
+def test_starts_are_those_of_a_second_and_of_how_much_of_it() -> None:
     meter = LoadMeter(0.0)
     for number in range(40):
         begin(meter, 10.0 + number * 0.0025)
-    assert take(meter, 10.1).starts == pytest.approx(400, rel=0.05)
+    report = take(meter, 10.1)
+    assert (report.starts, report.started_for) == (40.0, pytest.approx(0.1))
     assert take(meter, 11.05).starts == pytest.approx(20, abs=2)
     assert take(meter, 12.0).starts == 0.0
 
 
+def test_what_was_accepted_until_a_refusal_is_reported_also_after_a_pause() -> None:
+    meter = LoadMeter(0.0)
+    for number in range(40):
+        begin(meter, 10.0 + number * 0.01)
+    for _ in range(4):
+        meter.throttled(1.0, 10.4)
+    assert take(meter, 11.6).starts == 39.0
+    assert take(meter, 11.8).starts == 0.0
+
+
 def test_an_idle_process_has_nothing_to_report() -> None:
     meter = LoadMeter(0.0)
-    assert not meter.needs_report(0.0, limited=True, capped=True)
+    assert not meter.needs_report(0.0, limited=True)
     call = begin(meter, 0.0)
-    assert meter.needs_report(0.1, limited=True, capped=False)
-    assert not meter.needs_report(0.1, limited=False, capped=False)
+    assert meter.needs_report(0.1, limited=True)
+    assert not meter.needs_report(0.1, limited=False)
     end(meter, call, 0.1)
     take(meter, 0.2)
-    assert not meter.needs_report(2.0, limited=True, capped=True)
+    assert not meter.needs_report(2.0, limited=True)
 
 
 def test_a_refusal_for_the_rate_is_reported_without_a_limit() -> None:
     meter = LoadMeter(0.0)
-    meter.throttled(2.0)
-    assert meter.needs_report(0.0, limited=False, capped=False)
+    meter.throttled(2.0, 0.0)
+    assert meter.needs_report(0.0, limited=False)
     report = take(meter, 0.2)
-    assert (report.throttled, report.hold) == (1, 2.0)
-    assert take(meter, 0.4).throttled == 0
+    assert (report.throttled, report.hold) == (1, pytest.approx(1.8))
+    report = take(meter, 0.4)
+    assert (report.throttled, report.hold) == (0, 0.0)

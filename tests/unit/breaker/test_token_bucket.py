@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import math
+
 import pytest
 
 from breakwall.breaker.token_bucket import BURST_SECONDS, TokenBucket
@@ -25,21 +27,64 @@ def test_without_a_rate_nothing_waits() -> None:
 @pytest.mark.parametrize("rate", [0.2, 1.0, 50.0, 1000.0])
 def test_no_more_than_the_rate_is_started(rate: float) -> None:
     bucket = TokenBucket()
-    bucket.set_rate(rate)
+    bucket.set_rate(rate, 0.0)
     burst = max(1.0, rate * BURST_SECONDS)
     assert rate * 100 * 0.95 - 1 <= starts(bucket, 0.0, 100.0) <= rate * 100 + burst
 
 
 def test_a_pause_saves_up_no_more_than_a_burst() -> None:
     bucket = TokenBucket()
-    bucket.set_rate(100.0)
+    bucket.set_rate(100.0, 0.0)
     starts(bucket, 0.0, 1.0)
     assert bucket.tokens(3600.0) == 100 * BURST_SECONDS
 
 
 def test_the_wait_says_when_the_next_start_is() -> None:
     bucket = TokenBucket()
-    bucket.set_rate(0.5)
-    bucket.take(0.0)
+    bucket.set_rate(0.5, 0.0)
     assert bucket.wait(0.5) == pytest.approx(1.5)
     assert bucket.wait(2.0) == 0.0
+    bucket.take(2.0)
+    assert bucket.wait(2.0) == pytest.approx(2.0)
+
+
+def test_it_begins_empty() -> None:
+    bucket = TokenBucket()
+    bucket.set_rate(50.0, 1000.0)
+    assert bucket.tokens(1000.0) == 0
+    bucket.set_rate(None, 2000.0)
+    bucket.set_rate(50.0, 3000.0)
+    assert bucket.tokens(3000.0) == 0
+
+
+def test_another_rate_holds_from_its_moment_on() -> None:
+    bucket = TokenBucket()
+    bucket.set_rate(0.0, 0.0)
+    assert bucket.wait(100.0) == math.inf
+    bucket.set_rate(10.0, 100.0)
+    assert bucket.wait(100.0) == pytest.approx(0.1)
+
+
+def test_a_start_that_did_not_happen_is_put_back() -> None:
+    bucket = TokenBucket()
+    bucket.set_rate(1.0, 0.0)
+    bucket.take(1.0)
+    bucket.put_back()
+    assert bucket.wait(1.0) == 0.0
+
+
+def test_nothing_is_saved_up_in_a_pause() -> None:
+    bucket = TokenBucket()
+    bucket.set_rate(10.0, 0.0)
+    bucket.tokens(10.0)
+    bucket.empty_until(11.0)
+    assert bucket.wait(10.5) == pytest.approx(0.6)
+    assert bucket.tokens(11.0) == 0
+    assert bucket.wait(11.1) == pytest.approx(0.0)
+
+
+def test_it_is_full_when_nothing_was_started_for_a_while() -> None:
+    bucket = TokenBucket()
+    bucket.set_rate(50.0, 0.0)
+    assert not bucket.is_full(BURST_SECONDS - 0.01)
+    assert bucket.is_full(BURST_SECONDS + 0.01)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from breakwall.settings import DispatchSettings
-from breakwall.worker.dispatcher import Dispatcher
+from breakwall.worker.dispatcher import SLOW, Dispatcher
 from breakwall.worker.gate import Allowance
 
 
@@ -18,6 +18,7 @@ class FakeSite:
 
     waiting: list[str] = field(default_factory=lambda: [f"order-{n}" for n in range(1000)])
     slots: int | None = None
+    wait: float = 0.0
     depth: int | None = 0
     held: int = 0
     now: float = 0.0
@@ -50,7 +51,7 @@ class FakeSite:
         return self.now
 
     def allowance(self) -> Allowance:
-        return Allowance(self.slots)
+        return Allowance(self.slots, self.wait)
 
     def grown_dispatcher(self) -> Dispatcher:
         """One that has run a few times."""
@@ -200,6 +201,14 @@ class TestBetweenTwoIntervals:
             dispatcher.run_once()
             seen.append(dispatcher.is_draining)
         assert seen == [True, True, False]
+
+    def test_a_dispatcher_under_a_low_rate_publishes_in_its_interval_only(self, site: FakeSite) -> None:
+        dispatcher = site.dispatcher()
+        seen = []
+        for site.held, site.wait in ((0, 0.0), (200, 2 * SLOW), (200, SLOW / 2)):
+            dispatcher.run_once()
+            seen.append(dispatcher.is_draining)
+        assert seen == [True, False, True]
 
     def test_a_dispatcher_before_a_closed_gate_is_not_draining(self, site: FakeSite) -> None:
         dispatcher = site.dispatcher()

@@ -11,7 +11,7 @@ from breakwall.worker.gate import HANGING_FOR, Allowance, Gate
 
 
 def allowance(*, paused: bool = False, slots: int | None = None, wait: float = 0.0, **also: Any) -> Allowance:
-    load = {"background_slots": slots, "hanging": False, **also}
+    load = {"background_slots": slots, "hanging": False, "background_wait": 0.0, **also}
     status = SimpleNamespace(slots=slots, retry_after=wait, **load)
     breaker: Any = SimpleNamespace(status=lambda: status)
     return Gate(breaker, lambda: paused).allowance()
@@ -33,6 +33,11 @@ def allowance(*, paused: bool = False, slots: int | None = None, wait: float = 0
         ),
         pytest.param(
             {"background_slots": 0}, Allowance(None), id="any number at the limit: the slots hold to it"
+        ),
+        pytest.param(
+            {"background_slots": 0, "background_wait": 0.7},
+            Allowance(None, 0.7),
+            id="any number before the next turn under a rate",
         ),
         pytest.param(
             {"background_slots": 0, "hanging": True, "wait": 0.3},

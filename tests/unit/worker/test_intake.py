@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from breakwall.worker.gate import Allowance
-from breakwall.worker.intake import BUSY_INTERVAL, IDLE_INTERVAL, SHORTEST, Intake, IntakeLoop
+from breakwall.worker.intake import BUSY_INTERVAL, IDLE_INTERVAL, LONGEST_TURN, SHORTEST, Intake, IntakeLoop
 
 
 class FakeDrain:
@@ -62,6 +62,8 @@ def test_takes_what_the_gate_allows_and_the_drain_wants(
         pytest.param(Allowance(0, 1e-9), 0, SHORTEST, id="without spinning"),
         pytest.param(Allowance(3), 0, BUSY_INTERVAL, id="soon while it probes"),
         pytest.param(Allowance(None), 5, BUSY_INTERVAL, id="soon while orders are in hand"),
+        pytest.param(Allowance(None, 0.7), 5, 0.7, id="at the next turn under a rate"),
+        pytest.param(Allowance(None, 5.0), 5, LONGEST_TURN, id="not longer: a person may change the rate"),
         pytest.param(Allowance(None), 0, IDLE_INTERVAL, id="later while there is nothing to do"),
     ],
 )

@@ -25,10 +25,14 @@ class Reading:
         self._site = site
         self._monkeypatch = monkeypatch
         self.control = DrainControl(site.database, clock=site.clock)
+        self.capped: list[tuple[float | None, int]] = []
         self.reader = self.another(max_rate)
 
     def another(self, max_rate: float | None = None) -> DrainStateReader:
-        return DrainStateReader(self._site.database, max_rate=max_rate, clock=self._site.clock)
+        return DrainStateReader(self._site.database, self._cap, max_rate=max_rate, clock=self._site.clock)
+
+    def _cap(self, per_second: float | None, workers: int) -> None:
+        self.capped.append((per_second, workers))
 
     def is_paused(self) -> bool:
         """What the next reading leaves known."""
@@ -64,7 +68,7 @@ def test_asking_it_leaves_the_database_alone(
     reading.reader.run_once()
     read = Mock()
     monkeypatch.setattr(site.database, "read", read)
-    assert (reading.reader.is_paused(), reading.reader.rate, reading.reader.workers) == (False, None, 1)
+    assert not reading.reader.is_paused()
     read.assert_not_called()
 
 
@@ -115,7 +119,7 @@ def test_a_started_reader_has_read_and_reads_again_until_it_is_stopped(
 
 def test_the_rate_is_the_lower_one_and_is_shared_by_the_live_workers(site: Site, reading: Reading) -> None:
     reading.reader.run_once()
-    assert reading.reader.rate is None
+    assert reading.capped == [(None, 1)]
     reading.control.set_rate(ANNA, 10.0)
     for name in ("one", "two"):
         heartbeat = Heartbeat(site.database, clock=site.clock)
@@ -124,14 +128,29 @@ def test_the_rate_is_the_lower_one_and_is_shared_by_the_live_workers(site: Site,
     lower = reading.another(max_rate=3.0)
     for known in (reading.reader, lower):
         known.run_once()
-    assert (reading.reader.rate, reading.reader.workers) == (10.0, 2)
-    assert (lower.rate, lower.workers) == (3.0, 2)
+    assert reading.capped[1:] == [(10.0, 2), (3.0, 2)]
 
 
 def test_a_rate_before_the_first_heartbeat_is_this_workers_alone(reading: Reading) -> None:
     reading.control.set_rate(ANNA, 10.0)
     reading.reader.run_once()
-    assert reading.reader.workers == 1
+    assert reading.capped == [(10.0, 1)]
+
+
+def test_the_rate_holds_before_the_drain_is_known_to_run(site: Site, reading: Reading) -> None:
+    reading.control.set_rate(ANNA, 10.0)
+    paused: list[bool] = []
+    reader_ = DrainStateReader(site.database, lambda *_: paused.append(reader_.is_paused()), clock=site.clock)
+    reader_.run_once()
+    assert paused == [True]
+
+
+def test_a_database_that_does_not_answer_leaves_the_rate(reading: Reading) -> None:
+    reading.control.set_rate(ANNA, 10.0)
+    reading.reader.run_once()
+    reading.lose_database()
+    reading.reader.run_once()
+    assert reading.capped == [(10.0, 1)]
 
 
 def test_every_change_is_logged_once_with_who_and_why(

@@ -10,7 +10,7 @@ from breakwall.payments.db.database import DatabaseUnavailableError
 from breakwall.payments.gateways.base import GatewayProfile, Outcome
 from breakwall.payments.ledger.ledger import Ledger
 from breakwall.payments.orders import OrderStatus
-from breakwall.worker.drain.exchange import BUSY_POLL, IDLE
+from breakwall.worker.drain.exchange import BUSY_POLL, IDLE, LONGEST_TURN, POLL
 from breakwall.worker.drain.jobs import RecordAnswer, Retry, Send
 from breakwall.worker.drain.slot import LONGEST_WAIT
 from tests.contract.site import LEASE, TIMEOUT, Site, order
@@ -348,3 +348,30 @@ def test_what_a_service_with_keys_charged_is_paid_once_whatever_the_order_of_eve
     drained.drain.run()
     assert drained.statuses() == ["paid"] * 7
     assert len({request.idempotency_key for request in drained.gateway.charged}) == 7
+
+
+def _turns(drained: DrainedSite, turns: int, wait: float) -> None:
+    """The breaker lets so many calls start now, and the next one in ``wait`` seconds."""
+    status = drained.site.breaker.status()
+    known = replace(status, rate=10.0, background_slots=turns, background_wait=wait)
+    drained.site.breaker.status = lambda: known  # type: ignore[method-assign]
+
+
+def test_no_more_orders_are_begun_than_the_rate_lets_start(drained: DrainedSite) -> None:
+    drained.submit(SLOTS)
+    _turns(drained, 2, 0.0)
+    drained.drain.step()
+    assert len(drained.jobs) == 2
+
+
+@pytest.mark.parametrize(("wait", "asked"), [(0.01, POLL), (0.2, 0.2), (5.0, LONGEST_TURN)])
+def test_without_a_turn_nothing_is_claimed_and_the_breaker_is_asked_when_the_next_one_comes(
+    drained: DrainedSite, wait: float, asked: float
+) -> None:
+    drained.submit(SLOTS)
+    _turns(drained, 0, wait)
+    drained.drain.step()
+    drained.site.ledger.exchange = None  # type: ignore[assignment, method-assign]
+    drained.drain.step()
+    assert drained.jobs == []
+    assert drained.drain.inbox.timeouts[-1] == asked

@@ -90,6 +90,7 @@ FULL_LIMIT = FleetLimit(
     latency=0.03,
     pace=400.0,
     rate=200.0,
+    rate_ceiling=210.0,
     refused_at=7.0,
     rate_at=8.0,
     hold_until=9.0,

@@ -75,10 +75,3 @@ def test_live_calls_are_never_all_refused() -> None:
 
 def test_a_process_that_has_not_reported_has_no_share_yet() -> None:
     assert allowance(fleet(12.0, WORKER), "new").background == 0
-
-
-def test_the_rate_is_shared_by_those_that_use_it() -> None:
-    other = ProcessLoad("v", 0.0, starts=3.0)
-    assert allowance(fleet(None, WORKER, other, SHOP, rate=100.0), "w").rate == 50.0
-    assert allowance(fleet(None, WORKER, other, SHOP, rate=100.0), "w", cap=10.0).rate == 5.0
-    assert allowance(fleet(None, WORKER), "w", cap=10.0).rate == 10.0
