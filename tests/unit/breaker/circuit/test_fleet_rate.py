@@ -110,3 +110,8 @@ def test_it_is_shared_by_those_that_use_it() -> None:
     limit = replace(limit, processes=(*limit.processes, idle))
     assert (rate_share(limit, "a"), rate_share(limit, "c")) == (50.0, 100 / 3)
     assert rate_share(fleet(400), "a") is None
+
+
+def test_refused_live_calls_alone_pause_the_background_and_give_it_no_rate() -> None:
+    limit = throttled(fleet(0), REFUSED, 1000.0)
+    assert (limit.rate, limit.hold_until) == (None, 1001.0)
