@@ -58,6 +58,11 @@ def placed_order_document(order: Order, result: PlaceResult) -> dict[str, Any]:
     }
 
 
+def retried_order_document(order: StoredOrder, drain: DrainState) -> dict[str, Any]:
+    """An order that was retried by its name. ``released``: it is worked on although the queue is paused."""
+    return {**_document(order), "released": drain.paused is not None}
+
+
 def incident_document(incident: StoredIncident) -> dict[str, Any]:
     """An incident's fields. Those about its closing are null while it is open."""
     return _document(incident)
