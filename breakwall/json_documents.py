@@ -94,13 +94,13 @@ def drain_document(state: DrainState) -> dict[str, Any]:
     }
 
 
-def fleet_document(backlog: Backlog, fleet: Sequence[Worker] | None) -> dict[str, Any]:
-    """The workers and the backlog's warnings. ``workers`` is null if the database has no heartbeats table yet."""
+def fleet_document(backlog: Backlog, fleet: Sequence[Worker]) -> dict[str, Any]:
+    """The workers and the backlog's warnings."""
     document = backlog_document(backlog)
     return {
         "at": document["at"],
         "alive": backlog.workers,
-        "workers": None if fleet is None else [_document(worker) for worker in fleet],
+        "workers": [_document(worker) for worker in fleet],
         "warnings": document["warnings"],
     }
 

@@ -680,6 +680,22 @@ MUTANTS = (
         simulated=False,
     ),
     Mutant(
+        "the hang that a worker has noticed",
+        "breakwall/monitor/obstacles.py",
+        "if breaker.hanging or any(worker.alive and worker.hanging for worker in fleet):",
+        "if breaker.hanging:",
+        ("tests/unit/monitor/test_obstacles.py",),
+        simulated=False,
+    ),
+    Mutant(
+        "the turn of a writer of SQLite",
+        "breakwall/payments/db/database.py",
+        "return nullcontext() if self._writers is None else self._writers.turn(deadline)",
+        "return nullcontext()",
+        ("tests/contract/sqlite/test_writers.py",),
+        simulated=False,
+    ),
+    Mutant(
         "no commit of an order whose caller has left",
         "producers/pending.py",
         "        return not self.caller_left\n",

@@ -149,7 +149,10 @@ class Database:
         return forget_dropped(self.engine, error)
 
     def _write_once(self, work: Callable[[Connection], T], name: str, deadline: float) -> T:
-        with self._turn_to_write(deadline), self._connect().execution_options(**{LOCK_DEADLINE: deadline}) as connection:
+        with (
+            self._turn_to_write(deadline),
+            self._connect().execution_options(**{LOCK_DEADLINE: deadline}) as connection,
+        ):
             with statement_errors(connection):
                 result = work(connection)
             reach("before", name)

@@ -26,7 +26,6 @@ from breakwall.payments.ledger.base import LedgerBase
 from breakwall.payments.ledger.claim import Attempt, Claim, charge_request
 from breakwall.payments.ledger.pruned_orders import (
     PrunedOrder,
-    has_pruned_orders,
     pruned_by_key,
     pruned_keys,
     was_not_pruned,
@@ -191,19 +190,17 @@ def insert_first_attempt(
         "gateway_key": claim.request.idempotency_key,
         "own_key": idempotency_key,
     }
-    inserting = _insert_first_attempt(clock, has_pruned_orders(connection))
+    inserting = _insert_first_attempt(clock)
     return None if connection.scalar(inserting, row) is None else Attempt(claim, 1)
 
 
 @built_once
-def _insert_first_attempt(clock: Clock, pruned: bool) -> ReturningInsert[Any]:
+def _insert_first_attempt(clock: Clock) -> ReturningInsert[Any]:
     given = [
         bindparam(name, type_=attempts.c[name].type).label(name)
         for name in ("order_id", "number", "source", "fence", "gateway_key")
     ]
-    row = select(*given, clock.after(0).label("started_at"))
-    if pruned:
-        row = row.where(was_not_pruned("own_key"))
+    row = select(*given, clock.after(0).label("started_at")).where(was_not_pruned("own_key"))
     names = [column.name for column in row.selected_columns]
     return insert(attempts).from_select(names, row).returning(attempts.c.number)
 
