@@ -45,7 +45,8 @@ async def payer(contender: str, url: str) -> Pay | None:
 async def load(pay: Pay, seconds: float, customers: int) -> dict[str, Any]:
     """Let so many customers come within ``seconds``, evenly, and wait for them, but not longer than `PATIENCE`."""
     pauses: list[float] = []
-    watch = asyncio.create_task(_watch(pauses))
+    work: list[float] = []
+    watch = asyncio.create_task(_watch(pauses, work))
     began = time.monotonic()
     tasks = []
     for number in range(customers):
@@ -54,7 +55,11 @@ async def load(pay: Pay, seconds: float, customers: int) -> dict[str, Any]:
     await asyncio.wait(tasks, timeout=PATIENCE)
     watch.cancel()
     served = [task.result() if task.done() else (PATIENCE, "none") for task in tasks]
-    return {"customers": served, "longest_pause": max(pauses, default=0.0)}
+    return {
+        "customers": served,
+        "longest_pause": max(pauses, default=0.0),
+        "longest_work": max(work, default=0.0),
+    }
 
 
 async def _serve(pay: Pay) -> tuple[float, str]:
@@ -66,11 +71,13 @@ async def _serve(pay: Pay) -> tuple[float, str]:
     return time.monotonic() - began, answer
 
 
-async def _watch(pauses: list[float]) -> None:
+async def _watch(pauses: list[float], work: list[float]) -> None:
+    """Record by how much each tick was late, and the CPU seconds of the loop's thread in it."""
     while True:
-        before = time.monotonic()
+        before, cpu_before = time.monotonic(), time.thread_time()
         await asyncio.sleep(TICK)
         pauses.append(time.monotonic() - before - TICK)
+        work.append(time.thread_time() - cpu_before)
 
 
 async def main() -> None:

@@ -58,6 +58,11 @@ def placed_order_document(order: Order, result: PlaceResult) -> dict[str, Any]:
     }
 
 
+def retried_order_document(order: StoredOrder, drain: DrainState) -> dict[str, Any]:
+    """An order that was retried by its name. ``released``: it is worked on although the queue is paused."""
+    return {**_document(order), "released": drain.paused is not None}
+
+
 def incident_document(incident: StoredIncident) -> dict[str, Any]:
     """An incident's fields. Those about its closing are null while it is open."""
     return _document(incident)
@@ -89,13 +94,13 @@ def drain_document(state: DrainState) -> dict[str, Any]:
     }
 
 
-def fleet_document(backlog: Backlog, fleet: Sequence[Worker] | None) -> dict[str, Any]:
-    """The workers and the backlog's warnings. ``workers`` is null if the database has no heartbeats table yet."""
+def fleet_document(backlog: Backlog, fleet: Sequence[Worker]) -> dict[str, Any]:
+    """The workers and the backlog's warnings."""
     document = backlog_document(backlog)
     return {
         "at": document["at"],
         "alive": backlog.workers,
-        "workers": None if fleet is None else [_document(worker) for worker in fleet],
+        "workers": [_document(worker) for worker in fleet],
         "warnings": document["warnings"],
     }
 

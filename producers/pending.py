@@ -49,6 +49,7 @@ class PendingOrder:
         self.ends_by = math.inf  # When the interpreter's exit no longer waits for it, on the same clock.
         self.may_block = may_block  # Whether its caller's thread may do the work if no other can be started.
         self.caller_left = False
+        self._committing = False
         self._accepted, self._finished = accepted, finished
         self._result: PlaceResult | None = None
         self._error: Exception | None = None
@@ -73,25 +74,38 @@ class PendingOrder:
     def leave(self) -> PlaceResult:
         """What its caller is told now. Raises the work's error.
 
-        Raises `DatabaseUnavailableError` if the order was not accepted in time. A commit may still follow.
+        Raises `DatabaseUnavailableError` if the order was not accepted in time. Its text says whether it may still be.
         """
         self.caller_left = True
         if self._error is not None:
             raise self._error
         if self._result is None:
-            raise _unconfirmed()
+            raise _late(may_be_accepted=self._committing)
         return self._result
 
     def check_caller(self) -> None:
         """Raise `DatabaseUnavailableError` if its caller has left: nobody would learn that the order is accepted."""
         if self.caller_left:
-            raise _unconfirmed()
+            raise _late(may_be_accepted=False)
+
+    def begin_commit(self) -> bool:
+        """Call this last before the order is committed. If it returns False, its caller has left: do not commit it."""
+        # In this sequence, and the other way round in `leave`: a caller that is told "not accepted" is seen here.
+        self._committing = True
+        return not self.caller_left
+
+    def check_before_commit(self) -> None:
+        """`begin_commit`, which raises `DatabaseUnavailableError` instead of returning False."""
+        if not self.begin_commit():
+            raise _late(may_be_accepted=False)
 
 
-def _unconfirmed() -> DatabaseUnavailableError:
-    return DatabaseUnavailableError(
-        f"the orders database did not confirm the order in time. It may be accepted or not; {SAFE_TO_REPEAT}"
-    )
+def _late(*, may_be_accepted: bool) -> DatabaseUnavailableError:
+    if may_be_accepted:
+        what = "did not confirm the order in time. It may be accepted or not"
+    else:
+        what = "did not take the order in time. It is not accepted"
+    return DatabaseUnavailableError(f"the orders database {what}; {SAFE_TO_REPEAT}")
 
 
 def replay(known: StoredOrder | PrunedOrder) -> PlaceResult:

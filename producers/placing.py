@@ -142,7 +142,9 @@ class Placing:
         permit.prepare()
         with released_on_error(permit):
             pending.check_caller()  # `acquire` may have waited for its store.
-            accepted = self._ledger.accept_sending(pending.order, LockBudget(self.left(pending)))
+            accepted = self._ledger.accept_sending(
+                pending.order, LockBudget(self.left(pending)), before_commit=pending.check_before_commit
+            )
         if not isinstance(accepted, Attempt):
             permit.release()
             return replay(accepted)

@@ -34,8 +34,8 @@ class QueueingOrders:
     """Stores orders as ``queued``, in the background.
 
     ``submit`` runs a function in another thread, and raises `RuntimeError` or `MemoryError` if it cannot. ``publish``
-    gets the ids of the new orders. ``left`` says how many seconds an order's caller still waits. ``on_end`` is called
-    with each order when its work has ended.
+    gets the ids of the new orders that are due at once. ``left`` says how many seconds an order's caller still waits.
+    ``on_end`` is called with each order when its work has ended.
     """
 
     def __init__(
@@ -130,7 +130,7 @@ class QueueingOrders:
     def _store(self, batch: list[_Waiting], own: PendingOrder | None) -> None:
         present = [one for one in batch if not one.pending.caller_left]
         for one in batch:
-            if one.pending.caller_left:  # It was told that the order may not be accepted. It is not.
+            if one.pending.caller_left:  # It was told that the order is not accepted.
                 self._on_end(one.pending)
         if not present:
             return
@@ -141,7 +141,8 @@ class QueueingOrders:
             self._fail(present, error, own)
             return
         for one in present:
-            one.pending.finish(result_of(one.pending.order, accepted))
+            if one.pending.order.idempotency_key not in accepted.withdrawn:
+                one.pending.finish(result_of(one.pending.order, accepted))
             self._on_end(one.pending)
 
     def _accept(self, batch: list[_Waiting], own: PendingOrder | None) -> Accepted:
@@ -151,9 +152,16 @@ class QueueingOrders:
         said = [one.retry_after for one in batch if one.retry_after is not None]
         delay = deferral(max(said), self._jitter()) if said else 0.0
         accepted = self._ledger.accept_queued(
-            orders, delay=delay, deferrals=1 if said else 0, lock_budget=budget
+            orders,
+            delay=delay,
+            deferrals=1 if said else 0,
+            lock_budget=budget,
+            withdrawn=lambda: [
+                one.pending.order.idempotency_key for one in batch if not one.pending.begin_commit()
+            ],
         )
-        self._publish(list(accepted.new.values()))
+        if not delay:  # Else the dispatcher publishes them when they are due.
+            self._publish(list(accepted.new.values()))
         return accepted
 
     def _fail(self, batch: list[_Waiting], error: Exception, own: PendingOrder | None) -> None:

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from functools import cached_property
 
-from breakwall.breaker import CircuitBreaker
+from breakwall.breaker import CircuitBreaker, Event, Hang
 from breakwall.broker.depth import QueueDepth
 from breakwall.broker.embedded.broker import EmbeddedBroker, start_embedded_broker
 from breakwall.broker.messages.strange import StrangeMessage
@@ -65,6 +65,7 @@ class Runtime:
     def breaker(self) -> CircuitBreaker:
         breaker = open_breaker(self.settings)
         log_circuit(self.settings, breaker, self.charger)
+        breaker.listen(self._on_circuit)
         return breaker
 
     @cached_property
@@ -207,6 +208,10 @@ class Runtime:
 
     def _on_unknown_order(self, order_id: str) -> None:
         self.strange_messages.record(StrangeMessage(UNKNOWN_ORDER, None, order_id))
+
+    def _on_circuit(self, event: Event) -> None:
+        if isinstance(event, Hang):
+            self.heartbeat.set_hanging(not event.over)
 
     def _on_exhaustion(self, resource: str | None) -> None:
         self.heartbeat.set_exhausted(None if resource is None else f"no {resource} left")

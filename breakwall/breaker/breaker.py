@@ -285,7 +285,7 @@ class CircuitBreaker:
         Every process learns it within one refresh interval. The computed state continues beside it.
 
         Raises:
-            StoreLostError: the store did not confirm it in time. It is not sent again, but may have arrived.
+            StoreLostError: the store did not confirm it in time. It may have arrived.
             ValueError: the reason or the actor is missing, or ``seconds`` is out of range.
         """
         self._override(OverrideMode.FORCED_OPEN, reason, actor, seconds)

@@ -63,7 +63,8 @@ class NotConfirmedError(BreakwallError):
 def breaker_status(output: OutputOption = Format.TEXT) -> None:
     """Show the circuit: its computed state, its override, and when it allows the next call.
 
-    Exits with 1 if the circuit's store does not answer.
+    A worker may send nothing although the circuit is closed, for example because the payment service hangs:
+    `breakwall backlog` shows that. Exits with 1 if the circuit's store does not answer.
     """
     from breakwall.cli.breaker_text import breaker_lines
     from breakwall.settings import load_settings

@@ -23,7 +23,7 @@ def workers(output: OutputOption = Format.TEXT) -> None:
     """Show the workers: where each runs, since when, with how many slots, and its exhausted resource.
 
     A worker writes a heartbeat every ten seconds. A worker that died is shown as silent for an hour; a worker that
-    was stopped is not shown. Workers of versions before revision 0005 write no heartbeat and are not shown.
+    was stopped is not shown.
     """
     from breakwall.monitor.backlog import Monitor
     from breakwall.settings import load_settings
@@ -36,8 +36,8 @@ def workers(output: OutputOption = Format.TEXT) -> None:
         write_fleet(seen, fleet)
 
 
-def write_fleet(seen: Backlog, fleet: Sequence[Worker] | None) -> None:
-    """Write the workers as text; None: the database has no heartbeats yet."""
+def write_fleet(seen: Backlog, fleet: Sequence[Worker]) -> None:
+    """Write the workers as text."""
     from breakwall.cli.backlog.sentences import warnings
     from breakwall.monitor.alarms import AlarmKind
 
@@ -51,14 +51,12 @@ def write_fleet(seen: Backlog, fleet: Sequence[Worker] | None) -> None:
         heads = ("worker", *(["host"] if hosted else []), "pid", "slots", "version", "up", "last seen")
         say("")
         write_table(heads, [_row(worker, hosted=hosted) for worker in fleet], right=("pid", "slots"))
-    for worker in fleet or []:
+    for worker in fleet:
         if worker.alive and worker.lacks:
             say(f"[bold red]{plain(worker.name)} has exhausted a resource[/]: {plain(worker.lacks)}")
 
 
-def _verdict(fleet: Sequence[Worker] | None) -> str:
-    if fleet is None:
-        return "Unknown: the database is at a revision before the workers' heartbeats. Run `breakwall db upgrade`."
+def _verdict(fleet: Sequence[Worker]) -> str:
     alive = [worker for worker in fleet if worker.alive]
     if not alive:
         return "No worker is alive."

@@ -92,7 +92,7 @@ def _live_workers_here(settings: Settings) -> int:
     here = visible(socket.gethostname())[:MAX_LENGTH]
     try:
         with closing(Database(settings.database)) as opened:
-            found = opened.read(lambda connection: live_workers(connection, DATABASE_CLOCK)) or []
+            found = opened.read(lambda connection: live_workers(connection, DATABASE_CLOCK))
     except DatabaseUnavailableError:
         return 0
     return sum(worker.host == here for worker in found)

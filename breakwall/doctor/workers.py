@@ -30,12 +30,10 @@ def workers(settings: Settings) -> list[Finding]:
             seen, fleet = Monitor(opened, breaker, lambda: None).snapshot_with_workers()
     except (DatabaseUnavailableError, SchemaError):
         return [fine(WORKERS, "unknown: repair the orders database first")]
-    return [_workers(seen, fleet), *_exhausted(fleet or []), *_queue(seen)]
+    return [_workers(seen, fleet), *_exhausted(fleet), *_queue(seen)]
 
 
-def _workers(seen: Backlog, fleet: list[Worker] | None) -> Finding:
-    if fleet is None:
-        return fine(WORKERS, "unknown until `breakwall db upgrade` has run")
+def _workers(seen: Backlog, fleet: list[Worker]) -> Finding:
     for alarm in seen.warnings:
         if alarm.kind is AlarmKind.NO_WORKER:
             detail = f"{alarm.message} {_waiting(seen).removesuffix('.')}{_silent(fleet)}"

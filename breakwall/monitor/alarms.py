@@ -51,7 +51,7 @@ def alarms(counts: Counts, breaker: BreakerStatus, *, paused: bool = False) -> I
         yield Alarm(
             AlarmKind.NO_WORKER,
             "No worker is alive: waiting orders are not charged.",
-            "Start one: `breakwall worker`.",
+            f"Start one: `breakwall worker`.{fleet.why_silent}",
         )
     if paused:
         return  # It is intended that nothing moves.
@@ -78,12 +78,18 @@ def refuses_all(status: BreakerStatus) -> bool:
 
 
 class _Fleet:
-    """All workers; None: the database has no heartbeats yet."""
+    """All workers, live and silent."""
 
-    def __init__(self, workers: list[Worker] | None) -> None:
-        self._known = workers or []
-        self._alive = [worker for worker in self._known if worker.alive]
-        self.missing = workers is not None and not self._alive
+    def __init__(self, workers: list[Worker]) -> None:
+        self._known = workers
+        self._alive = [worker for worker in workers if worker.alive]
+        self.missing = not self._alive
+
+    @property
+    def why_silent(self) -> str:
+        """What may have happened to the silent workers, as one more sentence."""
+        fell = f"{len(self._known):,} fell silent" if self._known else ""
+        return f" {fell}: dead, or without a way to the database; see `breakwall workers`." if fell else ""
 
     def idle(self, seconds: float) -> bool:
         """Whether every live worker has been idle for that long; True without any."""

@@ -14,7 +14,7 @@ from breakwall.breaker import BreakerStatus, CircuitBreaker
 from breakwall.monitor.alarms import Alarm, alarms
 from breakwall.monitor.counts import Counts, OrderCounts, count
 from breakwall.monitor.drain_speed import is_read_only, mean_speed
-from breakwall.monitor.obstacles import Obstacle, limit_and_in_hand, obstacles
+from breakwall.monitor.obstacles import Obstacle, obstacles
 from breakwall.payments.db.clock import Clock, DatabaseClock
 from breakwall.payments.db.database import Database
 from breakwall.payments.fleet.drain_control import DrainState, Pause, effective_rate, read_state
@@ -41,7 +41,7 @@ class Backlog(OrderCounts):
     paused: Pause | None = None  # An operator has paused the queue.
     rate: float | None = None  # Orders a second that all workers together send at most; None: no limit.
     blocked_by: tuple[Obstacle, ...] = ()  # Why no waiting order moves.
-    workers: int | None = None  # The live ones; None: the database has no heartbeats yet.
+    workers: int = 0  # The live ones.
     slots: int = 0  # Orders that the live workers process at the same time.
     workers_lacking: int = 0  # Live workers with an exhausted resource.
     warnings: tuple[Alarm, ...] = ()
@@ -86,7 +86,7 @@ class Monitor:
         """
         return self.snapshot_with_workers(exact=exact)[0]
 
-    def snapshot_with_workers(self, *, exact: int = 0) -> tuple[Backlog, list[Worker] | None]:
+    def snapshot_with_workers(self, *, exact: int = 0) -> tuple[Backlog, list[Worker]]:
         """Take one snapshot, with the workers that are alive or went silent in the last hour. Raises the same."""
         counts, drain = self.database.read(
             lambda connection: (
@@ -125,23 +125,22 @@ def _read_drain(connection: Connection, clock: Clock) -> _Drain:
 def _backlog(
     counts: Counts, drain: _Drain, breaker: BreakerStatus, messages: int | None, max_rate: float | None
 ) -> Backlog:
-    alive = [worker for worker in counts.fleet or [] if worker.alive]
+    alive = [worker for worker in counts.fleet if worker.alive]
     paused = drain.state.paused
     blocked_by = obstacles(counts, breaker, messages, paused, read_only=drain.read_only)
     eta = drain_eta(counts, stopped=any(obstacle.kind.stops for obstacle in blocked_by))
-    limit, in_hand = limit_and_in_hand(breaker)
     return Backlog(
         **{each.name: getattr(counts, each.name) for each in fields(OrderCounts)},
         drain_eta_seconds=eta,
         drain_eta_range_seconds=drain_eta_range(counts, eta, drain.speed),
         broker_messages=messages,
         breaker=breaker,
-        limit=limit,
-        in_hand=in_hand,
+        limit=breaker.limit,
+        in_hand=breaker.in_hand,
         paused=paused,
         rate=effective_rate(drain.state, max_rate),
         blocked_by=blocked_by,
-        workers=None if counts.fleet is None else len(alive),
+        workers=len(alive),
         slots=sum(worker.slots for worker in alive),
         workers_lacking=sum(worker.lacks is not None for worker in alive),
         warnings=tuple(alarms(counts, breaker, paused=paused is not None)),

@@ -109,7 +109,7 @@ class Counts(OrderCounts):
     last_due: float  # Seconds until the last waiting order is due.
     span: float  # Seconds since the first order of ``drained_last_minute`` was finished.
     stalled: bool  # An order was due for `STALLED_AFTER`, and no waiting order was finished in that time.
-    fleet: list[Worker] | None  # None: the database has no heartbeats yet.
+    fleet: list[Worker]
 
 
 def count(connection: Connection, clock: Clock, *, exact: int = 0) -> Counts:

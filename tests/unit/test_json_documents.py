@@ -21,10 +21,10 @@ def test_a_backlog_hides_why_the_broker_does_not_answer() -> None:
     assert (document["broker_messages"], "broker_awaits_worker" in document) == (None, False)
 
 
-def test_a_fleet_that_cannot_be_counted_is_null() -> None:
-    assert fleet_document(QUIET, None) == {
+def test_a_fleet_without_a_worker_is_an_empty_list() -> None:
+    assert fleet_document(QUIET, []) == {
         "at": "2026-11-27T00:00:00+00:00",
-        "alive": None,
-        "workers": None,
+        "alive": 0,
+        "workers": [],
         "warnings": (),
     }

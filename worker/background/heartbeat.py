@@ -47,6 +47,7 @@ class Heartbeat:
         self._on_exhaustion = on_exhaustion
         self._identity: Identity | None = None
         self._exhausted: str | None = None
+        self._hanging = False
         self._busy_at: float | None = None
         self._stopped = False
         self._wake = threading.Event()
@@ -74,6 +75,12 @@ class Heartbeat:
         if changed:
             self._wake.set()
 
+    def set_hanging(self, hanging: bool) -> None:
+        """Have the row say whether the payment service hangs. A change is written at once. Never waits or raises."""
+        changed, self._hanging = hanging != self._hanging, hanging
+        if changed:
+            self._wake.set()
+
     def mark_busy(self) -> None:
         """Record that an order was worked on just now, or that the circuit held the worker back."""
         self._busy_at = self._monotonic()
@@ -95,7 +102,12 @@ class Heartbeat:
         idle = None if self._busy_at is None else max(0.0, self._monotonic() - self._busy_at)
 
         def write(connection: Connection, identity: Identity) -> None:
-            record_heartbeat(connection, self._clock, identity, lacks=self._exhausted, idle=idle)
+            record_heartbeat(
+                *(connection, self._clock, identity),
+                lacks=self._exhausted,
+                idle=idle,
+                hanging=self._hanging,
+            )
 
         return self._write(write)
 

@@ -124,7 +124,7 @@ class BacklogLog:
         try:
             return self._database.read(lambda connection: is_oldest_worker(connection, self._clock))
         except (DatabaseUnavailableError, SchemaError):
-            return True  # an older database has no heartbeats
+            return True  # unknown: two lines are better than none
 
     def _other_obstacle(self, backlog: Backlog) -> str:
         rejected, drained = backlog.rejected.orders, backlog.drained_last_minute

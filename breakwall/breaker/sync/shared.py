@@ -14,6 +14,9 @@ from breakwall.breaker.sync.replica_state import ReplicaState, StoreStatus
 from breakwall.breaker.sync.store_protocol import Store
 from breakwall.breaker.sync.synchronizer import Synchronizer
 
+# The first answer of a store on a busy machine may be late because it makes its table. The second is not.
+CONFIRM_TRIES = 3
+
 
 class SharedReplica:
     """One breaker's copy of a circuit in a store, at most one refresh interval old. Safe for threads."""
@@ -180,8 +183,21 @@ class SharedReplica:
     # --- operators, and the end
 
     def confirm(self, operation: Operation, timeout: float) -> bool:
-        """Store ``operation`` within ``timeout`` seconds, or not at all. Returns whether it was stored."""
+        """Store ``operation`` within ``timeout`` seconds. Returns whether it is known to be stored.
+
+        A store that answers, but so late that a call would not wait for it, is asked again.
+        """
         forking.notice()
+        end = self._clock() + timeout
+        for _ in range(CONFIRM_TRIES):
+            if self._confirm_once(operation, max(0.0, end - self._clock())):
+                return True
+            answers_late = self.store_ok or self._state.error == TimeoutError.__name__
+            if not answers_late or self._clock() >= end:
+                break
+        return False
+
+    def _confirm_once(self, operation: Operation, timeout: float) -> bool:
         confirmed = ConfirmedOperation(operation)
         self._record(confirmed)
         future = self._synchronizer.next(at_once=True)

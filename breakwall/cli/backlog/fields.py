@@ -61,12 +61,11 @@ def one_line(snapshot: Backlog) -> str:
         "incidents": snapshot.incidents,
         "oldest": duration(snapshot.oldest_age_seconds),
         "drain": "unknown" if snapshot.drain_eta_seconds is None else duration(snapshot.drain_eta_seconds),
+        "workers": snapshot.workers,
         "circuit": snapshot.breaker.state.value if snapshot.breaker.store_ok else "unknown",
     }
     if snapshot.counted is not Counted.NOW:
         numbers["counted"] = snapshot.counted.value
-    if snapshot.workers is not None:
-        numbers["workers"] = snapshot.workers
     if snapshot.breaker.override is not None:
         numbers["override"] = snapshot.breaker.override.mode.value
     if snapshot.blocked_by:
@@ -110,8 +109,6 @@ def _in_hand(snapshot: Backlog) -> str:
 
 
 def _workers(snapshot: Backlog) -> str:
-    if snapshot.workers is None:
-        return "unknown until `breakwall db upgrade` has run"
     alarmed = any(alarm.kind is AlarmKind.NO_WORKER for alarm in snapshot.warnings)
     if alarmed or not snapshot.workers:
         return "[bold red]none alive[/]" if alarmed else "none alive"

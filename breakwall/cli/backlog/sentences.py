@@ -9,6 +9,8 @@ from breakwall.monitor.obstacles import ObstacleKind
 from breakwall.terminal.output import plain
 from breakwall.terminal.words import duration, state
 
+_HELD_BY_SERVICE = {ObstacleKind.HANGING, ObstacleKind.LIMIT_REACHED, ObstacleKind.THROTTLED}
+
 
 def verdict(snapshot: Backlog) -> str:
     """A summary in two or three sentences."""
@@ -66,6 +68,10 @@ def _circuit(snapshot: Backlog, *, brief: bool = False) -> str:
         override = override_mode(status.override) if brief else override_with_actor(status, status.override)
         return f"The circuit is {override}: {result}; {own}."
     match status.state:
+        case CircuitState.CLOSED if any(one.kind in _HELD_BY_SERVICE for one in snapshot.blocked_by):
+            return (
+                f"The circuit is {state('closed')}."  # How many payments are let through, the next line says.
+            )
         case CircuitState.CLOSED:
             return f"The circuit is {state('closed')}: payments {passing[1]}."
         case CircuitState.HALF_OPEN if snapshot.warnings or snapshot.in_flight == snapshot.abandoned:

@@ -16,11 +16,11 @@ from breakwall.cli.orders.retry_text import (
     write_preview,
 )
 from breakwall.errors import ExitCode
-from breakwall.json_documents import order_document
+from breakwall.json_documents import retried_order_document
 from breakwall.payments.db.clock import DATABASE_CLOCK
 from breakwall.payments.db.database import Database
 from breakwall.payments.decisions import next_step
-from breakwall.payments.fleet.drain_control import DrainControl
+from breakwall.payments.fleet.drain_control import DrainControl, DrainState
 from breakwall.payments.interventions import Author
 from breakwall.payments.ledger.progress import progress_of
 from breakwall.payments.ledger.queries import Naming, get_order
@@ -93,13 +93,13 @@ class RetryRun:
             self.database, order_id, self.author, by=Naming.ID, looks_up=looks_up, uncharged=evidence
         )
 
-    def _during_a_pause(self, *, released: bool) -> list[str]:
-        return during_a_pause(DrainControl(self.database).read(), released=released)
+    def _drain_state(self) -> DrainState:
+        return DrainControl(self.database).read()
 
     def _one(self, before: StoredOrder, evidence: str | None) -> None:
-        order = self._retry(before.id, evidence)
+        order, drain = self._retry(before.id, evidence), self._drain_state()
         if self.output is Format.JSON:
-            write_json(order_document(order))
+            write_json(retried_order_document(order, drain))
             return
         progress = self.database.read(
             lambda connection: progress_of(connection, DATABASE_CLOCK, order.id, lease=self.rules.lease)
@@ -109,7 +109,7 @@ class RetryRun:
         say(
             f"It is due now, with {self.rules.budget}; its retry_count continues.",
             outlook(step, progress, rotated=rotated, vouched_for=vouched_for),
-            *self._during_a_pause(released=True),
+            *during_a_pause(drain, released=True),
             *order_lines(order),
         )
 
@@ -131,12 +131,13 @@ class RetryRun:
         if self.output is Format.TEXT:
             for problem in refused.values():
                 write_note(f"Error: {problem}")
+        drain = self._drain_state()
         document = {
-            "sent_round": [order_document(order) for order in retried],
+            "sent_round": [retried_order_document(order, drain) for order in retried],
             "refused": [{"id": order_id, "problem": problem} for order_id, problem in refused.items()],
         }
         sentence = retried_sentence(len(retried), self.rules) if retried else "No order was retried."
-        pause = self._during_a_pause(released=True) if retried else []
+        pause = during_a_pause(drain, released=True) if retried else []
         write_result(self.output, document, sentence, *pause)
 
     def _summarise(self, done: list[RetriedBatch], *, finished: bool) -> None:
@@ -146,7 +147,7 @@ class RetryRun:
         lines = []
         if retried:
             lines.append(retried_sentence(retried, self.rules))
-            lines += self._during_a_pause(released=False)
+            lines += during_a_pause(self._drain_state(), released=False)
         elif finished and not changed and not to_be_resolved:
             lines.append("No order matches; nothing was changed.")
         if changed:

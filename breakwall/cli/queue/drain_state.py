@@ -33,7 +33,7 @@ def other_versions(database: Database) -> list[str]:
     from breakwall.payments.db.clock import DATABASE_CLOCK
     from breakwall.payments.fleet.workers import live_workers
 
-    alive = database.read(lambda connection: live_workers(connection, DATABASE_CLOCK)) or []
+    alive = database.read(lambda connection: live_workers(connection, DATABASE_CLOCK))
     others = sorted(worker.version for worker in alive if worker.version != __version__)
     if not others:
         return []

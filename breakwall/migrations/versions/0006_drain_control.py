@@ -1,8 +1,8 @@
 """Tables for the operators' control of the drain: pause, rate, their history, and released orders; and for a long
-backlog's count, which workers store.
+backlog's count, which workers store. A column for the workers that notice a hang of the payment service.
 
-Only new tables: a process of the version before does not use them, and a process of this version works without them
-until they exist.
+Only new tables and an empty column: a process of the version before does not use them, and a process of this version
+works without them until they exist.
 """
 
 import sqlalchemy as sa
@@ -62,8 +62,10 @@ def upgrade() -> None:
         sa.CheckConstraint("id = 1", name=op.f("ck_backlog_counts_there_is_one")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_backlog_counts")),
     )
+    op.add_column("workers", sa.Column("hanging", sa.Boolean(), nullable=True))
 
 
 def downgrade() -> None:
+    op.drop_column("workers", "hanging")
     for table in ("backlog_counts", "released_orders", "drain_actions", "drain_control"):
         op.drop_table(table)

@@ -4,6 +4,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, Pool, make_url
@@ -31,6 +32,7 @@ from breakwall.payments.db.revisions import forget_dropped
 from breakwall.payments.db.sqlite import READ_ONLY, open_sqlite
 from breakwall.sqlite.file import Mark, SqliteFile, sqlite_file
 from breakwall.sqlite.fork import inside_sqlite
+from breakwall.sqlite.writers import WriterQueue
 from breakwall.urls.address import where
 from breakwall.urls.databases import check_database_url
 
@@ -74,6 +76,7 @@ class Database:
         self._prepared: object = None
         self._mark: Mark = None
         self._preparing = threading.Lock()
+        self._writers = self._new_writers()
         self._inherited: list[Pool] = []
         forking.remember(self)
 
@@ -112,6 +115,10 @@ class Database:
         self._inherited.append(self.engine.pool)
         self.engine.dispose(close=False)
         self._preparing = threading.Lock()
+        self._writers = self._new_writers()
+
+    def _new_writers(self) -> WriterQueue | None:
+        return WriterQueue() if self.engine.dialect.name == "sqlite" else None
 
     def _run(self, transaction: Callable[[float], T], lock_budget: LockBudget | None) -> T:
         forking.notice()
@@ -142,7 +149,10 @@ class Database:
         return forget_dropped(self.engine, error)
 
     def _write_once(self, work: Callable[[Connection], T], name: str, deadline: float) -> T:
-        with self._connect().execution_options(**{LOCK_DEADLINE: deadline}) as connection:
+        with (
+            self._turn_to_write(deadline),
+            self._connect().execution_options(**{LOCK_DEADLINE: deadline}) as connection,
+        ):
             with statement_errors(connection):
                 result = work(connection)
             reach("before", name)
@@ -151,6 +161,9 @@ class Database:
             self._check_file(connection)
         reach("after", name)
         return result
+
+    def _turn_to_write(self, deadline: float) -> AbstractContextManager[None]:
+        return nullcontext() if self._writers is None else self._writers.turn(deadline)
 
     def _read_once(self, work: Callable[[Connection], T], deadline: float) -> T:
         reading = self._connect().execution_options(**READ_ONLY, **{LOCK_DEADLINE: deadline})

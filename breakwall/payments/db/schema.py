@@ -256,6 +256,8 @@ workers = Table(
     Column("started_at", UtcDateTime, nullable=False),
     Column("seen_at", UtcDateTime, nullable=False),
     Column("idle_since", UtcDateTime),  # When it last worked on an order, or the circuit last stopped it.
+    # Whether it starts no call, because too many of its calls in hand are overdue.
+    Column("hanging", Boolean, info=NEWEST),
 )
 
 # Strange messages from the queue, limited in number and size.

@@ -1,7 +1,4 @@
-"""Which workers are alive: each writes a heartbeat into its row while it runs.
-
-A database at revision 0004 has no such table. Then the workers are unknown, which is None here.
-"""
+"""Which workers are alive: each writes a heartbeat into its row while it runs."""
 
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -10,7 +7,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, delete, insert, or_, select, update
 
 from breakwall.payments.db.clock import Clock, seconds_between
-from breakwall.payments.db.revisions import has_table
+from breakwall.payments.db.revisions import existing_columns, missing_columns
 from breakwall.payments.db.schema import workers
 from breakwall.texts import MAX_LENGTH, visible
 
@@ -48,21 +45,20 @@ class Worker(Identity):
     up_seconds: float  # From its start to now, or to its last heartbeat if it is silent.
     silent_seconds: float  # Since its last heartbeat.
     idle_seconds: float  # Since ``idle_since``, or without it since the start.
+    # Whether it starts no payment now, because the payment service hangs: too many of its calls are overdue.
+    hanging: bool = False
 
 
-def live_workers(connection: Connection, clock: Clock) -> list[Worker] | None:
-    """The live workers, in the order of their start; None if they are unknown."""
-    found = known_workers(connection, clock)
-    return None if found is None else [worker for worker in found if worker.alive]
+def live_workers(connection: Connection, clock: Clock) -> list[Worker]:
+    """The live workers, in the order of their start."""
+    return [worker for worker in known_workers(connection, clock) if worker.alive]
 
 
-def known_workers(connection: Connection, clock: Clock) -> list[Worker] | None:
-    """The live workers, then those that fell silent within `SILENT_SHOWN_FOR`; None if they are unknown."""
-    if not has_table(connection, workers.name):
-        return None
+def known_workers(connection: Connection, clock: Clock) -> list[Worker]:
+    """The live workers, then those that fell silent within `SILENT_SHOWN_FOR`."""
     now = clock.after(0)
     wanted = (
-        select(workers, now.label("now"), is_alive(clock).label("alive"))
+        select(*existing_columns(connection, workers), now.label("now"), is_alive(clock).label("alive"))
         .where(or_(is_alive(clock), workers.c.seen_at >= clock.after(-SILENT_SHOWN_FOR)))
         .order_by(workers.c.started_at, workers.c.id)
     )
@@ -77,18 +73,21 @@ def record_heartbeat(
     *,
     lacks: str | None = None,
     idle: float | None = None,
+    hanging: bool = False,
 ) -> None:
-    """Write a worker's heartbeat, if the database has the table. The first one also deletes long silent workers.
+    """Write a worker's heartbeat. The first one also deletes long silent workers.
 
-    ``lacks`` is a sentence that names the exhausted resource; ``idle`` the seconds since ``Worker.idle_since``.
+    ``lacks`` is a sentence that names the exhausted resource; ``idle`` the seconds since ``Worker.idle_since``;
+    ``hanging`` is as in `Worker`.
     """
-    if not has_table(connection, workers.name):
-        return
     state: dict[str, Any] = {
         "seen_at": clock.after(0),
         "lacks": None if lacks is None else visible(lacks),
         "idle_since": None if idle is None else clock.after(-idle),
+        "hanging": hanging,
     }
+    missing = missing_columns(connection, workers)
+    state = {name: value for name, value in state.items() if name not in missing}
     written = connection.execute(update(workers).where(workers.c.id == worker.id).values(state))
     if written.rowcount == 0:
         connection.execute(insert(workers).values(**_stored(worker), started_at=clock.after(0), **state))
@@ -97,8 +96,7 @@ def record_heartbeat(
 
 def remove_worker(connection: Connection, worker_id: str) -> None:
     """Delete the row of a worker that ends normally."""
-    if has_table(connection, workers.name):
-        connection.execute(delete(workers).where(workers.c.id == worker_id))
+    connection.execute(delete(workers).where(workers.c.id == worker_id))
 
 
 def is_alive(clock: Clock) -> ColumnElement[bool]:
@@ -127,7 +125,7 @@ def _worker(row: Any) -> Worker:
     values = dict(row)
     now, alive = values.pop("now"), bool(values.pop("alive"))
     return Worker(
-        **values,
+        **{**values, "hanging": bool(values.get("hanging"))},
         alive=alive,
         up_seconds=seconds_between(row["started_at"], now if alive else row["seen_at"]),
         silent_seconds=seconds_between(row["seen_at"], now),

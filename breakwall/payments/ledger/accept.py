@@ -4,7 +4,7 @@ A key is known by its order, or by what is kept of a pruned order. The order is 
 reads the pruned keys. The insert waits for a transaction that prunes the key, so the second statement sees its result.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, fields
 from operator import itemgetter
 from typing import Any, cast
@@ -26,7 +26,6 @@ from breakwall.payments.ledger.base import LedgerBase
 from breakwall.payments.ledger.claim import Attempt, Claim, charge_request
 from breakwall.payments.ledger.pruned_orders import (
     PrunedOrder,
-    has_pruned_orders,
     pruned_by_key,
     pruned_keys,
     was_not_pruned,
@@ -42,22 +41,31 @@ Row = dict[str, Any]  # Values by the column's or the parameter's name.
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """The result of a batch, by idempotency key: the ids of new orders, and the orders that were known."""
+    """The result of a batch, by idempotency key: the ids of new orders, and the orders that were known.
+
+    ``withdrawn``: the keys of orders that nobody wants any more. Those that were new are not accepted.
+    """
 
     new: dict[str, str]
     known: dict[str, StoredOrder | PrunedOrder]
+    withdrawn: frozenset[str] = frozenset()
 
 
 class Accepting(LedgerBase):
     """The ledger's part for producers."""
 
     def accept_sending(
-        self, order: Order, lock_budget: LockBudget | None = None
+        self,
+        order: Order,
+        lock_budget: LockBudget | None = None,
+        *,
+        before_commit: Callable[[], object] = lambda: None,
     ) -> Attempt | StoredOrder | PrunedOrder:
         """Store an order that is charged at once: the order, its claim and its first attempt.
 
         Returns the earlier order, stored or pruned, if the idempotency key is known. Raises `IdempotencyConflictError`
         if the key belongs to another order, and `InvalidOrderError` if the caller's own key cannot be sent.
+        ``before_commit`` is called last before the commit, and nothing is stored if it raises.
         """
         row = self._new_row(order, lock_budget)
 
@@ -70,7 +78,9 @@ class Accepting(LedgerBase):
             attempt = insert_first_attempt(connection, self.clock, claim, order.idempotency_key)
             if attempt is None:
                 withdraw_pruned(connection, new)
-            return attempt or known_orders(connection, [order])[order.idempotency_key]
+                return known_orders(connection, [order])[order.idempotency_key]
+            before_commit()
+            return attempt
 
         return self.database.write(work, name="accept_sending", lock_budget=lock_budget)
 
@@ -81,10 +91,12 @@ class Accepting(LedgerBase):
         delay: float = 0.0,
         deferrals: int = 0,
         lock_budget: LockBudget | None = None,
+        withdrawn: Callable[[], Collection[str]] = tuple,
     ) -> Accepted:
         """Store orders that wait for the worker, due in ``delay`` seconds: all of the batch or nothing.
 
-        Raises as `accept_sending`.
+        ``withdrawn`` is called last before the commit: the keys of orders that nobody wants any more. They are not
+        stored. Raises as `accept_sending`.
         """
         # With a delay: a message now would have no effect. Without: the producer sends the first message itself.
         due = {"due_in": delay, "dispatch_in": delay or PUBLISH_GRACE, "deferrals": deferrals}
@@ -93,10 +105,11 @@ class Accepting(LedgerBase):
         def work(connection: Connection) -> Accepted:
             new = self._insert_queued(connection, rows, due)
             withdraw_pruned(connection, new)
-            if len(new) == len(batch):
-                return Accepted(new, {})
-            known = known_orders(connection, batch)
-            return Accepted(new, {key: order for key, order in known.items() if key not in new})
+            known = {} if len(new) == len(batch) else known_orders(connection, batch)
+            accepted = {key: order for key, order in known.items() if key not in new}
+            unwanted = frozenset(withdrawn())
+            withdraw(connection, new, unwanted & new.keys())
+            return Accepted(new, accepted, unwanted)
 
         return self.database.write(work, name="accept_queued", lock_budget=lock_budget)
 
@@ -177,28 +190,30 @@ def insert_first_attempt(
         "gateway_key": claim.request.idempotency_key,
         "own_key": idempotency_key,
     }
-    inserting = _insert_first_attempt(clock, has_pruned_orders(connection))
+    inserting = _insert_first_attempt(clock)
     return None if connection.scalar(inserting, row) is None else Attempt(claim, 1)
 
 
 @built_once
-def _insert_first_attempt(clock: Clock, pruned: bool) -> ReturningInsert[Any]:
+def _insert_first_attempt(clock: Clock) -> ReturningInsert[Any]:
     given = [
         bindparam(name, type_=attempts.c[name].type).label(name)
         for name in ("order_id", "number", "source", "fence", "gateway_key")
     ]
-    row = select(*given, clock.after(0).label("started_at"))
-    if pruned:
-        row = row.where(was_not_pruned("own_key"))
+    row = select(*given, clock.after(0).label("started_at")).where(was_not_pruned("own_key"))
     names = [column.name for column in row.selected_columns]
     return insert(attempts).from_select(names, row).returning(attempts.c.number)
 
 
 def withdraw_pruned(connection: Connection, new: dict[str, str]) -> None:
     """Delete those of the orders just inserted (ids by key) whose keys belong to pruned orders."""
-    pruned = [new.pop(key) for key in pruned_keys(connection, list(new))]
-    if pruned:
-        connection.execute(delete(orders).where(orders.c.id.in_(pruned)))
+    withdraw(connection, new, pruned_keys(connection, list(new)))
+
+
+def withdraw(connection: Connection, new: dict[str, str], keys: Collection[str]) -> None:
+    """Delete those of the orders just inserted (ids by key) that have one of these keys."""
+    if keys:
+        connection.execute(delete(orders).where(orders.c.id.in_([new.pop(key) for key in keys])))
 
 
 def known_orders(connection: Connection, batch: Sequence[Order]) -> dict[str, StoredOrder | PrunedOrder]:

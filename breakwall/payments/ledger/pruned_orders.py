@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Column, ColumnElement, Connection, Row, Select, bindparam, delete, exists, select
 
 from breakwall.payments.db.insert_missing import insert_missing
-from breakwall.payments.db.revisions import Columns, existing_columns, has_table, missing_columns
+from breakwall.payments.db.revisions import Columns, existing_columns, missing_columns
 from breakwall.payments.db.schema import known_keys, orders
 from breakwall.payments.db.statements import built_once
 from breakwall.payments.ledger.claim import Claim
@@ -71,7 +71,7 @@ def pruned_by_key(connection: Connection, keys: Iterable[str]) -> dict[str, Prun
 
 def pruned_keys(connection: Connection, keys: Sequence[str]) -> Sequence[str]:
     """Those of these idempotency keys that belong to pruned orders."""
-    if not keys or not has_pruned_orders(connection):
+    if not keys:
         return []
     # A list of parameters is written into the statement at each execution, which doubles its cost.
     if len(keys) == 1:
@@ -95,11 +95,6 @@ def pruned_order(connection: Connection, order_id: str) -> PrunedOrder:
     if order_id not in found:
         raise LookupError(f"order {order_id} is not kept any more, nor is its key")
     return found[order_id]
-
-
-def has_pruned_orders(connection: Connection) -> bool:
-    """Whether the database has the table for them."""
-    return has_table(connection, known_keys.name)
 
 
 def was_not_pruned(key: str) -> ColumnElement[bool]:
@@ -148,7 +143,7 @@ def _row(pruned: PrunedOrder, claim: Claim) -> dict[str, Any]:
 
 def _found(connection: Connection, column: Column[str], values: Iterable[str]) -> Sequence[PrunedOrder]:
     wanted = list(values)
-    if not wanted or not has_pruned_orders(connection):
+    if not wanted:
         return []
     query = _select(existing_columns(connection, known_keys), column)
     return [_pruned(row) for row in connection.execute(query, {"wanted": wanted})]

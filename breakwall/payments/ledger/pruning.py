@@ -25,10 +25,10 @@ from sqlalchemy import (
 )
 
 from breakwall.payments.db.clock import Clock
-from breakwall.payments.db.database import Database, SchemaError
+from breakwall.payments.db.database import Database
 from breakwall.payments.db.insert_missing import insert_missing
 from breakwall.payments.db.query_hints import likely, once
-from breakwall.payments.db.revisions import existing_columns, has_table, without_missing_columns
+from breakwall.payments.db.revisions import existing_columns, without_missing_columns
 from breakwall.payments.db.schema import attempts, charges, incidents, interventions, known_keys, orders
 from breakwall.payments.ledger.batches import BatchJob, Position, orders_by_age
 from breakwall.payments.ledger.charges import DEFAULT_ACCOUNT, KNOWN
@@ -104,7 +104,7 @@ class Pruning(BatchJob):
             return len(found)
 
         # Sorted, too: without that, a planner may read the whole table to find any row.
-        if self._database.read(lambda connection: self._checked(connection).scalar(oldest.limit(1))) is None:
+        if self._database.read(lambda connection: connection.scalar(oldest.limit(1))) is None:
             return 0
         return self._database.write(work, name=FORGETTING)
 
@@ -126,14 +126,7 @@ class Pruning(BatchJob):
 
     def _candidates(self, age: float, after: Position | None, limit: int) -> Sequence[Row[Any]]:
         query = candidates(self._clock, age, after).limit(limit)
-        return self._database.read(lambda connection: self._checked(connection).execute(query).all())
-
-    def _checked(self, connection: Connection) -> Connection:
-        if not has_table(connection, known_keys.name):
-            raise SchemaError(
-                "the orders database has no table for pruned orders' keys: run `breakwall db upgrade`"
-            )
-        return connection
+        return self._database.read(lambda connection: connection.execute(query).all())
 
     def _prune(self, connection: Connection, order_ids: list[str], age: float) -> int:
         mine: Select[Any] = (

@@ -11,7 +11,6 @@ from sqlalchemy import Connection, Row, Select, exists, func, or_, select
 
 from breakwall.payments.db.clock import DATABASE_CLOCK, Clock
 from breakwall.payments.db.database import Database
-from breakwall.payments.db.revisions import has_table
 from breakwall.payments.db.schema import attempts, known_keys, orders
 from breakwall.payments.gateways.base import Outcome
 from breakwall.payments.ledger.attempt_conditions import UNRESOLVED
@@ -159,8 +158,6 @@ class Reconciliation:
             after = (rows[-1].settled_at, rows[-1].id)
 
     def _count_pruned(self, connection: Connection, until: datetime) -> None:
-        if not has_table(connection, known_keys.name):
-            return
         counted = select(func.count()).where(
             known_keys.c.charge_id.is_not(None), known_keys.c.settled_at < until
         )

@@ -227,18 +227,30 @@ class TestWithoutThreads:
 
 
 def slowed(site: Site, monkeypatch: pytest.MonkeyPatch, name: str) -> tuple[list[object], Callable[[], None]]:
-    """Let one of the ledger's transactions hang; returns the calls of it, and what lets them go on."""
+    """Let one of the ledger's inserts hang within its transaction; returns its calls, and what lets them go on."""
     calls: list[object] = []
     go_on = threading.Event()
     really = getattr(site.ledger, name)
 
-    def hang(*arguments: object, **options: object) -> object:
+    def hang(*arguments: object) -> object:
         calls.append(arguments[0])
         assert go_on.wait(30)
-        return really(*arguments, **options)
+        return really(*arguments)
 
     monkeypatch.setattr(site.ledger, name, hang)
     return calls, go_on.set
+
+
+def slow_commit(monkeypatch: pytest.MonkeyPatch, name: str) -> Callable[[], None]:
+    """Let one of the ledger's commits hang; returns what lets it go on."""
+    go_on = threading.Event()
+
+    def hang(when: str, point: str) -> None:
+        if (when, point) == ("before", name):
+            assert go_on.wait(30)
+
+    monkeypatch.setattr("breakwall.payments.db.database.reach", hang)
+    return go_on.set
 
 
 class TestWhileTheDatabaseHangs:
@@ -247,12 +259,31 @@ class TestWhileTheDatabaseHangs:
     def test_the_caller_is_told_in_time_to_place_it_again(
         self, site: Site, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        _, go_on = slowed(site, monkeypatch, "accept_sending")
-        site.gateway.answers.append(PAID)
+        _, go_on = slowed(site, monkeypatch, "_insert_sending")
         began = time.monotonic()
-        with pytest.raises(DatabaseUnavailableError, match="accepted or not"):
-            site.producer.place(order(), wait=0.1)
+        _refused(site, "cart-1", "not accepted")
         assert time.monotonic() - began < 5
+        go_on()
+
+    def test_an_order_whose_caller_leaves_before_the_commit_is_neither_accepted_nor_charged(
+        self, site: Site, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        _, go_on = slowed(site, monkeypatch, "_insert_sending")
+        _refused(site, "cart-1", "not accepted")
+        go_on()
+        site.producer.close()
+        assert (list_orders(site.database), site.gateway.charged) == ([], [])
+        assert site.producer.placing.bulkhead.inside == 0
+        site.gateway.answers.append(PAID)
+        again = site.producer.place(order(), wait=20)
+        assert (again.status, again.replayed) == ("paid", False)
+
+    def test_an_order_whose_caller_leaves_during_the_commit_may_be_accepted_and_is_told_so(
+        self, site: Site, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        go_on = slow_commit(monkeypatch, "accept_sending")
+        site.gateway.answers.append(PAID)
+        _refused(site, "cart-1", "accepted or not")
         go_on()
         # The commit came late: the order is as sound as any.
         wait_until(lambda: site.gateway.charged)
@@ -265,7 +296,7 @@ class TestWhileTheDatabaseHangs:
         self, site: Site, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         site.open_circuit()
-        calls, go_on = slowed(site, monkeypatch, "accept_queued")
+        calls, go_on = slowed(site, monkeypatch, "_insert_queued")
         threads = [
             threading.Thread(target=lambda n=n: _refused(site, f"cart-{n}"))  # type: ignore[misc]
             for n in range(6)
@@ -277,8 +308,8 @@ class TestWhileTheDatabaseHangs:
             thread.join(30)
         go_on()
         site.producer.close()
-        assert len(site.publisher.published) == STORERS, "more than what was in a transaction"
-        assert not site.producer.place(order("cart-5"), wait=20).replayed
+        assert list_orders(site.database) == []
+        assert site.producer.place(order("cart-5"), wait=20).status == "queued"
 
 
 def test_an_order_that_waits_for_the_circuit_when_its_caller_leaves_is_never_accepted(
@@ -317,8 +348,8 @@ def test_a_forked_child_can_warn_although_its_parent_was_warning(site: Site) -> 
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
-def _refused(site: Site, key: str) -> None:
-    with pytest.raises(DatabaseUnavailableError):
+def _refused(site: Site, key: str, told: str | None = None) -> None:
+    with pytest.raises(DatabaseUnavailableError, match=told):
         site.producer.place(order(key), wait=0.1)
 
 

@@ -14,6 +14,7 @@ from breakwall.breaker import (
     Refusal,
     StoreLostError,
 )
+from breakwall.breaker.sync.store_protocol import StoredCircuit
 from tests.manual_clock import MonotonicClock
 from tests.unit.breaker.doubles import FaultyStore, Fleet, answer, events_of, fail_times, succeed_times
 
@@ -107,6 +108,23 @@ def test_the_status_of_an_override_gives_no_permit(fleet: Fleet, clock: Monotoni
         breaker.status()
     breaker.auto("kim")
     assert breaker.status().slots == 1
+
+
+@pytest.mark.parametrize("seconds", [0.6, 1.1])
+def test_an_override_arrives_although_the_store_answers_late_at_first(
+    fleet: Fleet, store: FaultyStore, clock: MonotonicClock, monkeypatch: pytest.MonkeyPatch, seconds: float
+) -> None:
+    """It makes its table on a busy machine."""
+    late = iter([seconds])
+    really = store.load
+
+    def load(name: str) -> StoredCircuit:
+        clock.sleep(next(late, 0.0))
+        return really(name)
+
+    monkeypatch.setattr(store, "load", load)
+    fleet.breaker().force_open("maintenance", "kim")
+    assert fleet.breaker().status().override is not None
 
 
 def test_an_override_that_does_not_reach_the_store_is_an_error_and_holds_nowhere(

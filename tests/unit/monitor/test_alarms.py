@@ -29,6 +29,13 @@ ABANDONED = replace(CALM, in_flight=1, abandoned=1)
 ONE_WAITS = replace(CALM, queued=1)
 
 
+def test_workers_that_fell_silent_are_named() -> None:
+    (alarm,) = alarms(replace(ONE_WAITS, fleet=[SILENT]), CLOSED)
+    assert alarm.advice == (
+        "Start one: `breakwall worker`. 1 fell silent: dead, or without a way to the database; see `breakwall workers`."
+    )
+
+
 @pytest.mark.parametrize(
     ("counts", "breaker", "fleet", "expected"),
     [
@@ -36,7 +43,6 @@ ONE_WAITS = replace(CALM, queued=1)
         (replace(CALM, in_flight=3), CLOSED, [], []),
         (ABANDONED, CLOSED, [], [AlarmKind.NO_WORKER]),
         (ONE_WAITS, CLOSED, [SILENT], [AlarmKind.NO_WORKER]),
-        (ONE_WAITS, CLOSED, None, []),
         (ONE_WAITS, PROBING, [], [AlarmKind.NO_WORKER, AlarmKind.NOBODY_PROBES]),
         (WAITING, CLOSED, [], [AlarmKind.NO_WORKER, AlarmKind.NOTHING_COMPLETED]),
         (WAITING, CLOSED, [FRESH, SILENT], [AlarmKind.NOTHING_COMPLETED]),
@@ -47,7 +53,6 @@ ONE_WAITS = replace(CALM, queued=1)
         "orders are being charged",
         "a process left an order",
         "all workers are silent",
-        "the database has no heartbeats",
         "half-open without a worker",
         "the cause before its consequence",
         "a worker dies at each start",
@@ -55,7 +60,7 @@ ONE_WAITS = replace(CALM, queued=1)
     ],
 )
 def test_each_situation_has_its_alarms(
-    counts: Counts, breaker: BreakerStatus, fleet: list[Worker] | None, expected: list[AlarmKind]
+    counts: Counts, breaker: BreakerStatus, fleet: list[Worker], expected: list[AlarmKind]
 ) -> None:
     assert [alarm.kind for alarm in alarms(replace(counts, fleet=fleet), breaker)] == expected
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -18,18 +18,8 @@ MOVING = replace(CALM, queued=1, due=1, fleet=[BUSY])
 PAUSE = Pause("alice", "maintenance", NOON - timedelta(minutes=12))
 
 
-@dataclass(frozen=True)
-class LimitedStatus(BreakerStatus):
-    """The status of a circuit with a limit."""
-
-    limit: int | None = None
-    in_hand: int | None = None
-    hanging: bool = False
-
-
-def limited(**fields: object) -> LimitedStatus:
-    known = {name: getattr(CLOSED, name) for name in CLOSED.__dataclass_fields__}
-    return LimitedStatus(**{**known, **fields})
+def limited(**fields: object) -> BreakerStatus:
+    return replace(CLOSED, **fields)  # type: ignore[arg-type]
 
 
 def found(
@@ -74,6 +64,16 @@ def found(
             "the payment service hangs: too many of the calls in progress are overdue",
         ),
         (
+            found(replace(MOVING, fleet=[replace(BUSY, hanging=True)])),
+            ObstacleKind.HANGING,
+            "the payment service hangs: too many of the calls in progress are overdue",
+        ),
+        (
+            found(breaker=limited(background_slots=0, rate=20.0)),
+            ObstacleKind.THROTTLED,
+            "the payment service refused calls as too many (429), and asked for a pause",
+        ),
+        (
             found(breaker=limited(limit=4, in_hand=5)),
             ObstacleKind.LIMIT_REACHED,
             "the payment service has the 4 calls in progress that it may have at once",
@@ -100,6 +100,11 @@ def found(
             ObstacleKind.NONE_FINISHED,
             "workers try them, and none was finished in the last minute",
         ),
+        (
+            found(replace(MOVING, oldest_due_age_seconds=60.0, fleet=[replace(BUSY, idle_seconds=60.0)])),
+            ObstacleKind.WORKERS_IDLE,
+            "no live worker has tried one for a minute; its log says whether it reaches the broker",
+        ),
     ],
 )
 def test_each_obstacle_is_named(seen: tuple[Obstacle, ...], kind: ObstacleKind, message: str) -> None:
@@ -113,7 +118,9 @@ def test_each_obstacle_is_named(seen: tuple[Obstacle, ...], kind: ObstacleKind, 
         found(replace(MOVING, oldest_due_age_seconds=59.0)),
         found(replace(MOVING, oldest_due_age_seconds=300.0, drained_last_minute=1)),
         found(replace(MOVING, due=0, next_due_seconds=18.0, in_flight=1)),
-        found(replace(MOVING, fleet=None)),  # the database has no heartbeats yet
+        found(
+            replace(MOVING, fleet=[BUSY, replace(BUSY, alive=False, hanging=True)])
+        ),  # it died during a hang
         found(breaker=PROBING),
         found(breaker=replace(OPEN, slots=None, override=FORCED[OverrideMode.FORCED_CLOSED])),
         found(breaker=replace(OPEN, store_ok=False)),  # an alarm reports it
@@ -142,4 +149,4 @@ def test_an_order_that_is_not_due_is_no_obstacle_beside_another() -> None:
 
 def test_what_ends_by_itself_does_not_stop_the_drain() -> None:
     passing = {kind for kind in ObstacleKind if not kind.stops}
-    assert passing == {"limit_reached", "probing", "none_due", "rejected", "none_finished"}
+    assert passing == {"limit_reached", "throttled", "probing", "none_due", "rejected", "none_finished"}

@@ -43,6 +43,22 @@ def test_an_order_that_was_not_accepted_in_time_may_be_placed_again(pending: Pen
     assert pending.caller_left
 
 
+def test_before_the_commit_its_caller_is_told_that_it_is_not_accepted_and_then_it_is_not(
+    pending: PendingOrder,
+) -> None:
+    with pytest.raises(DatabaseUnavailableError, match="It is not accepted"):
+        pending.leave()
+    assert not pending.begin_commit()
+    with pytest.raises(DatabaseUnavailableError, match="It is not accepted"):
+        pending.check_before_commit()
+
+
+def test_during_the_commit_its_caller_is_told_that_it_may_be_accepted(pending: PendingOrder) -> None:
+    assert pending.begin_commit()
+    with pytest.raises(DatabaseUnavailableError, match="It may be accepted or not"):
+        pending.leave()
+
+
 @pytest.mark.parametrize("end", ["finish", "fail"])
 def test_the_end_wakes_whoever_waits_for_either_signal(end: str) -> None:
     accepted, finished = Latch(), Latch()

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import func, select, text
 
 from breakwall import __version__
-from breakwall.breaker import CircuitBreaker
+from breakwall.breaker import CircuitBreaker, Hang, StoreBack
 from breakwall.broker.messages.order_message import MESSAGE_FORM
 from breakwall.monitor.backlog import Monitor
 from breakwall.payments.db.database import Database, DatabaseUnavailableError
@@ -25,7 +25,9 @@ from breakwall.payments.fleet.workers import (
 )
 from breakwall.payments.ledger.ledger import Ledger
 from breakwall.payments.orders import Order
+from breakwall.settings import load_settings
 from breakwall.worker.background.heartbeat import Heartbeat
+from breakwall.worker.runtime import Runtime
 from tests.manual_clock import ManualClock
 from tests.stopwatch import Stopwatch
 
@@ -50,18 +52,16 @@ class Fleet:
         self.seconds += seconds
 
     def live(self) -> list[Worker]:
-        found = self.database.read(lambda connection: live_workers(connection, self.clock))
-        assert found is not None
-        return found
+        return self.database.read(lambda connection: live_workers(connection, self.clock))
 
     def known(self) -> list[Worker]:
-        found = self.database.read(lambda connection: known_workers(connection, self.clock))
-        assert found is not None
-        return found
+        return self.database.read(lambda connection: known_workers(connection, self.clock))
 
-    def drop_the_table(self) -> None:
-        """As at revision 0004."""
-        self.database.write(lambda connection: connection.execute(text("DROP TABLE workers")))
+    def drop_the_column(self) -> None:
+        """As at revision 0005."""
+        self.database.write(
+            lambda connection: connection.execute(text("ALTER TABLE workers DROP COLUMN hanging"))
+        )
 
 
 @pytest.fixture
@@ -169,18 +169,44 @@ def test_any_name_of_a_worker_can_be_stored_and_controls_no_terminal(fleet: Flee
     assert len(found.name) == 255
 
 
-def test_without_the_table_the_workers_are_unknown_and_a_heartbeat_succeeds(fleet: Fleet) -> None:
-    fleet.drop_the_table()
-    fleet.worker()
-    assert fleet.database.read(lambda connection: live_workers(connection, fleet.clock)) is None
+def test_a_worker_that_notices_a_hang_says_so_until_it_is_over(fleet: Fleet) -> None:
+    heartbeat = fleet.worker()
+    heartbeat.set_hanging(True)
+    heartbeat.run_once()
+    assert fleet.live()[0].hanging
+    heartbeat.set_hanging(False)
+    heartbeat.run_once()
+    assert not fleet.live()[0].hanging
 
 
-def test_without_the_table_a_backlog_raises_no_alarm_about_workers(fleet: Fleet) -> None:
+def test_a_backlog_names_a_hang_that_only_a_worker_has_noticed(fleet: Fleet) -> None:
     ledger = Ledger(fleet.database, lease=15.0, clock=fleet.clock)
     ledger.accept_queued([Order("u1", 10_000, "KRW", "cart-1")], delay=0.0)
-    fleet.drop_the_table()
-    seen = Monitor(fleet.database, CircuitBreaker("payment"), lambda: 0, clock=fleet.clock).snapshot()
-    assert (seen.queued, seen.workers, seen.warnings) == (1, None, ())
+    heartbeat = fleet.worker()
+    heartbeat.set_hanging(True)
+    heartbeat.run_once()
+    operator = Monitor(fleet.database, CircuitBreaker("payment"), lambda: 0, clock=fleet.clock)
+    assert [one.kind for one in operator.snapshot().blocked_by] == ["hanging"]
+
+
+def test_before_the_column_exists_heartbeats_leave_a_hang_out(fleet: Fleet) -> None:
+    fleet.drop_the_column()
+    heartbeat = fleet.worker()
+    heartbeat.set_hanging(True)
+    assert heartbeat.run_once()
+    assert [worker.hanging for worker in fleet.live()] == [False]
+
+
+def test_a_circuits_hang_goes_into_the_workers_heartbeat(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[bool] = []
+    runtime = Runtime(load_settings({"BREAKWALL_BREAKER_STORE_URL": "memory://"}))
+    monkeypatch.setattr(runtime.heartbeat, "set_hanging", told.append)
+    for event in (Hang("payment", False, 9), StoreBack("payment"), Hang("payment", True, 0)):
+        runtime.breaker._events.dispatch(event)
+    assert told == [True, False]
+    runtime.close()
 
 
 def test_a_database_that_does_not_answer_disturbs_no_worker() -> None:

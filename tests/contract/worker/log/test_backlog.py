@@ -232,13 +232,6 @@ def test_when_the_oldest_worker_is_dead_another_goes_on(site: LoggingSite) -> No
     ]
 
 
-def test_without_heartbeats_each_worker_logs(site: LoggingSite) -> None:
-    site.database.write(lambda connection: workers.drop(connection))
-    site.queue("a")
-    site.wait(12, step=6)
-    assert len(site.lines()) == 1
-
-
 def test_a_database_that_is_away_is_left_to_the_dispatcher(
     caplog: pytest.LogCaptureFixture, tmp_path: object
 ) -> None:

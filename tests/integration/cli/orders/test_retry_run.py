@@ -43,6 +43,15 @@ def test_several_orders_are_retried_and_one_that_cannot_be_is_reported(terminal:
     assert states(terminal) == {"a": "queued", "b": "cancelled", "c": "queued"}
 
 
+def test_json_says_whether_the_order_was_released_from_a_pause(terminal: Terminal) -> None:
+    dead(terminal, "a", "b")
+    assert terminal.run("orders", "retry", "a", "-o", "json").document["released"] is False
+    terminal.run("queue", "pause", "--reason", "maintenance")
+    assert terminal.run("orders", "retry", "a", "-o", "json").document["released"] is True
+    several = terminal.run("orders", "retry", "a", "b", "-o", "json").document["sent_round"]
+    assert [order["released"] for order in several] == [True, True]
+
+
 class TestOfASingleOrderIsSaid:
     def retry(self, terminal: Terminal, *arguments: str) -> tuple[str, bool]:
         """The sentence on what happens to it, and whether its key is another one than before."""

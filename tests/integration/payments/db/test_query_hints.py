@@ -25,7 +25,6 @@ from breakwall.payments.charging import Charger
 from breakwall.payments.db.clock import DatabaseClock
 from breakwall.payments.db.database import Database
 from breakwall.payments.db.migrate import upgrade
-from breakwall.payments.db.revisions import has_table
 from breakwall.payments.keys import key_shape
 from breakwall.payments.ledger.batch_claiming import Payment
 from breakwall.payments.ledger.charges import DEFAULT_ACCOUNT, known_charges
@@ -102,7 +101,6 @@ class Site:
         with self.database.engine.begin() as connection:
             for statement in (PRUNED, INCIDENTS, INTERVENTIONS):
                 connection.execute(text(statement))
-            assert has_table(connection, "known_keys")  # Asked once, too.
         if analysed:
             tidy(self.database.engine)
         self._explain = explain

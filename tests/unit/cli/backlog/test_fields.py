@@ -82,7 +82,6 @@ ALARMED = replace(OUTAGE, breaker=CLOSED, workers=0, warnings=(NO_WORKER,))
             "unknown: its store does not answer",
         ),
         (FORCED_OPEN, "override", "[bold]forced open[/] by ana until it is lifted: why"),
-        (QUIET, "workers", "unknown until `breakwall db upgrade` has run"),
         (replace(OUTAGE, workers=0), "workers", "none alive"),
         (ALARMED, "workers", "[bold red]none alive[/]"),
         (replace(OUTAGE, workers=3, slots=60), "workers", "3 alive, with 60 slots"),
@@ -105,7 +104,7 @@ def test_what_there_is_none_of_has_no_field(field: str) -> None:
 def test_a_line_for_a_log_has_the_numbers_behind_their_names() -> None:
     assert one_line(replace(OUTAGE, incidents=2)) == (
         "2026-11-27 00:00:00 UTC  queued 1284  due 0  in_flight 0  review 0  dead 0  incidents 2  "
-        "oldest 12 min  drain unknown  circuit open"
+        "oldest 12 min  drain unknown  workers 0  circuit open"
     )
 
 
@@ -116,9 +115,9 @@ def test_a_line_for_a_log_has_the_numbers_behind_their_names() -> None:
         (FORCED_OPEN, "circuit closed  override forced_open"),
         (REJECTED, "circuit closed  rejected 1270"),
         (replace(REJECTED, rejected=Rejected()), "circuit closed"),
-        (ALARMED, "workers 0  warning no_worker"),
+        (ALARMED, "workers 0  circuit closed  warning no_worker"),
         (replace(OUTAGE, blocked_by=(DEAD_FLEET,)), "circuit open  blocked_by no_worker"),
-        (replace(OUTAGE, workers=3), "circuit open  workers 3"),
+        (replace(OUTAGE, workers=3), "workers 3  circuit open"),
         (STORED, "circuit open  counted stored"),
         (AT_LEAST, "circuit open  counted at_least"),
     ],

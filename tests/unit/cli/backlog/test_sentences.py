@@ -28,6 +28,14 @@ REJECTIONS = (
     [
         (QUIET, "No order waits. The circuit is [green]closed[/]: payments go through."),
         (
+            replace(
+                OUTAGE,
+                breaker=CLOSED,
+                blocked_by=(Obstacle(ObstacleKind.HANGING, "the payment service hangs"),),
+            ),
+            "1,284 orders wait, the oldest for 12 min. The circuit is [green]closed[/].",
+        ),
+        (
             OUTAGE,
             "1,284 orders wait, the oldest for 12 min. "
             "The circuit is [bold red]open[/]: no payment is tried; the next in 18 s.",
