@@ -48,25 +48,33 @@ class Dispatcher:
         self._prune = prune
         self._monotonic = monotonic
         self._next_upkeep = float("-inf")
+        self._has_just_looked = False  # For expired claims, and found none.
         # A new dispatcher starts small too: an outage that it did not see may just have ended.
         self._allowed = 0
         self.is_draining = False  # Whether the next run soon has something to publish again.
 
     def run_once(self) -> int:
-        """Publish as many due orders as there is room for; once in an interval also take back expired claims and prune.
+        """Publish as many due orders as there is room for; once in an interval also prune.
 
+        In every second interval it takes expired claims back first, and in the next one again if there were some.
         Returns how many were published, or raises `DatabaseUnavailableError`.
         """
         self.is_draining = False
         is_upkeep_due = self._monotonic() >= self._next_upkeep
         if is_upkeep_due:
             self._next_upkeep = self._monotonic() + self._settings.interval
-            self._due.reclaim_expired()
+            self._take_back_expired()
         sent = self._publish_due()
         # Due orders come before pruning.
         if is_upkeep_due and sent < self._settings.batch:
             self._prune()
         return sent
+
+    def _take_back_expired(self) -> None:
+        # A claim expires many seconds after its worker has died, so one more does not matter; a commit a second does.
+        self._has_just_looked = not self._has_just_looked
+        if self._has_just_looked and self._due.reclaim_expired():
+            self._has_just_looked = False
 
     def _publish_due(self) -> int:
         room = self._room()

@@ -187,8 +187,8 @@ MUTANTS = (
     Mutant(
         "reclaiming expired claims",
         "worker/dispatcher.py",
-        "        self._due.reclaim_expired()\n",
-        "",
+        "and self._due.reclaim_expired():",
+        "and False:",
         ("tests/unit/worker/test_dispatcher.py",),
     ),
     Mutant(
