@@ -37,16 +37,19 @@ QUEUES = ("plain Celery", "ours")
 
 @dataclass(frozen=True)
 class Size:
-    """``scale``: 1 is a day in a minute. ``patience``: seconds after the day in which the queues may empty."""
+    """``scale``: 1 is a day in a minute. ``patience``: seconds after the day in which the queues may empty.
+
+    Too many calls at once cost the recovery a whole `HANG`, so the patience is longer than a few of them.
+    """
 
     scale: float
     patience: float
     contenders: tuple[str, ...] = tuple(CONTENDERS)
 
 
-FULL = Size(1.0, 30)
-QUICK = Size(0.3, 12, contenders=("direct call", "ours"))
-SMALL = Size(0.2, 10, contenders=("ours",))
+FULL = Size(1.0, 60)
+QUICK = Size(0.3, 45, contenders=("direct call", "ours"))
+SMALL = Size(0.2, 2, contenders=("ours",))
 
 Customers = list[list[Any]]
 
