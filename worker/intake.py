@@ -13,7 +13,7 @@ log = logging.getLogger("breakwall.worker")
 # these are for what other processes and persons change. A read may be one query of the breaker's store.
 BUSY_INTERVAL = 0.2  # While orders are in hand, or probes run.
 # The dispatcher reads the gate too, by default each second, and what it learns of the circuit wakes the reader.
-IDLE_INTERVAL = 2.0
+IDLE_INTERVAL = 1.0
 SHORTEST = 0.02
 
 

@@ -187,8 +187,8 @@ MUTANTS = (
     Mutant(
         "reclaiming expired claims",
         "worker/dispatcher.py",
-        "and self._due.reclaim_expired():",
-        "and False:",
+        "and not self._due.reclaim_expired():",
+        "and True:",
         ("tests/unit/worker/test_dispatcher.py",),
     ),
     Mutant(
