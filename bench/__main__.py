@@ -2,13 +2,14 @@
 
     python -m bench --quick --only drain --only place
 
-Exits 1 if a row is not held, 2 if a scenario failed.
+Exits 1 if a row is not held, 2 if a scenario failed, or at once if a peer's package is not installed.
 """
 
 from __future__ import annotations
 
 import argparse
 import importlib
+import importlib.util
 import json
 import os
 import platform
@@ -43,8 +44,14 @@ SCENARIOS = (
 )
 
 
+PACKAGES = ("pybreaker",)  # Of the peers; Celery is ours too.
+
+
 def main() -> int:
     options = _parser().parse_args()
+    if lacking := [name for name in PACKAGES if importlib.util.find_spec(name) is None]:
+        _say(f"a peer's package is not installed ({', '.join(lacking)}): pip install -e '.[bench]'")
+        return 2
     rows, failed = [], []
     began = time.monotonic()
     conditions = _conditions(options.quick)

@@ -18,14 +18,22 @@ import redis
 from pydantic import SecretStr
 
 from breakwall.broker.config import QUEUE
+from breakwall.broker.connections.base import IDS_A_MESSAGE
 from breakwall.broker.depth import QueueDepth
 from breakwall.broker.publisher import Publisher
 from breakwall.settings import Settings
-from tests.servers import RedisServer, UnavailableError, Workspace, rabbitmq_server_for_this_machine
+from tests.servers import (
+    RabbitServer,
+    RedisServer,
+    UnavailableError,
+    Workspace,
+    rabbitmq_server_for_this_machine,
+)
 
 DEPTHS = (2_000, 100_000, 1_000_000)  # Messages.
 ROUNDS = 51
 COPIES = 1_000  # Messages in one command.
+COUNTED_WITHIN = 20.0  # Seconds.
 
 
 def publish(settings: Settings, orders: int) -> float:
@@ -92,9 +100,7 @@ def measure_rabbitmq(workspace: Workspace, orders: int) -> None:
     publish(settings, 20)
     took = publish(settings, orders)
     vhost = url.rpartition("/")[2]
-    table = server.control("list_queues", "--vhost", vhost, "name", "messages", "memory")
-    found = next(line.split() for line in table.splitlines() if line.startswith(QUEUE))
-    messages, memory = (int(cell) for cell in found[1:])
+    messages, memory = counted(server, vhost, at_least=orders // IDS_A_MESSAGE)
     size = f"{memory / orders:,.0f} bytes of memory an order"
     rate = f"{orders / took:,.0f} orders/s published"
     print(f"{server.description}: {orders:,} orders in {messages:,} messages, {size}; {rate}")
@@ -102,6 +108,18 @@ def measure_rabbitmq(workspace: Workspace, orders: int) -> None:
     print(f"  depth of {messages:,} messages: {time_depth(depth):.2f} ms")
     depth.close()
     server.close()
+
+
+def counted(server: RabbitServer, vhost: str, at_least: int) -> tuple[int, int]:
+    """The queue's messages and the bytes of its process. A quorum queue counts them every few seconds."""
+    deadline = time.monotonic() + COUNTED_WITHIN
+    while True:
+        table = server.control("list_queues", "--vhost", vhost, "name", "messages", "memory")
+        found = next(line.split() for line in table.splitlines() if line.startswith(QUEUE))
+        messages, memory = (int(cell) for cell in found[1:])
+        if messages >= at_least or time.monotonic() > deadline:
+            return messages, memory
+        time.sleep(1)
 
 
 def main() -> None:

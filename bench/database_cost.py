@@ -14,6 +14,7 @@ import random
 import time
 import uuid
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from sqlalchemy import text
@@ -23,6 +24,8 @@ from breakwall.breaker import CircuitBreaker
 from breakwall.payments.charging import Charger
 from breakwall.payments.db.database import Database
 from breakwall.payments.db.migrate import upgrade
+from breakwall.payments.gateways.base import ChargeAnswer
+from breakwall.payments.ledger.batch_claiming import Payment
 from breakwall.payments.ledger.dispatch_queue import DispatchQueue
 from breakwall.payments.ledger.ledger import Ledger
 from breakwall.payments.orders import Order
@@ -33,6 +36,8 @@ from tests.gateway import PAID, ScriptedGateway
 from tests.servers import Workspace
 
 BATCH = 500
+SLOTS = 16
+MAX_ATTEMPTS = RetryPolicy().max_attempts
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -45,17 +50,17 @@ class Site:
         upgrade(self.database.engine)
         self.gateway = ScriptedGateway()
         self.breaker = CircuitBreaker("payment")
-        ledger = Ledger(self.database, lease=600)
-        charger = Charger(self.gateway, ledger, RetryPolicy(), random.random)
+        self.ledger = Ledger(self.database, lease=600)
+        charger = Charger(self.gateway, self.ledger, RetryPolicy(), random.random)
         self.producer = OrderProducer(
-            ledger, charger, self.breaker, NoPublisher(), timeout=10, jitter=random.random
+            self.ledger, charger, self.breaker, NoPublisher(), timeout=10, jitter=random.random
         )
         self.retrier = Retrier(charger, self.breaker, timeout=10)
         self.queue = DispatchQueue(self.database)
 
     def place(self, number: int) -> None:
         for _ in range(number):
-            self.gateway.answers.append(PAID)
+            self.gateway.answers.append(paid())
             self.producer.place(order())
 
     def place_while_open(self, number: int) -> None:
@@ -81,8 +86,18 @@ class Site:
     def retry(self, number: int) -> None:
         """Work on orders one at a time, as after a crash and while the circuit is half-open."""
         for order_id in self.queue.take_due(number, republish_after=7200):
-            self.gateway.answers.append(PAID)
+            self.gateway.answers.append(paid())
             self.retrier.run(order_id)
+
+    def drain(self, number: int) -> None:
+        """Work on orders as a worker with 16 slots does: results and new attempts in one transaction."""
+        ids, payments, done = self.queue.take_due(number, republish_after=7200), list[Payment](), 0
+        for start in range(0, len(ids) + SLOTS, SLOTS):
+            exchanged = self.ledger.exchange(payments, ids[start : start + SLOTS], max_attempts=MAX_ATTEMPTS)
+            done += len(exchanged.paid)
+            payments = [Payment(attempt, paid()) for attempt in exchanged.attempts]
+        if done != number:
+            raise RuntimeError(f"{done} of {number} orders were paid")
 
     def usage(self) -> tuple[float, int, int]:
         """Seconds of processor time, bytes of the log and commits so far."""
@@ -107,6 +122,11 @@ def processor_seconds(server: DurablePostgres) -> float:
         if int(fields[1]) == server.pid or int(stat.parent.name) == server.pid:
             ticks += int(fields[11]) + int(fields[12])
     return ticks / TICKS
+
+
+def paid() -> ChargeAnswer:
+    """An answer with a charge of its own."""
+    return replace(PAID, charge_id=f"ch_{uuid.uuid4().hex}")
 
 
 def order() -> Order:
@@ -141,6 +161,9 @@ def main() -> None:
         measure(site, "the dispatcher takes it", site.dispatch, number)
         site.make_due()
         measure(site, "a worker charges it, one at a time", site.retry, number)
+        site.enqueue(number)
+        site.make_due()
+        measure(site, f"a worker charges it, {SLOTS} at a time", site.drain, number)
         site.producer.close()
         server.close()
     finally:

@@ -16,6 +16,7 @@ from breakwall.worker.gate import Gate
 FIRST_STEP = 10
 # Seconds between two calls under a rate, from which on what was published lasts until the next interval.
 SLOW = 0.2
+INTERVALS_A_LOOK = 2  # From one look for expired claims that finds none to the next.
 
 
 class Dispatcher:
@@ -50,25 +51,33 @@ class Dispatcher:
         self._prune = prune
         self._monotonic = monotonic
         self._next_upkeep = float("-inf")
+        self._next_look = float("-inf")  # For expired claims.
         # A new dispatcher starts small too: an outage that it did not see may just have ended.
         self._allowed = 0
         self.is_draining = False  # Whether the next run soon has something to publish again.
 
     def run_once(self) -> int:
-        """Publish as many due orders as there is room for; once in an interval also take back expired claims and prune.
+        """Publish as many due orders as there is room for; once in an interval also prune.
 
+        In every second interval it takes expired claims back first, and in the next one again if there were some.
         Returns how many were published, or raises `DatabaseUnavailableError`.
         """
         self.is_draining = False
-        is_upkeep_due = self._monotonic() >= self._next_upkeep
+        now = self._monotonic()
+        is_upkeep_due = now >= self._next_upkeep
         if is_upkeep_due:
-            self._next_upkeep = self._monotonic() + self._settings.interval
-            self._due.reclaim_expired()
+            self._next_upkeep = now + self._settings.interval
+            self._take_back_expired(now)
         sent = self._publish_due()
         # Due orders come before pruning.
         if is_upkeep_due and sent < self._settings.batch:
             self._prune()
         return sent
+
+    def _take_back_expired(self, now: float) -> None:
+        # A claim expires many seconds after its worker has died, so one more does not matter; a commit a second does.
+        if now >= self._next_look and not self._due.reclaim_expired():
+            self._next_look = now + INTERVALS_A_LOOK * self._settings.interval
 
     def _publish_due(self) -> int:
         room = self._room()

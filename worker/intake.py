@@ -12,7 +12,8 @@ log = logging.getLogger("breakwall.worker")
 # Seconds between two reads of the gate. The circuit's own moments are known before, and its events wake the reader, so
 # these are for what other processes and persons change. A read may be one query of the breaker's store.
 BUSY_INTERVAL = 0.2  # While orders are in hand, or probes run.
-IDLE_INTERVAL = 0.5
+# The dispatcher reads the gate too, by default each second, and what it learns of the circuit wakes the reader.
+IDLE_INTERVAL = 1.0
 LONGEST_TURN = 1.0  # While a rate lets nothing be sent: each read of the breaker's store is a transaction.
 SHORTEST = 0.02
 

@@ -22,8 +22,8 @@ class Panel:
     """One diagram: a line for each contender over the same seconds.
 
     Attributes:
-        limit: a horizontal line with its name, such as a capacity.
-        logarithmic: the vertical axis has powers of ten.
+        limit: a dashed horizontal line with its name, such as a capacity.
+        logarithmic: the vertical axis has powers of ten; what is below the lowest is drawn there.
         shaded: the first and the last second of a stretch, and its name.
     """
 
@@ -32,6 +32,13 @@ class Panel:
     limit: tuple[float, str] | None = None
     logarithmic: bool = False
     shaded: tuple[float, float, str] | None = None
+
+    @property
+    def heading(self) -> str:
+        """The title, which also names the shade and the limit: beside them the lines would cross their names."""
+        shade = [f"grey: {self.shaded[2]}"] if self.shaded else []
+        limit = [f"dashed: {self.limit[1]}"] if self.limit else []
+        return "; ".join([self.title, *shade, *limit])
 
 
 @dataclass
@@ -68,7 +75,8 @@ def _style(names: list[str]) -> str:
     dark = "".join(f".l{n}{{stroke:{DARK.get(name, '#aaa')}}}" for n, name in enumerate(names))
     return (
         "<style>text{font:12px system-ui,sans-serif;fill:#444}.title{font-size:15px;fill:#111}"
-        ".grid{stroke:#d8d8d8}.axis{stroke:#777}.limit{stroke:#777;stroke-dasharray:4 4}.shade{fill:#8883}"
+        ".grid{stroke:#d8d8d8}.axis{stroke:#777}.limit{stroke:#777;stroke-dasharray:4 4}"
+        ".shade{fill:#888;fill-opacity:.18}"
         f"polyline,.key{{fill:none;stroke-width:1.8}}{light}"
         "@media(prefers-color-scheme:dark){text{fill:#bbb}.title{fill:#eee}.grid{stroke:#3a3a3a}"
         f".axis,.limit{{stroke:#999}}{dark}}}</style>"
@@ -93,29 +101,26 @@ def _draw(panel: Panel, number: int, last: float, names: list[str]) -> list[str]
     scale = _Scale(panel, top, bottom)
 
     def x(seconds: float) -> float:
-        return round(LEFT + (WIDTH - LEFT - RIGHT) * seconds / last, 1)
+        return round(LEFT + (WIDTH - LEFT - RIGHT) * max(0.0, seconds) / last, 1)
 
-    parts = [f'<text x="{LEFT}" y="{top - 9}">{escape(panel.title)}</text>']
+    parts = [f'<text x="{LEFT}" y="{top - 9}">{escape(panel.heading)}</text>']
     if panel.shaded is not None:
-        begin, end, word = panel.shaded
+        begin, end, _ = panel.shaded
         parts.append(
             f'<rect class="shade" x="{x(begin)}" y="{top}" width="{x(end) - x(begin):.1f}" height="{bottom - top}"/>'
         )
-        parts.append(f'<text x="{x(begin) + 5}" y="{top + 14}">{escape(word)}</text>')
     for value in scale.ticks:
         y = scale.y(value)
         parts.append(f'<line class="grid" x1="{LEFT}" y1="{y}" x2="{WIDTH - RIGHT}" y2="{y}"/>')
-        parts.append(f'<text x="{LEFT - 6}" y="{y + 4}" text-anchor="end">{_short(value)}</text>')
+        parts.append(f'<text x="{LEFT - 6}" y="{y + 4}" text-anchor="end">{scale.name(value)}</text>')
     for seconds in _steps(last, 8):
         parts.append(
             f'<text x="{x(seconds)}" y="{bottom + 16}" text-anchor="middle">{_short(seconds)}</text>'
         )
     parts.append(f'<line class="axis" x1="{LEFT}" y1="{bottom}" x2="{WIDTH - RIGHT}" y2="{bottom}"/>')
     if panel.limit is not None:
-        value, word = panel.limit
-        y = scale.y(value)
+        y = scale.y(panel.limit[0])
         parts.append(f'<line class="limit" x1="{LEFT}" y1="{y}" x2="{WIDTH - RIGHT}" y2="{y}"/>')
-        parts.append(f'<text x="{WIDTH - RIGHT}" y="{y - 4}" text-anchor="end">{escape(word)}</text>')
     for name, line in panel.lines.items():
         points = " ".join(f"{x(seconds)},{scale.y(value)}" for seconds, value in line)
         dash = DASHES.get(name, "")
@@ -140,6 +145,10 @@ class _Scale:
             step = self.ticks[1] - self.ticks[0]
             self._low, self._high = 0, math.ceil(highest / step - 1e-9) * step  # type: ignore[assignment]
             self.ticks = [number * step for number in range(round(self._high / step) + 1)]
+
+    def name(self, tick: float) -> str:
+        """How a tick is labelled: zero has no logarithm, so the lowest power of ten stands for it too."""
+        return f"≤ {_short(tick)}" if self._log and tick == self.ticks[0] else _short(tick)
 
     def y(self, value: float) -> float:
         at = math.log10(max(value, 10.0**self._low)) if self._log else value

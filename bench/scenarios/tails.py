@@ -20,7 +20,7 @@ class Size:
     seconds: float
 
 
-FULL = Size(40)
+FULL = Size(20)
 QUICK = Size(6)
 SMALL = Size(6)
 

@@ -73,6 +73,7 @@ class Service:
         self.first_call = self.last_good = None
         self.tokens, self.filled = 0.0, time.monotonic()
         self.bins: dict[int, dict[str, int]] = {}
+        self.last_bin = -1
 
     def change(self, fields: dict[str, Any]) -> None:
         if fields.pop("reset", False):
@@ -82,11 +83,11 @@ class Service:
     def begin(self) -> tuple[int | None, float | None]:
         """Take a call; returns the status of its answer (None: a charge) and the seconds until then (None: never)."""
         now, how = time.monotonic(), self.behavior
+        point = self._point(now)
         self.first_call = self.first_call or now
         self.calls += 1
         self.in_hand += 1
         self.peak = max(self.peak, self.in_hand)
-        point = self._point(now)
         point["calls"] += 1
         point["in_hand"] = max(point["in_hand"], self.in_hand)
         if how.rate is not None and not self._admits(how.rate, now):
@@ -102,11 +103,11 @@ class Service:
     def end(self, result: str) -> None:
         """A call has ended: ``good``, ``failed``, ``refused`` (429) or ``hung``, after which its client gave up."""
         now = time.monotonic()
+        self._point(now)[result] += 1
         self.in_hand -= 1
         setattr(self, result, getattr(self, result) + 1)
         if result == "good":
             self.last_good = now
-        self._point(now)[result] += 1
 
     def charge(self, key: str, order: str) -> str:
         if key not in self.charges:
@@ -124,13 +125,18 @@ class Service:
         }
 
     def timeline(self) -> list[dict[str, float]]:
+        """A point for each `BIN` from the first call until now; ``in_hand`` is the most at once."""
+        if self.bins:
+            self._point(time.monotonic())
         return [{"at": number * BIN, **point} for number, point in sorted(self.bins.items())]
 
     def _point(self, now: float) -> dict[str, int]:
+        """The point of this moment. Since the last one nothing has happened: as many calls stayed in hand."""
         number = int(now / BIN)
-        if number not in self.bins:
-            self.bins[number] = dict.fromkeys(("calls", "good", "failed", "refused", "hung"), 0)
-            self.bins[number]["in_hand"] = self.in_hand
+        for missing in range(self.last_bin + 1 if self.bins else number, number + 1):
+            self.bins[missing] = dict.fromkeys(("calls", "good", "failed", "refused", "hung"), 0)
+            self.bins[missing]["in_hand"] = self.in_hand
+        self.last_bin = max(self.last_bin, number)
         return self.bins[number]
 
     def _admits(self, rate: float, now: float) -> bool:

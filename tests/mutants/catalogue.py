@@ -188,8 +188,8 @@ MUTANTS = (
     Mutant(
         "reclaiming expired claims",
         "worker/dispatcher.py",
-        "        self._due.reclaim_expired()\n",
-        "",
+        "and not self._due.reclaim_expired():",
+        "and True:",
         ("tests/unit/worker/test_dispatcher.py",),
     ),
     Mutant(

@@ -101,3 +101,23 @@ def test_a_chart_has_a_line_for_each_contender_in_each_panel_and_both_schemes_of
     assert svg.count("<polyline") == 4
     assert "prefers-color-scheme:dark" in svg
     ElementTree.fromstring(svg)
+
+
+def test_the_timeline_has_a_point_for_each_quarter_of_a_second_also_while_calls_only_wait(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    service, now = Service(), [100.0]
+    monkeypatch.setattr("bench.services.payment.time.monotonic", lambda: now[0])
+    service.begin()
+    service.begin()
+    now[0] = 101.1
+    service.end("hung")
+    now[0] = 101.6
+    points = service.timeline()
+    assert [point["at"] for point in points] == [100 + 0.25 * number for number in range(7)]
+    assert [point["in_hand"] for point in points] == [2, 2, 2, 2, 2, 1, 1]
+
+
+def test_the_names_of_a_shade_and_a_limit_are_in_the_panels_heading() -> None:
+    panel = Panel("calls", {}, limit=(12, "its places"), shaded=(3, 9, "it is down"))
+    assert panel.heading == "calls; grey: it is down; dashed: its places"

@@ -24,9 +24,9 @@ from breakwall.worker.log.orders import NOTHING_TO_DO
 from tests.integration.broker_worker import TIMEOUT, BrokerWorker, wait_until
 from tests.servers import RabbitServer, RedisServer
 
-MESSAGES = 10_000
+MESSAGES = 6_000
 MOST_HELD = HELD_PER_SLOT * CONCURRENCY
-QUIET = 2.0  # Seconds in which nothing may come.
+QUIET = 1.0  # Seconds in which nothing may come.
 COMMANDS_A_SECOND = 20  # Redis commands of a worker that may send nothing.
 
 

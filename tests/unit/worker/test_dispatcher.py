@@ -23,6 +23,7 @@ class FakeSite:
     held: int = 0
     now: float = 0.0
     broker_takes: int = 10_000
+    expired: list[list[str]] = field(default_factory=list)
     published: list[str] = field(default_factory=list)
     due_reads: int = 0
     reclaims: int = 0
@@ -67,7 +68,7 @@ class FakeSite:
 
     def reclaim_expired(self) -> list[str]:
         self.reclaims += 1
-        return []
+        return self.expired.pop(0) if self.expired else []
 
     def take_due(self, limit: int, *, republish_after: float) -> list[str]:
         self.due_reads += 1
@@ -185,6 +186,23 @@ class TestPruning:
         site.slots = 0
         site.dispatcher().run_once()
         assert site.prunings == 1
+
+
+class TestExpiredClaims:
+    def looks(self, site: FakeSite, intervals: int) -> list[int]:
+        """How often they had been looked for after each interval."""
+        dispatcher, seen = site.dispatcher(), []
+        for _ in range(intervals):
+            dispatcher.run_once()
+            seen.append(site.reclaims)
+        return seen
+
+    def test_are_looked_for_in_every_second_interval(self, site: FakeSite) -> None:
+        assert self.looks(site, 5) == [1, 1, 2, 2, 3]
+
+    def test_are_looked_for_again_in_the_next_interval_while_there_are_some(self, site: FakeSite) -> None:
+        site.expired = [["order"], ["another"]]
+        assert self.looks(site, 5) == [1, 2, 3, 3, 4]
 
 
 class TestBetweenTwoIntervals:
