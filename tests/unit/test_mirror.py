@@ -80,6 +80,8 @@ COVERED: dict[str, str] = {
     "breakwall.worker.celery": "tests/integration/worker/test_outlives_redis.py runs celery -A worker",
     "breakwall.worker.drain.jobs": "tests/unit/worker/drain/test_slot.py",
     "breakwall.worker.drain.log": "tests/unit/worker/drain/test_drain.py",
+    "breakwall.worker.drain.outage": "tests/contract/worker/drain/test_exchange.py",
+    "breakwall.worker.drain.returns": "tests/contract/worker/drain/test_exchange.py",
     "breakwall.worker.log.backlog_queries": "tests/contract/worker/log/test_backlog.py",
     "breakwall.worker.runtime": "tests/integration/worker/test_log.py runs worker",
     "breakwall.worker.startup.celery_command": "tests/integration/worker/test_options.py runs worker",

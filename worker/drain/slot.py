@@ -71,10 +71,12 @@ class Slot:
             return Unsent(job, error.retry_after)
         if permit is None:
             return Unsent(job, None)
+        job.permitted.is_set = True
+        began = self._monotonic()
         answer = self._charger.charge(job.attempt, permit, deadline=job.begun + self._timeout)
         trusted = self._charger.trusted(job.attempt, answer)
         if proves_payment(trusted):
-            return Paid(Payment(job.attempt, trusted), answer, job)
+            return Paid(Payment(job.attempt, trusted), answer, job, self._monotonic() - began)
         return self.run(RecordAnswer(job.attempt, answer))
 
     def _permit(self, job: Send) -> Permit | None:
