@@ -23,7 +23,6 @@ COVERED: dict[str, str] = {
     "breakwall.breaker.sync.replica": "tests/unit/breaker/sync/test_shared.py",
     "breakwall.breaker.sync.store_protocol": "tests/unit/breaker/sync/test_shared.py",
     "breakwall.broker.connections.factory": "tests/unit/broker/test_publisher.py",
-    "breakwall.broker.consuming.channels": "tests/integration/worker/test_outlives_rabbitmq.py runs celery -A worker",
     "breakwall.broker.messages.strange": "tests/unit/broker/messages/test_envelope.py",
     "breakwall.broker.rabbitmq_queues": "tests/integration/worker/test_outlives_rabbitmq.py",
     "breakwall.cli.app": "tests/integration/cli/test_conventions.py",
