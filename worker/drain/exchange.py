@@ -198,9 +198,9 @@ class Exchange:
         return turns
 
     def _room(self, status: BreakerStatus, without_permit: int) -> int:
-        """How many more orders may begin. ``without_permit``: calls that have not asked for their permit yet."""
-        if status.slots is not None:  # Half-open: so many probes, all of them the single way.
-            return max(0, min(status.slots, self.slots) - self._busy)
+        """How many more orders may begin. ``without_permit``: calls in hand that have no permit yet."""
+        if status.slots is not None:  # Half-open: so many more probes, all of them the single way.
+            return max(0, min(status.slots - without_permit, self.slots - self._busy))
         room = self.slots + self._look_ahead() - self._busy
         # How many calls the fleet's limit leaves to this process.
         allowed: int | None = getattr(status, "background_slots", None)

@@ -3,7 +3,7 @@
 from queue import Empty
 from typing import Protocol, TypeVar
 
-from breakwall.worker.drain.jobs import Finished, Job, RecordAnswer, Result, Send
+from breakwall.worker.drain.jobs import Finished, Job, RecordAnswer, Result, Retry, Send
 
 T = TypeVar("T")
 
@@ -21,18 +21,18 @@ class JobsInHand:
 
     def __init__(self, jobs: Queue[Job | None]) -> None:
         self._jobs = jobs
-        self._sends: dict[str, Send] = {}
+        self._calls: dict[str, Send | Retry] = {}
         self.number = 0
 
     @property
     def without_permit(self) -> int:
-        """How many calls have no permit yet, although their attempts are begun."""
-        return sum(1 for job in self._sends.values() if not job.permitted.is_set)
+        """How many calls have no permit yet."""
+        return sum(1 for job in self._calls.values() if not job.permitted.is_set)
 
     def give(self, job: Job) -> None:
         self.number += 1
-        if isinstance(job, Send):
-            self._sends[job.order_id] = job
+        if not isinstance(job, RecordAnswer):
+            self._calls[job.order_id] = job
         self._jobs.put(job)
 
     def came_back(self, result: Result) -> None:
@@ -55,4 +55,4 @@ class JobsInHand:
 
     def _remove(self, order_id: str) -> None:
         self.number -= 1
-        self._sends.pop(order_id, None)
+        self._calls.pop(order_id, None)

@@ -14,6 +14,9 @@ class Mark:
 
     is_set: bool = False
 
+    def set(self) -> None:
+        self.is_set = True
+
 
 @dataclass(frozen=True, slots=True)
 class Send:
@@ -35,10 +38,14 @@ class Send:
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """Work on an order the single way, see `Retrier`. A ``released`` one is not held by a pause."""
+    """Work on an order the single way, see `Retrier`. A ``released`` one is not held by a pause.
+
+    ``permitted``: whether it has had its permit.
+    """
 
     order_id: str
     released: bool = False
+    permitted: Mark = field(default_factory=Mark, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

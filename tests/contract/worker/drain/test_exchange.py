@@ -246,6 +246,21 @@ class TestWhileTheCircuitIsOpen:
         drained.drain.run()
         assert drained.statuses() == ["paid"] * 9
 
+    def test_a_probe_begins_for_each_that_has_ended_while_others_run(self, drained: DrainedSite) -> None:
+        drained.site.open_circuit()
+        drained.advance(drained.site.breaker.status().retry_after)
+        drained.submit(9)
+        permit = drained.site.breaker.acquire(background=True)
+        drained.drain.step()
+        assert drained.jobs == [Retry] * 2
+        running = drained.drain.jobs.get()
+        assert isinstance(running, Retry)
+        running.permitted.set()
+        permit.release()
+        assert drained.site.breaker.status().slots == 3
+        drained.drain.step()
+        assert drained.jobs == [Retry] * 3, "three permits, one of which the waiting job takes"
+
 
 def test_while_orders_wait_the_breaker_is_asked_again_soon_and_an_idle_worker_asks_nothing(
     drained: DrainedSite,

@@ -30,14 +30,14 @@ def in_hand(*jobs: Job) -> tuple[JobsInHand, Line[Job | None]]:
 
 def test_a_call_is_without_a_permit_until_its_slot_has_one_or_it_comes_back() -> None:
     first, second = send("a"), send("b")
-    made, _ = in_hand(first, second, Retry("c"))
-    assert (made.number, made.without_permit) == (3, 2)
-    first.permitted.is_set = True
-    assert made.without_permit == 1
+    made, _ = in_hand(first, second, Retry("c"), RecordAnswer(attempt("d"), PAID))
+    assert (made.number, made.without_permit) == (4, 3)
+    first.permitted.set()
+    assert made.without_permit == 2
     made.came_back(Unsent(second, 1.0))
-    assert (made.number, made.without_permit) == (2, 0)
+    assert (made.number, made.without_permit) == (3, 1)
     made.came_back(Finished("c"))
-    assert made.number == 1
+    assert (made.number, made.without_permit) == (2, 0)
 
 
 def test_what_is_withdrawn_is_not_in_hand_and_what_is_to_be_recorded_stays() -> None:
@@ -46,4 +46,4 @@ def test_what_is_withdrawn_is_not_in_hand_and_what_is_to_be_recorded_stays() -> 
     made, line = in_hand(*jobs)
     assert made.withdraw() == [jobs[0], jobs[2]]
     assert list(line.items) == [record]
-    assert (made.number, made.without_permit) == (1, 0)
+    assert (made.number, made.without_permit) == (1, 0), "a call that is over needs none"
