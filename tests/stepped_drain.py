@@ -84,6 +84,7 @@ class SteppedDrain:
         self.submitted = 0
         self.acknowledged: list[str] = []
         self.slept: list[float] = []
+        self.gathered: list[float] = []  # How long the exchange let results gather, each time.
         exhaustion = ResourceExhaustion(monotonic)
         self.slot = Slot(
             *(charger, breaker, retrier, ExhaustionRetry(exhaustion)),
@@ -97,6 +98,7 @@ class SteppedDrain:
             inbox=self.inbox,
             jobs=self.jobs,
             monotonic=monotonic,
+            sleep=self.gathered.append,
         )
         self.exchange.slots = slots
 

@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable
 from typing import Protocol
 
+from breakwall.breaker import Event, Refusal
 from breakwall.worker.gate import Allowance, Gate
 
 log = logging.getLogger("breakwall.worker")
@@ -83,9 +84,13 @@ class IntakeLoop:
     def start(self) -> None:
         self._thread.start()
 
-    def wake(self, _: object = None) -> None:
-        """Refresh now: something has happened to the circuit. Never waits."""
-        self._wake.set()
+    def wake(self, event: Event | None = None) -> None:
+        """Refresh now: something has happened to the circuit. Never waits.
+
+        A refused call is nothing new: what refuses it is an event of its own.
+        """
+        if not isinstance(event, Refusal):
+            self._wake.set()
 
     def stop(self) -> None:
         self._stopped = True

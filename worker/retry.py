@@ -49,20 +49,23 @@ class Retrier:
         self._hold = hold
         self._monotonic = monotonic
 
-    def run(self, order_id: str, *, released: bool = False) -> OrderStatus | None:
+    def run(
+        self, order_id: str, *, released: bool = False, on_permit: Callable[[], object] = lambda: None
+    ) -> OrderStatus | None:
         """Work on one order. Returns its state afterwards; None if there was nothing to do.
 
         A doubled, early or late message finds nothing to claim. While the circuit is open or the drain is paused, an
-        order is deferred in one statement, without a claim. No pause holds a ``released`` order. Raises
-        `DatabaseUnavailableError`: the order is unchanged, or its claim expires.
+        order is deferred in one statement, without a claim. No pause holds a ``released`` order. ``on_permit`` is
+        called when it has the breaker's permit. Raises `DatabaseUnavailableError`: the order is unchanged, or its claim
+        expires.
         """
         wait = self._breaker.status().retry_after or (0.0 if released else self._hold())
         if wait > 0:
             return OrderStatus.QUEUED if self._ledger.defer(order_id, self._deferral(wait)) else None
         claim = self._ledger.claim(order_id)
-        return None if claim is None else self._work(claim)
+        return None if claim is None else self._work(claim, on_permit)
 
-    def _work(self, claim: Claim) -> OrderStatus | None:
+    def _work(self, claim: Claim, on_permit: Callable[[], object] = lambda: None) -> OrderStatus | None:
         step = next_step(claim.progress, self._charger.gateway.profile, self._charger.policy)
         if step in _REASONS:
             status, reason = _REASONS[step]
@@ -73,6 +76,7 @@ class Retrier:
         deadline = self._monotonic() + self._timeout
         try:
             permit = self._breaker.acquire(background=True)
+            on_permit()
             permit.prepare()
         except CircuitBreakerError as error:
             return self._ledger.release(claim, self._deferral(error.retry_after))

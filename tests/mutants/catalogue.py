@@ -872,4 +872,12 @@ MUTANTS = (
         ("tests/contract/producers/test_queueing.py",),
         simulated=False,
     ),
+    Mutant(
+        "no more ahead than one order for each slot",
+        "worker/drain/pace.py",
+        "        return slots if self._call <= AHEAD else int(slots * AHEAD / self._call)\n",
+        "        return int(slots * AHEAD / max(self._call, 0.001))\n",
+        ("tests/unit/worker/drain/test_pace.py", EXCHANGE_TESTS),
+        simulated=False,
+    ),
 )

@@ -242,6 +242,7 @@ class WorkerProcess(PipelineProcess):
             inbox=self.inbox,
             jobs=self.jobs,
             monotonic=self.read_clock,
+            sleep=engine.sleep,
         )
         self.exchange.slots = self.context.scenario.consumers
 

@@ -3,21 +3,18 @@
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from queue import Empty
-from typing import Protocol, TypeVar
 
 from breakwall.breaker import BreakerStatus, CircuitBreaker
-from breakwall.host.descriptors import free_descriptors
-from breakwall.host.exhaustion import ResourceExhaustion, exhausted_resource
-from breakwall.log_throttle import throttled
+from breakwall.host.exhaustion import ResourceExhaustion
 from breakwall.payments.charging import Charger
 from breakwall.payments.db.database import DatabaseUnavailableError
 from breakwall.payments.gateways.base import GatewayProfile
 from breakwall.payments.ledger.batch_claiming import Exchanged
 from breakwall.payments.ledger.dispatch_queue import DispatchQueue
-from breakwall.payments.retry_policy import deferral
 from breakwall.worker.control.hold import Hold
+from breakwall.worker.drain.in_hand import JobsInHand, Queue
 from breakwall.worker.drain.jobs import (
     Event,
     Job,
@@ -32,7 +29,9 @@ from breakwall.worker.drain.jobs import (
 )
 from breakwall.worker.drain.log import DrainLog
 from breakwall.worker.drain.messages import Messages
-from breakwall.worker.exhaustion import PAUSE, TRIES
+from breakwall.worker.drain.outage import Kept, Outage
+from breakwall.worker.drain.pace import Pace
+from breakwall.worker.drain.returns import Returns
 
 log = logging.getLogger("breakwall.worker")
 
@@ -42,17 +41,6 @@ IDLE = 5.0  # Seconds that an exchange waits for an event if nothing else has to
 POLL = 0.05
 BUSY_POLL = 0.5
 LONGEST_TURN = 1.0
-
-T = TypeVar("T")
-Kept = TypeVar("Kept", Paid, Unsent)
-
-
-class Queue(Protocol[T]):
-    """What the exchange and the slots pass to each other, as `queue.SimpleQueue` does it."""
-
-    def put(self, item: T, /) -> object: ...
-
-    def get(self, block: bool = True, timeout: float | None = None, /) -> T: ...
 
 
 class Exchange:
@@ -74,29 +62,27 @@ class Exchange:
         inbox: Queue[Event],
         jobs: Queue[Job | None],
         monotonic: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], object] = time.sleep,
     ) -> None:
         self._charger, self._ledger = charger, charger.ledger
         self._breaker = breaker
-        self._due = due
         self._log = drain_log
-        self._exhaustion = exhaustion
         self._hold = hold
-        self._inbox, self._jobs = inbox, jobs
-        self._monotonic = monotonic
-        self._report = throttled(log.warning)
+        self._inbox, self._in_hand = inbox, JobsInHand(jobs)
+        self._monotonic, self._sleep = monotonic, sleep
         self.slots = 0
         self.messages = Messages()
+        self._pace = Pace()
+        self._outage = Outage(exhaustion, lease=self._ledger.lease, monotonic=monotonic)
+        self._returns = Returns(charger, due, drain_log, self._finish)
         self._waiting: deque[str] = deque()
         # Orders that have crashed a process. Each is worked on alone: if it does that again, no other one is suspected.
         self._crashed: deque[str] = deque()
         self._alone: str | None = None
         self._paid: list[Paid] = []
         self._unsent: list[Unsent] = []
-        self._busy = 0  # Jobs that were given to the slots and have not come back.
-        self._came_back = 0  # Of these, the ones that came back since the last exchange.
-        self._paused_until = float("-inf")
+        self._has_room = False  # Whether the last exchange found orders with which there was nothing to do.
         self._next_turn: float | None = None  # Seconds; None: there is no rate.
-        self._tries = 0
         self._stopping = False
 
     @property
@@ -107,24 +93,34 @@ class Exchange:
     def run_once(self) -> None:
         """Wait for events, then exchange."""
         self._receive(self._timeout())
-        if self._monotonic() < self._paused_until:
+        self._has_room = False
+        if self._outage.pause:
             return
+        self._gather()
         if self._unsent:
             self._undo()
         if not (self._paid or self._waiting or self._crashed):
             return  # An idle worker asks nobody for anything.
+        # Before the status: a permit that is taken in between counts twice, and not never.
+        without_permit = self._in_hand.without_permit
         status = self._breaker.status()
-        ids = self._choose(status)
+        ids = self._choose(status, without_permit)
         if self._paid or ids:
             self._exchange(ids, begin=status.slots is None)
+
+    @property
+    def _busy(self) -> int:
+        return self._in_hand.number
 
     # --- events
 
     def _timeout(self) -> float:
-        if pause := max(0.0, self._paused_until - self._monotonic()):
+        if pause := self._outage.pause:
             return min(pause, IDLE)
         if not (self._waiting or self._crashed):
             return IDLE
+        if self._has_room and not self._next_turn:
+            return 0.0
         if self._next_turn is not None:
             return min(max(POLL, self._next_turn), LONGEST_TURN)
         return BUSY_POLL if self._busy else POLL
@@ -132,10 +128,24 @@ class Exchange:
     def _receive(self, timeout: float) -> None:
         try:
             self._take(self._inbox.get(True, timeout))
+        except Empty:
+            return
+        self._receive_rest()
+
+    def _receive_rest(self) -> None:
+        try:
             while True:
                 self._take(self._inbox.get(False))
         except Empty:
             pass
+
+    def _gather(self) -> None:
+        """Let more results come while the slots are at work on orders that were begun ahead: one commit for all."""
+        # Each slot has one of the busy jobs, and the others wait for a slot.
+        pause = 0.0 if self._stopping else self._pace.gathering(self._busy - self.slots, self.slots)
+        if pause:
+            self._sleep(pause)
+            self._receive_rest()
 
     def _take(self, event: Event) -> None:
         if isinstance(event, Submitted):
@@ -144,13 +154,13 @@ class Exchange:
             self._stopping = True
             self._withdraw_jobs()
         else:
-            self._busy -= 1
-            self._came_back += 1
+            self._in_hand.came_back(event)
             self._take_result(event)
 
     def _take_result(self, result: Result) -> None:
         if isinstance(result, Paid):
             self._paid.append(result)
+            self._pace.called(result.seconds)
         elif isinstance(result, Unsent):
             self._unsent.append(result)
         else:
@@ -159,26 +169,16 @@ class Exchange:
             self.messages.finish(result.order_id)
 
     def _withdraw_jobs(self) -> None:
-        """Take back what no slot has begun: nothing more is sent. What is to be recorded stays."""
-        kept: list[Job] = []
-        try:
-            while (job := self._jobs.get(False)) is not None:
-                if isinstance(job, RecordAnswer):
-                    kept.append(job)
-                    continue
-                self._busy -= 1
-                if isinstance(job, Send):
-                    self._unsent.append(Unsent(job, None))
-                else:
-                    self._waiting.append(job.order_id)
-        except Empty:
-            pass
-        for job in kept:
-            self._jobs.put(job)
+        """Nothing more is sent."""
+        for job in self._in_hand.withdraw():
+            if isinstance(job, Send):
+                self._unsent.append(Unsent(job, None))
+            else:
+                self._waiting.append(job.order_id)
 
     # --- what is begun next
 
-    def _choose(self, status: BreakerStatus) -> list[str]:
+    def _choose(self, status: BreakerStatus, without_permit: int) -> list[str]:
         """The orders for the next exchange."""
         self._next_turn = None if status.rate is None else status.background_wait
         if self._stopping:
@@ -188,64 +188,60 @@ class Exchange:
         elif (wait := self._hold()) > 0:
             self._put_off(wait, "paused")
         elif self._crashed and self._alone is None:
-            if not (self._busy or self._paid or self._unsent) and self._room(status):
+            if not (self._busy or self._paid or self._unsent) and self._room(status, without_permit):
                 self._alone = self._crashed.popleft()
-                self._give(Retry(self._alone))
+                self._in_hand.give(Retry(self._alone))
         elif self._alone is None:
-            room = min(self._room(status), len(self._waiting))
+            room = min(self._room(status, without_permit), len(self._waiting))
             return [self._waiting.popleft() for _ in range(room)]
         return []
 
-    def _room(self, status: BreakerStatus) -> int:
-        if status.slots is not None:  # Half-open: so many probes, all of them the single way.
-            room = min(status.slots, self.slots) - self._busy
+    def _room(self, status: BreakerStatus, without_permit: int) -> int:
+        """How many more orders may begin. ``without_permit``: calls in hand that have no permit yet."""
+        if status.slots is not None:  # Half-open: so many more probes, all of them the single way.
+            room = min(status.slots - without_permit, self.slots - self._busy)
         else:
             # Under a rate nothing ahead: what waits for a slot has not taken its turn, which would be given again.
             room = self.slots - self._busy + (self._look_ahead() if status.rate is None else 0)
         # How many calls the fleet's limit and the rate leave to this process.
         allowed = status.background_slots
-        return max(0, room if allowed is None else min(room, allowed))
+        return max(0, room if allowed is None else min(room, allowed - without_permit))
 
     def _look_ahead(self) -> int:
         """How many orders are begun before a slot is free, so that no slot waits for the next exchange.
 
-        As many as ended since the last one: while the service is quick these are some, while it is slow none. Where
-        nothing can tell whether an attempt has charged, a crash must leave as few as possible.
+        Where nothing can tell whether an attempt has charged, a crash must leave as few as possible.
         """
-        return min(self.slots // 2, self._came_back) if _can_resolve(self._charger.gateway.profile) else 0
-
-    def _give(self, job: Job) -> None:
-        self._busy += 1
-        self._jobs.put(job)
+        return self._pace.ahead(self.slots) if _can_resolve(self._charger.gateway.profile) else 0
 
     # --- transactions
 
     def _exchange(self, ids: list[str], *, begin: bool) -> None:
         # Measured before the transaction. However long the process pauses, a call ends before its lease.
         begun = self._monotonic()
-        paid, self._paid, self._came_back = self._paid, [], 0
+        paid, self._paid = self._paid, []
         max_attempts = self._charger.policy.max_attempts if begin else None
         try:
             done = self._ledger.exchange([one.payment for one in paid], ids, max_attempts=max_attempts)
         except DatabaseUnavailableError as error:
             self._paid = self._still_leased(paid)
-            self._pause(error, ids)
+            self._fail(error, ids)
         except Exception:
             log.exception("an exchange failed: its orders are worked on one by one")
             self._record_singly(paid)
             for order_id in ids:
-                self._give(Retry(order_id))
+                self._in_hand.give(Retry(order_id))
         else:
-            self._tries = 0
-            self._exhaustion.report_success()
+            self._outage.end()
+            self._pace.exchanged(self._monotonic() - begun)
             self._accept(done, ids, paid, begun)
 
     def _accept(self, done: Exchanged, ids: list[str], paid: list[Paid], begun: float) -> None:
         given = self._monotonic()
         for attempt in done.attempts:
-            self._give(Send(attempt, begun, given))
+            self._in_hand.give(Send(attempt, begun, given))
         for order_id in done.others:
-            self._give(Retry(order_id))
+            self._in_hand.give(Retry(order_id))
         self._crashed.extend(done.crashed)
         recorded = {id(one) for one in done.paid}
         self._record_singly([one for one in paid if id(one.payment) not in recorded])
@@ -255,7 +251,7 @@ class Exchange:
 
     def _record_singly(self, paid: Iterable[Paid]) -> None:
         for one in paid:
-            self._give(RecordAnswer(one.job.attempt, one.answer))
+            self._in_hand.give(RecordAnswer(one.job.attempt, one.answer))
 
     def _finish_paid(self, paid: list[Paid]) -> None:
         if not paid:
@@ -267,90 +263,54 @@ class Exchange:
 
     def _finish_idle(self, ids: list[str]) -> None:
         if ids:
+            self._has_room = True
             self._finish(ids)
             self._log.nothing_to_do(ids)
 
-    def _undo(self) -> None:
-        """Undo what was not sent. What the breaker refused is due when it says so."""
-        unsent, self._unsent = self._unsent, []
-        refused = [one for one in unsent if one.retry_after is not None]
-        late = [one for one in unsent if one.retry_after is None]
-        wait = max((one.retry_after or 0.0 for one in refused), default=0.0)
-        self._undo_some(refused, deferral(wait, self._charger.jitter()), deferred=True)
-        self._undo_some(late, 0.0, deferred=False)
+    # --- what is given back
 
-    def _undo_some(self, unsent: list[Unsent], delay: float, *, deferred: bool) -> None:
-        if not unsent:
-            return
-        ids = [one.job.order_id for one in unsent]
-        try:
-            self._ledger.undo_attempts([one.job.attempt for one in unsent], delay, deferred=deferred)
-        except DatabaseUnavailableError as error:
-            self._unsent += self._still_leased(unsent)
-            self._pause(error, [])
-        except Exception:
-            log.exception("attempts that were not sent could not be undone: their claims expire")
-            self._finish(ids)
-        else:
-            self._finish(ids)
-            self._log.deferred(ids, delay, "the breaker refuses calls" if deferred else "not sent in time")
+    def _undo(self) -> None:
+        """Undo what was not sent."""
+        unsent, self._unsent = self._unsent, []
+        for refused in (True, False):
+            same = [one for one in unsent if (one.retry_after is not None) is refused]
+            try:
+                self._returns.undo(same)
+            except DatabaseUnavailableError as error:
+                self._unsent += self._still_leased(same)
+                self._fail(error, [])
 
     def _put_off(self, retry_after: float, why: str) -> None:
         """Nothing may be sent: defer what has not begun, and let its messages go."""
-        ids = [*self._waiting, *self._crashed]
-        if not ids:
-            return
-        self._waiting.clear()
-        self._crashed.clear()
-        delay = deferral(retry_after, self._charger.jitter())
-        deferred = self._attempt(lambda: self._ledger.defer_many(ids, delay), ids)
-        if deferred:
-            self._log.deferred(deferred, delay, why)
+        if ids := self._unbegun():
+            self._returns.put_off(ids, retry_after, why)
 
     def _give_back(self) -> None:
         """The process ends: other workers may take what has not begun, at once."""
-        ids = [*self._waiting, *self._crashed]
-        if ids:
-            self._waiting.clear()
-            self._crashed.clear()
-            self._attempt(lambda: self._due.give_back_due(ids), ids)
+        if ids := self._unbegun():
+            self._returns.leave(ids)
 
-    def _attempt(self, work: Callable[[], T], ids: list[str]) -> T | None:
-        """Do something with orders that have not begun, and finish them. A failure changes nothing."""
-        try:
-            return work()
-        except DatabaseUnavailableError as error:
-            log.warning("%d orders stay as they are: %s", len(ids), error)
-        except Exception:
-            log.exception("%d orders stay as they are", len(ids))
-        finally:
-            self._finish(ids)
-        return None
+    def _unbegun(self) -> list[str]:
+        """Take out what has not begun."""
+        ids = [*self._waiting, *self._crashed]
+        self._waiting.clear()
+        self._crashed.clear()
+        return ids
 
     # --- failures
 
-    def _still_leased(self, kept: list[Kept]) -> list[Kept]:
-        """Those of some results that may still be recorded. The rest is found by a look-up, after its lease."""
-        now = self._monotonic()
-        left = [one for one in kept if now < one.job.begun + self._ledger.lease]
-        for one in kept:
-            if one not in left:
-                log.warning("order %s is deferred: its claim expires", one.job.order_id)
-                self.messages.finish(one.job.order_id)
+    def _still_leased(self, kept: Sequence[Kept]) -> list[Kept]:
+        """Those of some results that may still be recorded."""
+        left, lost = self._outage.leased(kept)
+        self._finish(lost)
         return left
 
-    def _pause(self, error: DatabaseUnavailableError, ids: list[str]) -> None:
-        """Wait after a failure of the database. Only if a resource is exhausted, the same orders are tried again."""
-        self._paused_until = self._monotonic() + PAUSE
-        self._tries += 1
-        resource = exhausted_resource(error)
-        if resource is not None and self._tries < TRIES and not self._stopping:
-            self._exhaustion.report(resource)
-            free_descriptors(error)
+    def _fail(self, error: DatabaseUnavailableError, ids: list[str]) -> None:
+        """The database has failed. Only if a resource is exhausted, the same orders are tried again."""
+        if self._outage.begin(error) and not self._stopping:
             self._waiting.extendleft(reversed(ids))
-            return
-        self._report(f"an exchange with the database failed: {error}")
-        self._finish(ids)
+        else:
+            self._finish(ids)
 
     def _finish(self, ids: Iterable[str]) -> None:
         for order_id in ids:

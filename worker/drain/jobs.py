@@ -1,11 +1,21 @@
 """What the exchange gives the slots to do, and what comes back."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from breakwall.payments.gateways.base import ChargeAnswer
 from breakwall.payments.ledger.batch_claiming import Payment
 from breakwall.payments.ledger.claim import Attempt
+
+
+@dataclass(slots=True)
+class Mark:
+    """Set by the slot, and read by the exchange."""
+
+    is_set: bool = False
+
+    def set(self) -> None:
+        self.is_set = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,12 +23,13 @@ class Send:
     """Send an attempt whose row is committed.
 
     ``begun``: when its exchange began, on the monotonic clock of the process. The call's deadline and the lease count
-    from there. ``given``: when its exchange was over, and it could be sent.
+    from there. ``given``: when its exchange was over, and it could be sent. ``permitted``: whether it has its permit.
     """
 
     attempt: Attempt
     begun: float
     given: float
+    permitted: Mark = field(default_factory=Mark, compare=False, repr=False)
 
     @property
     def order_id(self) -> str:
@@ -27,10 +38,14 @@ class Send:
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """Work on an order the single way, see `Retrier`. A ``released`` one is not held by a pause."""
+    """Work on an order the single way, see `Retrier`. A ``released`` one is not held by a pause.
+
+    ``permitted``: whether it has had its permit.
+    """
 
     order_id: str
     released: bool = False
+    permitted: Mark = field(default_factory=Mark, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +65,12 @@ Job = Send | Retry | RecordAnswer
 
 @dataclass(frozen=True, slots=True)
 class Paid:
-    """An attempt has charged, which the next exchange records."""
+    """An attempt has charged, which the next exchange records. The call took so many ``seconds``."""
 
     payment: Payment
     answer: ChargeAnswer  # As it came.
     job: Send
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,7 +61,10 @@ class Slot:
                 return Finished(job.order_id)
         if isinstance(job, RecordAnswer):
             return self._singly(job.order_id, lambda: self._charger.record(job.attempt, job.answer)[0])
-        return self._singly(job.order_id, lambda: self._retrier.run(job.order_id, released=job.released))
+        mark = job.permitted.set
+        return self._singly(
+            job.order_id, lambda: self._retrier.run(job.order_id, released=job.released, on_permit=mark)
+        )
 
     def _send(self, job: Send) -> Result:
         """Ask the breaker now, however long ago the attempt was begun; then send it."""
@@ -71,10 +74,12 @@ class Slot:
             return Unsent(job, error.retry_after)
         if permit is None:
             return Unsent(job, None)
+        job.permitted.set()
+        began = self._monotonic()
         answer = self._charger.charge(job.attempt, permit, deadline=job.begun + self._timeout)
         trusted = self._charger.trusted(job.attempt, answer)
         if proves_payment(trusted):
-            return Paid(Payment(job.attempt, trusted), answer, job)
+            return Paid(Payment(job.attempt, trusted), answer, job, self._monotonic() - began)
         return self.run(RecordAnswer(job.attempt, answer))
 
     def _permit(self, job: Send) -> Permit | None:

@@ -117,6 +117,18 @@ class RedisChannel(kombu_redis.Channel):
 
     QoS = RedisQoS
     listener: ClassVar[ChannelListener]
+    _shared_client: Any = None
+
+    def _create_client(self, asynchronous: bool = False) -> Any:
+        """kombu's own, but with one client for all messages and acknowledgements of a connection pool.
+
+        kombu makes one for each, which costs more than the command.
+        """
+        if asynchronous:  # It keeps those itself, and changes them.
+            return super()._create_client(asynchronous=True)
+        if self._shared_client is None or self._shared_client.connection_pool is not self.pool:
+            self._shared_client = super()._create_client()
+        return self._shared_client
 
     def _get_client(self) -> Callable[..., Any]:
         return partial(self._sifting_client, super()._get_client())

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import threading
+import time
 
 import pytest
 
+from breakwall.breaker import CircuitState, Refusal
 from breakwall.worker.gate import Allowance
 from breakwall.worker.intake import BUSY_INTERVAL, IDLE_INTERVAL, LONGEST_TURN, SHORTEST, Intake, IntakeLoop
 
@@ -88,6 +90,25 @@ def test_a_change_and_only_a_change_is_reported() -> None:
     ):
         intake.refresh()
     assert changes == [48, 0, 2]
+
+
+def test_a_refused_call_is_no_reason_to_read_the_gate() -> None:
+    reads: list[float] = []
+    twice = threading.Event()
+
+    class CountingGate(FakeGate):
+        def allowance(self) -> Allowance:
+            reads.append(time.monotonic())
+            if len(reads) == 2:
+                twice.set()
+            return self.allowed
+
+    loop = IntakeLoop(intake_of(CountingGate(), FakeDrain()))
+    loop.wake(Refusal("payment", CircuitState.CLOSED, 0.1))
+    loop.start()
+    assert twice.wait(5)
+    loop.stop()
+    assert reads[1] - reads[0] > IDLE_INTERVAL / 2
 
 
 def test_the_loop_reads_the_gate_at_once_when_it_is_woken() -> None:

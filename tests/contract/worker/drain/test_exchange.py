@@ -105,12 +105,67 @@ def test_at_first_only_so_many_are_begun_as_slots_are_free(drained: DrainedSite)
     assert len(drained.jobs) == SLOTS
 
 
-def test_while_the_service_is_quick_half_as_many_again_are_begun_ahead(drained: DrainedSite) -> None:
+def calls_take(drained: DrainedSite, seconds: float) -> None:
+    def pass_time() -> None:
+        drained.now += seconds
+
+    drained.gateway.during = pass_time
+
+
+def test_while_the_service_is_quick_one_more_is_begun_for_each_slot_and_never_more(
+    drained: DrainedSite,
+) -> None:
+    calls_take(drained, 0.02)
+    drained.submit(30)
+    drained.drain.step()
+    for _ in range(3):
+        drained.drain.work(SLOTS)
+        drained.drain.step()
+        assert len(drained.jobs) == 2 * SLOTS
+
+
+def test_while_the_service_is_slow_nothing_is_begun_before_a_slot_is_free(drained: DrainedSite) -> None:
+    calls_take(drained, 1.0)
     drained.submit(20)
+    drained.drain.step()
+    drained.drain.work(1)
+    drained.drain.step()
+    assert len(drained.jobs) == SLOTS
+
+
+def test_results_gather_while_each_slot_has_work_and_never_while_one_is_free(drained: DrainedSite) -> None:
+    calls_take(drained, 0.02)
+    drained.submit(30)
     drained.drain.step()
     drained.drain.work()
     drained.drain.step()
-    assert len(drained.jobs) == SLOTS + SLOTS // 2
+    assert drained.drain.gathered == []
+    drained.drain.work(1)
+    drained.drain.step()
+    assert drained.drain.gathered == [pytest.approx((SLOTS - 1) * 0.02 / SLOTS)]
+
+
+def test_under_a_limit_no_more_begin_than_it_leaves_and_those_without_a_permit_count(
+    drained: DrainedSite,
+) -> None:
+    read = drained.site.breaker.status
+    drained.site.breaker.status = lambda: replace(read(), background_slots=2)  # type: ignore[method-assign]
+    drained.submit(9)
+    for _ in range(3):
+        drained.drain.step()
+        assert len(drained.jobs) == 2
+
+
+def test_after_orders_that_were_paid_before_the_next_ones_begin_at_once(drained: DrainedSite) -> None:
+    ids = drained.submit(3 * SLOTS)
+    drained.drain.run()
+    drained.drain.submit(ids)
+    drained.drain.step()
+    drained.drain.step()
+    assert drained.drain.inbox.timeouts[-1] == 0.0
+    drained.drain.run()
+    drained.drain.step()
+    assert drained.drain.inbox.timeouts[-1] == IDLE
 
 
 def test_nothing_is_begun_ahead_where_no_unknown_attempt_can_be_resolved(drained: DrainedSite) -> None:
@@ -190,6 +245,21 @@ class TestWhileTheCircuitIsOpen:
         assert drained.jobs == [Retry] * 3
         drained.drain.run()
         assert drained.statuses() == ["paid"] * 9
+
+    def test_a_probe_begins_for_each_that_has_ended_while_others_run(self, drained: DrainedSite) -> None:
+        drained.site.open_circuit()
+        drained.advance(drained.site.breaker.status().retry_after)
+        drained.submit(9)
+        permit = drained.site.breaker.acquire(background=True)
+        drained.drain.step()
+        assert drained.jobs == [Retry] * 2
+        running = drained.drain.jobs.get()
+        assert isinstance(running, Retry)
+        running.permitted.set()
+        permit.release()
+        assert drained.site.breaker.status().slots == 3
+        drained.drain.step()
+        assert drained.jobs == [Retry] * 3, "three permits, one of which the waiting job takes"
 
 
 def test_while_orders_wait_the_breaker_is_asked_again_soon_and_an_idle_worker_asks_nothing(
