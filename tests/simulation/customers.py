@@ -94,9 +94,10 @@ class Customers(Part):
 
     def _schedule_crowd(self, crowd: list[Customer], at: float) -> None:
         """Each places an order, or one enqueues all of them."""
-        if self._rng.random() < 0.5:
+        seconds = self._rng.choice((0.2, 3.0))
+        if self._rng.random() < 0.6:
             for customer in crowd:
-                self._schedule_call([customer], at + self._rng.uniform(0.0, 3.0))
+                self._schedule_call([customer], at + self._rng.uniform(0.0, seconds))
         elif crowd:
             self._schedule_call(crowd, at)
 

@@ -91,7 +91,7 @@ class Scenario:
             load=random_load(rng, crowded=bool(crowd)),
             producers=rng.randint(1, 2),
             workers=rng.randint(1, 3),
-            consumers=rng.choice((2, 4, 8)) if crowd else rng.randint(1, 2),
+            consumers=rng.choice((4, 8)) if crowd else rng.randint(1, 2),
             keys=keys,
             from_previous_version=from_previous_version,
             paid_first=paid_first,

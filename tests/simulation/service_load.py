@@ -23,7 +23,7 @@ def random_load(rng: Random, *, crowded: bool) -> LoadBehavior:
     """Half of the services bear any load, unless a crowd comes."""
     kinds = [one for one in Kind if one is not Kind.EASY]
     kind = rng.choice(kinds) if crowded or rng.random() < 0.5 else Kind.EASY
-    return LoadBehavior(kind, rng.randint(2, 5), rng.random() < 0.5)
+    return LoadBehavior(kind, rng.choice((1, 2, 2, 3, 5)), rng.random() < 0.5)
 
 
 HANG = (2.0, 14.0)  # Seconds of a charge above the places of a service that collapses.
@@ -74,7 +74,7 @@ class ServiceLoad(Part):
 
     def seconds(self) -> float:
         """How long a charge takes that begins now."""
-        usual = self._rng.uniform(0.01, 0.3)
+        usual = self._rng.uniform(0.01, 0.3) if self.is_of(Kind.EASY) else self._rng.uniform(0.05, 0.8)
         if self.is_of(Kind.SLOWS) and self.in_hand > self.behavior.places:
             self._faults.seen[Kind.SLOWS] += 1
             return usual * (self.in_hand / self.behavior.places) ** 3
