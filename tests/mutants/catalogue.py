@@ -720,14 +720,6 @@ MUTANTS = (
         simulated=False,
     ),
     Mutant(
-        "the turn of each order of a batch",
-        EXCHANGE,
-        "for _ in range(self._turns(room))]",
-        "for _ in range(room)]",
-        (EXCHANGE_TESTS,),
-        simulated=False,
-    ),
-    Mutant(
         "no more probes than the circuit permits",
         EXCHANGE,
         "            return max(0, min(status.slots, self.slots) - self._busy)\n",

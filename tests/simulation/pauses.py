@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -59,10 +59,8 @@ class WatchedReader(DrainStateReader):
 class WatchedHold(Hold):
     """A worker's real one, which reports each answer."""
 
-    def __init__(
-        self, pauses: PauseObserver, reader: WatchedReader, take_turns: Callable[[int], int]
-    ) -> None:
-        super().__init__(reader.is_paused, take_turns)
+    def __init__(self, pauses: PauseObserver, reader: WatchedReader) -> None:
+        super().__init__(reader.is_paused)
         self._pauses = pauses
         self._reader = reader
 

@@ -21,7 +21,6 @@ from breakwall.payments.retry_policy import RetryPolicy
 from breakwall.producers.producer import OrderProducer
 from breakwall.settings import DispatchSettings
 from breakwall.worker.background.heartbeat import RETRY_INTERVAL, Heartbeat
-from breakwall.worker.control.rate import RateShare
 from breakwall.worker.control.released import ReleasedOrders
 from breakwall.worker.dispatcher import Dispatcher
 from breakwall.worker.drain.exchange import Exchange
@@ -40,7 +39,6 @@ from tests.simulation.limits import LimitObserver
 from tests.simulation.network import Network, SimulatedGateway
 from tests.simulation.observer import RunObserver
 from tests.simulation.pauses import PauseObserver, WatchedHold, WatchedReader
-from tests.simulation.rates import RateObserver
 from tests.simulation.scenario import LEASE, TIMEOUT, Scenario
 from tests.simulation.storage import Storage
 from tests.simulation.task_queue import TaskQueue
@@ -63,7 +61,6 @@ class Context(World):
     circuit: SharedCircuit
     observer: RunObserver
     pauses: PauseObserver
-    rates: RateObserver
     limits: LimitObserver
 
 
@@ -203,15 +200,7 @@ class WorkerProcess(PipelineProcess):
         database = context.storage.database
         self.is_stopping = False
         self.drain_state = WatchedReader(self)
-        rate = RateShare(
-            lambda: self.drain_state.rate, lambda: self.drain_state.workers, monotonic=self.monotonic
-        )
-        self.hold = WatchedHold(
-            context.pauses,
-            self.drain_state,
-            lambda most: context.rates.taken(self.drain_state, rate.take_turns(most)),
-        )
-        context.rates.began(self, self.drain_state)
+        self.hold = WatchedHold(context.pauses, self.drain_state)
         self.retrier = Retrier(
             self.charger,
             self.breaker,

@@ -382,19 +382,6 @@ class TestWhatHoldsABatch:
         assert sorted(drained.drain.told.deferred_ids) == [(one, "paused") for one in sorted(ids)]
         assert len(drained.drain.acknowledged) == 1
 
-    def test_under_a_rate_only_those_begin_that_have_their_turn(
-        self, drained: DrainedSite, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        turns = [1, 0, 2]
-        hold = Hold(lambda: False, lambda most: min(most, turns.pop(0)))
-        monkeypatch.setattr(drained.drain.exchange, "_hold", hold)
-        drained.submit(SLOTS)
-        begun = []
-        for _ in range(3):
-            drained.drain.step()
-            begun.append(len(drained.jobs))
-        assert begun == [1, 1, 3]
-
     def test_at_the_fleets_limit_only_those_begin_that_are_this_workers_share(
         self, drained: DrainedSite, monkeypatch: pytest.MonkeyPatch
     ) -> None:
