@@ -49,6 +49,8 @@ def report(tally: Tally, seconds: float) -> str:
         f"{sum(tally.orders.values())} orders: "
         + ", ".join(f"{number} {status}" for status, number in tally.orders.most_common()),
         f"{tally.charged} charges in the payment services' own ledgers",
+        "From the last fault until no order was open: "
+        + ", ".join(f"{tally.rest_of(share):.0f} s ({share:.0%} of the runs)" for share in (0.5, 0.99, 1.0)),
         "",
         *_columns(tally.seen),
         "",

@@ -1,6 +1,6 @@
 """The broker: a queue that loses, doubles, delays and reorders messages, and is wiped now and then."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -13,9 +13,9 @@ REDELIVERED_AFTER = 20.0
 
 @dataclass(eq=False)
 class Message:
-    """An order's id on its way to a worker."""
+    """The ids of some orders on their way to a worker."""
 
-    order_id: str
+    order_ids: tuple[str, ...]
 
 
 class Broker(Part):
@@ -31,15 +31,17 @@ class Broker(Part):
     def down(self) -> bool:
         return "broker down" in self._faults.down
 
-    def accept(self, order_id: str) -> None:
+    def accept(self, order_ids: tuple[str, ...]) -> None:
         """Take one message from a publisher, which relies on it from now on."""
         occurs = self._faults.occurs
+        if len(order_ids) > 1:
+            self._faults.seen["message of several orders"] += 1
         if occurs("message lost"):
-            self._trace.record("broker", f"loses the message for {order_id}")
+            self._trace.record("broker", f"loses the message for {', '.join(order_ids)}")
             return
         for _ in range(2 if occurs("message doubled") else 1):
             seconds = self._rng.uniform(0.0, 90.0) if occurs("message delayed") else 0.0
-            self._engine.after(seconds, partial(self._enqueue, Message(order_id)))
+            self._engine.after(seconds, partial(self._enqueue, Message(order_ids)))
 
     def take(self, wait_for_gate: Callable[[], None]) -> Message:
         """Wait for a message, any that is ready, and first until the consumer may fetch one."""
@@ -55,6 +57,8 @@ class Broker(Part):
             wait_for_gate()
         message = self._ready.pop(self._rng.randrange(len(self._ready)))
         self._unacknowledged.add(message)
+        if self._faults.occurs("message redelivered while in hand"):
+            self._engine.after(self._rng.uniform(0.0, REDELIVERED_AFTER), lambda: self._redeliver(message))
         return message
 
     def acknowledge(self, message: Message) -> None:
@@ -63,11 +67,15 @@ class Broker(Part):
             return
         self._unacknowledged.discard(message)
         if self._faults.occurs("message redelivered"):
-            self._enqueue(Message(message.order_id))
+            self._enqueue(Message(message.order_ids))
 
     def abandon(self, message: Message) -> None:
         """Its worker died."""
         self._engine.after(REDELIVERED_AFTER, lambda: self._redeliver(message))
+
+    def give_back(self, message: Message) -> None:
+        """Its worker has ended without acknowledging it."""
+        self._redeliver(message)
 
     def wipe(self) -> None:
         """Start again, empty."""
@@ -95,11 +103,15 @@ class Broker(Part):
 
 
 class SimulatedPublisher(Part):
-    """One process's publisher, with the contract of the real one: it takes under a second and never raises."""
+    """One process's publisher, with the contract of the real one: it takes under a second and never raises.
 
-    def __init__(self, world: World, broker: Broker) -> None:
+    ``size``: the ids of one message, at most.
+    """
+
+    def __init__(self, world: World, broker: Broker, size: int) -> None:
         super().__init__(world)
         self._broker = broker
+        self._size = size
 
     def publish_many(self, order_ids: list[str]) -> int:
         """Return how many the broker has for certain; some of the others may have arrived too."""
@@ -107,15 +119,20 @@ class SimulatedPublisher(Part):
         self._engine.sleep(self._rng.uniform(0.2, 1.0) if hangs else self._rng.uniform(0.001, 0.01))
         if self._broker.down or self._faults.occurs("publish fails"):
             return 0
-        sent = len(order_ids)
+        messages = self._messages(order_ids)
+        sent = len(messages)
         if self._faults.occurs("publish breaks off"):
             sent = self._rng.randrange(sent)
-        for order_id in order_ids[:sent]:
-            self._broker.accept(order_id)
-        for order_id in order_ids[sent:]:
+        for ids in messages[:sent]:
+            self._broker.accept(ids)
+        for ids in messages[sent:]:
             if self._rng.random() < 0.5:
-                self._broker.accept(order_id)
-        return sent
+                self._broker.accept(ids)
+        return sum(map(len, messages[:sent]))
+
+    def _messages(self, order_ids: Sequence[str]) -> list[tuple[str, ...]]:
+        starts = range(0, len(order_ids), self._size)
+        return [tuple(order_ids[start : start + self._size]) for start in starts]
 
     def publish_soon(self, order_ids: list[str]) -> None:
         """In a task of its own: the caller does not wait."""

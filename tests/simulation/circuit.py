@@ -23,6 +23,7 @@ class SharedCircuit(Part):
         self.memory = DictStore(lambda: EPOCH + world.engine.now)
         self._state = CircuitState.CLOSED
         self._closed_until = 0.0
+        self.closed_since: float | None = 0.0  # None while it is not closed.
         self._lost_at = float("-inf")
 
     def connect(self) -> None:
@@ -40,6 +41,7 @@ class SharedCircuit(Part):
             if self._state is CircuitState.CLOSED:
                 self._closed_until = self._engine.now
             self._state = circuit.state
+            self.closed_since = self._engine.now if circuit.state is CircuitState.CLOSED else None
         self._check_probes(circuit)
 
     def check_admission(self, process: str, permit: Permit) -> None:
@@ -92,11 +94,11 @@ class ProcessStore:
 
 
 class WatchedBreaker(CircuitBreaker):
-    """The real breaker, which reports each permit that it gives."""
+    """The real breaker, which reports each permit that it gives, and whether it is the background's."""
 
-    on_permit: Callable[[Permit], None]
+    on_permit: Callable[[Permit, bool], None]
 
     def acquire(self, background: bool = False) -> Permit:
         permit = super().acquire(background)
-        self.on_permit(permit)
+        self.on_permit(permit, background)
         return permit

@@ -28,6 +28,7 @@ class Customers(Part):
         producers: returns the live ones.
         orders: are placed one by one at the beginning.
         more: are placed between the moments ``since`` and ``until``.
+        crowd: are placed within a few seconds between these moments.
         accepted: were accepted before the run; with their ids.
         waits: for how many seconds they wait for the outcome; each call chooses one.
     """
@@ -39,6 +40,7 @@ class Customers(Part):
         *,
         orders: list[Order],
         more: list[Order],
+        crowd: list[Order],
         accepted: list[tuple[Order, str]],
         since: float,
         until: float,
@@ -54,7 +56,8 @@ class Customers(Part):
         ]
         first = [Customer(order) for order in orders]
         waiting = [Customer(order) for order in more]
-        self.all = [*served, *first, *waiting]
+        at_once = [Customer(order) for order in crowd]
+        self.all = [*served, *first, *waiting, *at_once]
         for customer in served:
             if rng.random() < 0.3:
                 self._schedule_call([customer], rng.uniform(since, until))
@@ -64,6 +67,7 @@ class Customers(Part):
             size = rng.choice((1, 1, 1, 1, 2, 3))
             group, waiting = waiting[:size], waiting[size:]
             self._schedule_call(group, rng.uniform(since, until))
+        self._schedule_crowd(at_once, rng.uniform(since, until))
 
     @property
     def served(self) -> bool:
@@ -87,6 +91,15 @@ class Customers(Part):
 
     def _place_soon(self, customer: Customer, seconds: float) -> None:
         self._engine.after(seconds, lambda: self._call([customer], self._place))
+
+    def _schedule_crowd(self, crowd: list[Customer], at: float) -> None:
+        """Each places an order, or one enqueues all of them."""
+        seconds = self._rng.choice((0.2, 3.0))
+        if self._rng.random() < 0.6:
+            for customer in crowd:
+                self._schedule_call([customer], at + self._rng.uniform(0.0, seconds))
+        elif crowd:
+            self._schedule_call(crowd, at)
 
     def _schedule_call(self, group: list[Customer], at: float) -> None:
         """One customer places the order, or enqueues it in one case of five; several enqueue theirs together."""

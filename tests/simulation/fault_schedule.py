@@ -6,6 +6,7 @@ from functools import partial
 from tests.simulation.broker import Broker
 from tests.simulation.engine import Process
 from tests.simulation.observer import RunObserver
+from tests.simulation.processes import WorkerProcess
 from tests.simulation.scenario import LEASE, ScheduledFault
 from tests.simulation.world import Part, World
 
@@ -34,6 +35,8 @@ class FaultSchedule(Part):
                 self._broker.wipe()
             case "worker killed" | "producer killed":
                 self._to_one_of(fault, lambda process: self._observer.kill(process, "is killed"))
+            case "worker stopped":
+                self._to_one_of(fault, _stop)
             case "worker paused past its lease":
                 self._to_one_of(fault, lambda process: self._observer.pause(process, LEASE + fault.seconds))
             case "producer paused":
@@ -52,3 +55,8 @@ class FaultSchedule(Part):
     def _end(self, fault: ScheduledFault) -> None:
         self._faults.down.discard(fault.name)
         self._broker.wake_up()
+
+
+def _stop(process: Process) -> None:
+    assert isinstance(process, WorkerProcess)
+    process.stop()

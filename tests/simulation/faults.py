@@ -7,6 +7,8 @@ hide would never show (Groce et al., "Swarm Testing", ISSTA 2012).
 from collections import Counter
 from random import Random
 
+from tests.simulation.load_kinds import Kind
+
 NETWORK = {
     "connection refused": 0.2,
     "no free connection": 0.03,
@@ -39,6 +41,7 @@ BROKER = {
     "message doubled": 0.4,
     "message delayed": 0.4,
     "message redelivered": 0.3,
+    "message redelivered while in hand": 0.2,
     "publish fails": 0.15,
     "publish breaks off": 0.15,
     "publish hangs": 0.1,
@@ -65,11 +68,19 @@ SCHEDULED_FAULTS = (
     "database down",
     "breaker store down",
     "worker killed",
+    "worker stopped",
     "producer killed",
     "worker paused past its lease",
     "producer paused",
 )
 """Faults that last, or come from outside."""
+
+MET = (
+    "message of several orders",
+    "call under a limit",
+    *(kind for kind in Kind if kind is not Kind.EASY),
+)
+"""What is no fault, and has to occur too: else the simulation shows nothing about it."""
 
 
 class FaultInjector:

@@ -39,6 +39,7 @@ class RunObserver(Part):
         # Attempts that may have begun and were not sent: the worker died or lost its database.
         self.unsent: Counter[str] = Counter()
         self.killed_at: Counter[str] = Counter()
+        self.last_request_at = 0.0
         self.on_death: Callable[[Process], None] = lambda process: None
         self._misled_in_a_batch: set[str] = set()
         self._storage = storage
@@ -193,6 +194,7 @@ class RunObserver(Part):
             raise Violation(f"{task.name} sends without a permit")
         if self._engine.now >= given_at + self._circuit.config.lease_seconds:
             raise Violation(f"{task.name} sends on an expired permit of {given_at:.3f}")
+        self.last_request_at = self._engine.now
         if request is not None:
             self._check_attempt(request, ends_at)
 

@@ -76,6 +76,11 @@ class Operators(Part):
             action = self._rng.choice((self._pause, self._pause, self._resume, self._release_any))
             self._engine.at(self._rng.uniform(since, until), partial(self._begin_lasting, action))
 
+    def limit_at_random(self, since: float, until: float) -> None:
+        """Set and lift the highest rate of the drain, a few times between two moments. The last one stays."""
+        for _ in range(self._rng.randint(1, 5)):
+            self._engine.at(self._rng.uniform(since, until), partial(self._begin, self._limit))
+
     def end_interventions(self, then: Callable[[], None]) -> None:
         """Resume the queue, and restore everything that was pruned, for the final checks.
 
@@ -126,6 +131,10 @@ class Operators(Part):
     def _resume(self) -> None:
         with self._pauses.decision():
             self._do("resume", "", lambda: self._control.resume(OPERATOR))
+
+    def _limit(self) -> None:
+        rate = self._rng.choice((None, 0.5, 2.0, self._rng.uniform(0.2, 20.0)))
+        self._do("rate", "", lambda: self._control.set_rate(OPERATOR, rate))
 
     def _release_any(self) -> None:
         for order_id in self._any_of("SELECT id FROM orders WHERE status = 'queued' ORDER BY id"):

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from random import Random
 from unittest import mock
 
 from breakwall import crashpoints
@@ -19,6 +20,17 @@ def breaker_time(engine: Engine) -> Iterator[None]:
         return lambda: EPOCH + engine.now
 
     with mock.patch("breakwall.breaker.sync.replica_state.steady_time", clock):
+        yield
+
+
+@contextmanager
+def seeded_names(rng: Random) -> Iterator[None]:
+    """Processes share the limit in the order of their random names, which only the seed may decide."""
+
+    def token_hex(number: int | None = None) -> str:
+        return rng.randbytes(number or 32).hex()
+
+    with mock.patch("secrets.token_hex", token_hex):
         yield
 
 

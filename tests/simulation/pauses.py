@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Connection
 
 from breakwall.payments.fleet.drain_control import DrainState
+from breakwall.payments.fleet.workers import DEAD_AFTER
 from breakwall.worker.control.hold import Hold
 from breakwall.worker.control.reader import INTERVAL, DrainStateReader
 from tests.simulation.storage import Storage
@@ -23,6 +24,12 @@ IN_FORCE = (
     " AND (paused_until IS NULL OR paused_until > :now)"
 )
 
+DECIDED = (
+    f"SELECT rate, ({IN_FORCE}), (SELECT count(*) FROM workers WHERE seen_at >= :now-{DEAD_AFTER:.0f})"
+    " FROM drain_control"
+)
+"""What operators have decided, and how many workers share a rate."""
+
 
 class WatchedReader(DrainStateReader):
     """A worker's real one, which also knows when it began its last reading that was answered."""
@@ -32,11 +39,12 @@ class WatchedReader(DrainStateReader):
         self._engine = process.context.engine
         self._storage = process.context.storage
         self.read_at: float | None = None
+        self._seen: list[tuple[object, ...]] | None = None  # What it read then.
 
     def run(self) -> None:
         """Like its thread, but without the readings that would change nothing."""
         while True:
-            if self.read_at is None or self.is_paused() or self._storage.rows(IN_FORCE):
+            if self._seen is None or self._seen != self._storage.rows(DECIDED):
                 self.run_once()
             self._engine.sleep(INTERVAL)
 
@@ -44,7 +52,7 @@ class WatchedReader(DrainStateReader):
         # The statements follow at this moment: a transaction waits before it begins.
         began = self._engine.now
         found = super()._select(connection)
-        self.read_at = began
+        self.read_at, self._seen = began, self._storage.rows(DECIDED)
         return found
 
 

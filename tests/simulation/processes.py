@@ -3,13 +3,14 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from breakwall.breaker import CircuitBreakerConfig
+from breakwall.breaker import CircuitBreakerConfig, Permit
 from breakwall.crashpoints import reach
 from breakwall.host.exhaustion import ResourceExhaustion
 from breakwall.payments.charging import Charger
 from breakwall.payments.db.clock import DATABASE_CLOCK
 from breakwall.payments.db.database import DatabaseUnavailableError
 from breakwall.payments.fleet.released_orders import next_released
+from breakwall.payments.fleet.workers import HEARTBEAT_INTERVAL
 from breakwall.payments.gateways import ChargeAnswer, ChargeRequest, GatewayProfile, LookupAnswer
 from breakwall.payments.ledger.batch_claiming import Exchanged, Payment
 from breakwall.payments.ledger.claim import Attempt, Claim
@@ -19,10 +20,11 @@ from breakwall.payments.orders import OrderStatus
 from breakwall.payments.retry_policy import RetryPolicy
 from breakwall.producers.producer import OrderProducer
 from breakwall.settings import DispatchSettings
+from breakwall.worker.background.heartbeat import RETRY_INTERVAL, Heartbeat
 from breakwall.worker.control.released import ReleasedOrders
 from breakwall.worker.dispatcher import Dispatcher
 from breakwall.worker.drain.exchange import Exchange
-from breakwall.worker.drain.jobs import Event, Job, Retry, Submitted
+from breakwall.worker.drain.jobs import Event, Job, Retry, Stop, Submitted
 from breakwall.worker.drain.log import DrainLog
 from breakwall.worker.drain.slot import Slot
 from breakwall.worker.exhaustion import ExhaustionRetry
@@ -33,6 +35,7 @@ from tests.simulation.background import TaskExecutor, TaskSignal
 from tests.simulation.broker import Broker, SimulatedPublisher
 from tests.simulation.circuit import ProcessStore, SharedCircuit, WatchedBreaker
 from tests.simulation.engine import EndedError, Process
+from tests.simulation.limits import LimitObserver
 from tests.simulation.network import Network, SimulatedGateway
 from tests.simulation.observer import RunObserver
 from tests.simulation.pauses import PauseObserver, WatchedHold, WatchedReader
@@ -58,6 +61,7 @@ class Context(World):
     circuit: SharedCircuit
     observer: RunObserver
     pauses: PauseObserver
+    limits: LimitObserver
 
 
 class WatchedLedger(Ledger):
@@ -112,7 +116,7 @@ class PipelineProcess(Process):
             clock=self.monotonic,
             jitter=context.rng.random,
         )
-        self.breaker.on_permit = lambda permit: context.observer.permit_given(self, permit)
+        self.breaker.on_permit = self._permit_given
         self.gateway = SimulatedGateway(self, context.network, context.observer)
         ledger = WatchedLedger(
             context.storage.database, lease=LEASE, send_caller_keys=context.scenario.send_caller_keys
@@ -122,7 +126,11 @@ class PipelineProcess(Process):
         ledger.observer = context.observer
         policy = RetryPolicy(base=1.0, cap=60.0, max_attempts=context.scenario.max_attempts)
         self.charger = Charger(self.gateway, ledger, policy, context.rng.random)
-        self.publisher = SimulatedPublisher(context, context.broker)
+        self.publisher = SimulatedPublisher(context, context.broker, context.scenario.ids_a_message)
+
+    def _permit_given(self, permit: Permit, background: bool) -> None:
+        self.context.observer.permit_given(self, permit)
+        self.context.limits.permit_given(self, permit, self.breaker.status(), background=background)
 
     def monotonic(self) -> float:
         """This process's clock."""
@@ -190,6 +198,7 @@ class WorkerProcess(PipelineProcess):
     def __init__(self, name: str, context: Context) -> None:
         super().__init__(name, context)
         database = context.storage.database
+        self.is_stopping = False
         self.drain_state = WatchedReader(self)
         self.hold = WatchedHold(context.pauses, self.drain_state)
         self.retrier = Retrier(
@@ -219,9 +228,11 @@ class WorkerProcess(PipelineProcess):
         # More messages than slots, so that some orders are begun before a slot is free.
         for number in range(2 * context.scenario.consumers):
             context.engine.spawn(f"{name}.{number + 1}", self, self._consume)
-        context.engine.spawn(f"{name}.exchange", self, self._exchange_for_ever)
+        context.engine.spawn(f"{name}.exchange", self, self._exchange_until_stopped)
         context.engine.spawn(f"{name}.dispatcher", self, self._dispatch, context.rng.uniform(0.0, 2.0))
         context.engine.spawn(f"{name}.control", self, self.drain_state.run)
+        if context.scenario.rates:
+            context.engine.spawn(f"{name}.heartbeat", self, self._beat)
         if context.scenario.pauses:
             context.engine.spawn(f"{name}.released", self, self._release)
 
@@ -246,9 +257,22 @@ class WorkerProcess(PipelineProcess):
         )
         self.exchange.slots = self.context.scenario.consumers
 
-    def _exchange_for_ever(self) -> None:
-        while True:
+    def stop(self) -> None:
+        """SIGTERM: begin nothing more, end what is in hand, then end."""
+        if not self.is_stopping:
+            self.is_stopping = True
+            self.inbox.put(Stop())
+
+    def _exchange_until_stopped(self) -> None:
+        while not self.exchange.is_over:
             self.exchange.run_once()
+        self.context.observer.kill(self, "ends")
+
+    def _beat(self) -> None:
+        heartbeat = Heartbeat(self.context.storage.database, monotonic=self.monotonic)
+        heartbeat.identify(self.name, self.exchange.slots)
+        while True:
+            self.context.engine.sleep(HEARTBEAT_INTERVAL if heartbeat.run_once() else RETRY_INTERVAL)
 
     def _fill_slot(self) -> None:
         while True:
@@ -263,7 +287,10 @@ class WorkerProcess(PipelineProcess):
         task = context.engine.task
         while True:
             message = context.broker.take(self._wait_for_gate)
-            task.about = message.order_id
+            if self.is_stopping:
+                context.broker.give_back(message)
+                return
+            task.about = ", ".join(message.order_ids)
             finished: list[bool] = []
 
             def finish(finished: list[bool] = finished) -> None:
@@ -271,7 +298,7 @@ class WorkerProcess(PipelineProcess):
                 context.engine.wake(task)
 
             try:
-                self.inbox.put(Submitted([message.order_id], finish))
+                self.inbox.put(Submitted(message.order_ids, finish))
                 while not finished:
                     context.engine.park()
                 reach("before", "acknowledge")

@@ -14,10 +14,11 @@ from tests.simulation.engine import Engine, Process
 from tests.simulation.fault_schedule import FaultSchedule
 from tests.simulation.faults import FaultInjector
 from tests.simulation.final_checks import FinalChecks
+from tests.simulation.limits import LimitObserver
 from tests.simulation.network import Network
 from tests.simulation.observer import RunObserver
 from tests.simulation.operators import Operators
-from tests.simulation.patches import breaker_time, no_logging, observed_crash_points
+from tests.simulation.patches import breaker_time, no_logging, observed_crash_points, seeded_names
 from tests.simulation.pauses import PauseObserver
 from tests.simulation.previous_version import PreviousVersion
 from tests.simulation.processes import Context, PipelineProcess, ProducerProcess, WorkerProcess
@@ -32,6 +33,10 @@ LONGEST_RECOVERY = 4 * 3600.0
 """Virtual seconds within which everything comes to rest. Most runs take minutes. The longest are those of a service
 that stores its errors and has no look-up: each order replays its error until its attempts are used up, and each
 replay is a probe that opens the circuit again for two minutes."""
+
+LONGEST_PAUSE_OF_ALL = 300.0
+"""Virtual seconds in which orders may be open, the circuit closed, and nothing sent. A backoff, a lost message and a
+dispatcher that has found nothing for a while take a minute each."""
 
 OPERATOR_ROUNDS = 3
 """How often operators retry all orders and resolve the rest; after that no order may wait for them. The second round
@@ -49,6 +54,7 @@ class RunResult:
     orders: Counter[str]  # By status.
     charged: int  # How often money moved.
     seconds: float  # Of virtual time.
+    rested_after: float  # Seconds from the last fault until no order was open any more.
     lines: list[str]  # The trace, if it was kept.
 
 
@@ -59,6 +65,7 @@ def simulate(seed: int, storage: Storage, *, keep_trace: bool = False) -> RunRes
     try:
         with (
             breaker_time(run.engine),
+            seeded_names(run.rng),
             no_logging(),
             observed_crash_points(run.observer),
         ):
@@ -85,17 +92,20 @@ class Run:
         self.world = world = World(engine, faults, rng, trace)
         storage.begin(world)
         config = CircuitBreakerConfig(
-            failure_threshold=3, half_open_max_calls=scenario.half_open_max_calls, timeout=TIMEOUT
+            failure_threshold=3,
+            half_open_max_calls=scenario.half_open_max_calls,
+            timeout=TIMEOUT,
+            adaptive_limit=scenario.adaptive_limit,
         )
         circuit = SharedCircuit(world, config)
-        self.service = SimulatedService(world, scenario.behavior, storage.owns)
+        self.service = SimulatedService(world, scenario.behavior, scenario.load, storage.owns)
         self.observer = RunObserver(world, storage, circuit, self.service.ledger, scenario.deadly_point)
         self.pauses = PauseObserver(world, storage)
         self.broker = Broker(world)
         network = Network(world, self.service)
         self.context = Context(
             *(engine, faults, rng, trace, scenario, storage, network, self.broker, circuit, self.observer),
-            self.pauses,
+            *(self.pauses, LimitObserver(world)),
         )
         self.observer.on_death = self._supervise
         self.processes: list[PipelineProcess] = []
@@ -105,6 +115,7 @@ class Run:
         self._retried_at = 0.0
         self._rounds = 0
         self._started = 0
+        self._rested_after: float | None = None
 
     def execute(self) -> None:
         """Raises `Violation`, or any other error of the run."""
@@ -121,6 +132,8 @@ class Run:
             self.operators.prune(scenario.prunes, scenario.faults_from, scenario.faults_until)
         if scenario.pauses:
             self.operators.pause_at_random(scenario.faults_from, scenario.faults_until)
+        if scenario.rates:
+            self.operators.limit_at_random(scenario.faults_from, scenario.faults_until)
         if scenario.restore is not None:
             Recovery(self).schedule(scenario.restore)
         self.faults.active = scenario.faults_from == 0
@@ -140,7 +153,8 @@ class Run:
             self.world,
             self._producers,
             orders=rest[: scenario.paid_first],
-            more=rest[scenario.paid_first :],
+            more=rest[scenario.paid_first : len(rest) - scenario.crowd],
+            crowd=rest[len(rest) - scenario.crowd :],
             accepted=accepted,
             since=scenario.faults_from,
             until=scenario.last_customer,
@@ -163,6 +177,7 @@ class Run:
             orders=Counter(status for (status,) in statuses),
             charged=sum(map(len, self.service.ledger.charges.values())),
             seconds=self.engine.now,
+            rested_after=self._rested_after or 0.0,
             lines=self.trace.lines,
         )
 
@@ -228,7 +243,11 @@ class Run:
     def _wait_for_rest(self) -> None:
         if self.engine.now > self.scenario.faults_until + LONGEST_RECOVERY:
             raise Violation(f"not at rest {LONGEST_RECOVERY / 3600:.0f} hours after the last fault")
+        self._check_progress()
         if self._is_at_rest():
+            if self._rested_after is None:
+                self._rested_after = self.engine.now - self.scenario.faults_until
+            self.service.load.relieve()
             # By then every late charge can be looked up.
             late = self.scenario.behavior.profile.absent_after + TIMEOUT
             # A worker that got the answer of a lost route distrusts look-ups until then. Each counts as an attempt, and
@@ -238,13 +257,24 @@ class Run:
         else:
             self.engine.after(5.0, self._wait_for_rest)
 
+    def _check_progress(self) -> None:
+        """While the circuit is closed, some open order is always worked on: its backoff is a minute at most."""
+        closed_since = self.context.circuit.closed_since
+        if closed_since is None or not self._open_orders():
+            return
+        since = max(closed_since, self.observer.last_request_at, self.scenario.faults_until, self._retried_at)
+        if self.engine.now - since > LONGEST_PAUSE_OF_ALL:
+            raise Violation(f"orders wait, nothing holds them, and nothing is sent since {since:.3f}")
+
+    def _open_orders(self) -> int:
+        (number,) = self.storage.values("SELECT count(*) FROM orders WHERE status IN ('queued', 'in_flight')")
+        return int(number)
+
     def _is_at_rest(self) -> bool:
-        (open_orders,) = self.storage.values(
-            "SELECT count(*) FROM orders WHERE status IN ('queued', 'in_flight')"
-        )
         # A paused process may still hold an old claim: the run has to show that it comes to nothing.
         asleep = any(process.paused_until > self.engine.now for process in self.processes)
-        return self.customers.served and not open_orders and not asleep and not self.closed
+        ending = any(isinstance(process, WorkerProcess) and process.is_stopping for process in self.processes)
+        return self.customers.served and not self._open_orders() and not (asleep or ending or self.closed)
 
     def _check(self) -> None:
         """Check the run at rest. Then operators, if there are any, act until no order waits for them."""

@@ -4,13 +4,17 @@ from dataclasses import dataclass
 from random import Random
 from typing import Self
 
+from breakwall.broker.connections.base import IDS_A_MESSAGE
 from breakwall.crashpoints import POINTS
 from tests.simulation.faults import SCHEDULED_FAULTS
 from tests.simulation.key_shapes import random_keys
 from tests.simulation.service_behavior import ServiceBehavior, random_behavior
+from tests.simulation.service_load import LoadBehavior, random_load
 
 TIMEOUT = 10.0
 LEASE = 15.0
+CROWDED = 0.1
+"""The share of the runs in which a crowd comes: these take several times as long as the others."""
 
 
 @dataclass(frozen=True)
@@ -35,19 +39,23 @@ class Scenario:
     """What one run consists of."""
 
     behavior: ServiceBehavior
+    load: LoadBehavior
     producers: int
     workers: int
-    consumers: int
+    consumers: int  # Slots of a worker.
     keys: tuple[str, ...]  # The callers' own, one for each order.
     from_previous_version: int  # So many orders, the first ones, are of the previous version.
     paid_first: (
         int  # So many, the next ones, are placed before the first fault: their charges are known later.
     )
+    crowd: int  # So many, the last ones, come within a few seconds.
     send_caller_keys: bool
     faults_from: float  # When the first fault may occur.
     faults_until: float  # When the last one may.
     max_attempts: int
     half_open_max_calls: int
+    adaptive_limit: bool
+    ids_a_message: int  # At most.
     republish_after: float
     operators: bool
     concurrency: int  # Charges that one producer has in hand at most.
@@ -57,6 +65,7 @@ class Scenario:
     restore: Restore | None
     prunes: float | None  # Operators prune orders that finished so many seconds ago; None: they do not.
     pauses: bool  # Whether operators pause and resume the queue, and release orders.
+    rates: bool  # Whether operators limit the drain's rate.
 
     @property
     def last_customer(self) -> float:
@@ -71,24 +80,29 @@ class Scenario:
         """A random scenario."""
         from_previous_version = rng.choice((0, 0, 0, 1, 2))
         paid_first = rng.choice((0, 1, 1, 2))
-        keys = random_keys(rng, from_previous_version + paid_first + rng.randint(2, 6))
+        crowd = rng.randint(8, 20) if rng.random() < CROWDED else 0
+        keys = random_keys(rng, from_previous_version + paid_first + rng.randint(2, 6) + crowd)
         as_they_are = rng.random() < 0.4
         behavior = random_behavior(rng, keys, keys if as_they_are else keys[:from_previous_version])
         start = behavior.profile.absent_after + 5.0 if paid_first else 0.0
         end = start + rng.uniform(60.0, 240.0)
         return cls(
             behavior=behavior,
+            load=random_load(rng, crowded=bool(crowd)),
             producers=rng.randint(1, 2),
             workers=rng.randint(1, 3),
-            consumers=rng.randint(1, 2),
+            consumers=rng.choice((4, 8)) if crowd else rng.randint(1, 2),
             keys=keys,
             from_previous_version=from_previous_version,
             paid_first=paid_first,
+            crowd=crowd,
             send_caller_keys=as_they_are,
             faults_from=start,
             faults_until=end,
             max_attempts=rng.choice((2, 4, 8)),
             half_open_max_calls=rng.randint(1, 3),
+            adaptive_limit=rng.random() < 0.9,
+            ids_a_message=rng.choice((1, 3, IDS_A_MESSAGE, IDS_A_MESSAGE)),
             republish_after=rng.choice((15.0, 60.0)),
             operators=rng.random() < 0.4,
             concurrency=rng.choice((1, 2, 32)),
@@ -98,6 +112,7 @@ class Scenario:
             restore=_restore(rng, behavior, start, end) if rng.random() < 0.35 else None,
             prunes=rng.choice((0.0, 1.0, 20.0)) if rng.random() < 0.4 else None,
             pauses=rng.random() < 0.4,
+            rates=rng.random() < (0.4 if crowd else 0.2),
         )
 
 

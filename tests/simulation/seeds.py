@@ -11,7 +11,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from dataclasses import dataclass, field
 
 from breakwall.crashpoints import POINTS
-from tests.simulation.faults import RATES, SCHEDULED_FAULTS
+from tests.simulation.faults import MET, RATES, SCHEDULED_FAULTS
 from tests.simulation.run import RunResult, simulate
 from tests.simulation.storage import Storage
 
@@ -31,6 +31,9 @@ class Tally:
     orders: Counter[str] = field(default_factory=Counter)
     charged: int = 0
     virtual_seconds: float = 0.0
+    rests: list[float] = field(
+        default_factory=list
+    )  # Each run's seconds from its last fault until no order was open.
     bad: list[tuple[int, str]] = field(default_factory=list)
 
     def add(self, outcome: RunResult) -> None:
@@ -40,13 +43,20 @@ class Tally:
         self.orders += outcome.orders
         self.charged += outcome.charged
         self.virtual_seconds += outcome.seconds
+        self.rests.append(outcome.rested_after)
         if outcome.violation is not None:
             self.bad.append((outcome.seed, outcome.violation))
+
+    def rest_of(self, share: float) -> float:
+        """Within how many seconds of the last fault this share of the runs had no open order any more."""
+        return (
+            sorted(self.rests)[min(len(self.rests) - 1, int(share * len(self.rests)))] if self.rests else 0.0
+        )
 
     @property
     def never_seen(self) -> list[str]:
         """Faults and crash points that no run has met."""
-        return [name for name in (*RATES, *SCHEDULED_FAULTS) if not self.seen[name]] + [
+        return [name for name in (*RATES, *SCHEDULED_FAULTS, *MET) if not self.seen[name]] + [
             f"killed {point}" for point in POINTS if not self.killed_at[point]
         ]
 

@@ -8,6 +8,7 @@ from breakwall.payments.gateways import ChargeRequest
 from tests.simulation.misrouted_answers import MisroutedAnswers
 from tests.simulation.service_behavior import ServiceBehavior
 from tests.simulation.service_ledger import Execution, ServiceLedger
+from tests.simulation.service_load import LoadBehavior, ServiceLoad
 from tests.simulation.trace import Violation
 from tests.simulation.wire import SendReply, ServiceReply, as_json
 from tests.simulation.world import Part, World
@@ -16,9 +17,12 @@ from tests.simulation.world import Part, World
 class SimulatedService(Part):
     """Requests come in through `charge` and `look_up`, each with a function that sends the answer."""
 
-    def __init__(self, world: World, behavior: ServiceBehavior, is_owned: Callable[[str], bool]) -> None:
+    def __init__(
+        self, world: World, behavior: ServiceBehavior, load: LoadBehavior, is_owned: Callable[[str], bool]
+    ) -> None:
         super().__init__(world)
         self.behavior = behavior
+        self.load = ServiceLoad(world, load)
         self.ledger = ServiceLedger()
         self.refused: set[str] = set()  # Orders whose key it knows from another payload.
         self._misrouted = MisroutedAnswers(world, self.ledger, behavior, is_owned)
@@ -27,7 +31,7 @@ class SimulatedService(Part):
     def charge(self, request: ChargeRequest, limit: float, answer: SendReply) -> None:
         """Take a request. Its effects are complete and visible before the moment ``limit``."""
         answer = self._misrouted.mixed_into(answer, request.order_id)
-        refusal = self._refusal() or self._bad_request()
+        refusal = self._refusal() or self._bad_request() or self.load.refusal()
         if refusal is not None:
             answer(refusal)
             return
@@ -143,14 +147,17 @@ class SimulatedService(Part):
     def _execute(self, request: ChargeRequest, limit: float, answer: SendReply) -> None:
         execution = Execution(request, self._engine.now)
         self.ledger.begin(self._stored_as(request), execution)
+        hang = self.load.overload()
         slow = self._faults.occurs("charging takes long")
-        seconds = self._rng.uniform(0, 15) if slow else self._rng.uniform(0.01, 0.3)
+        seconds = hang or (self._rng.uniform(0, 15) if slow else self.load.seconds())
         done_at = max(self._engine.now, min(self._engine.now + seconds, limit))
-        self._engine.at(done_at, lambda: self._finish(execution, limit, answer))
+        self.load.in_hand += 1
+        self._engine.at(done_at, lambda: self._finish(execution, limit, answer, collapsed=hang is not None))
 
-    def _finish(self, execution: Execution, limit: float, answer: SendReply) -> None:
+    def _finish(self, execution: Execution, limit: float, answer: SendReply, *, collapsed: bool) -> None:
+        self.load.in_hand -= 1
         key = execution.request.idempotency_key
-        if self._faults.occurs("5xx before charging"):
+        if collapsed or self._faults.occurs("5xx before charging"):
             execution.answer = self._broken()
             answer(execution.answer)
             if not self.behavior.stores_errors:

@@ -1,5 +1,6 @@
 """The orders database: the real one on SQLite. A run decides its time and its faults."""
 
+import re
 import shutil
 import sqlite3
 import tempfile
@@ -98,9 +99,9 @@ class Storage:
         self.database.transactions = None
 
     def rows(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
-        """The committed rows, read without faults. ``:now`` in ``sql`` is the database's time."""
+        """The committed rows, read without faults. ``:now`` in ``sql`` is the database's time, ``:now-9`` earlier."""
         if ":now" in sql:
-            sql = sql.replace(":now", f"'{self._text(0.0)}000'")
+            sql = re.sub(r":now(-\d+)?", lambda found: f"'{self._text(float(found[1] or 0))}000'", sql)
         return self._plain.execute(sql, values).fetchall()
 
     def values(self, sql: str, *values: object) -> tuple[Any, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -10,6 +11,7 @@ from breakwall.payments.db.database import DatabaseUnavailableError
 from breakwall.payments.gateways.base import GatewayProfile, Outcome
 from breakwall.payments.ledger.ledger import Ledger
 from breakwall.payments.orders import OrderStatus
+from breakwall.worker.control.hold import Hold
 from breakwall.worker.drain.exchange import BUSY_POLL, IDLE, LONGEST_TURN, POLL
 from breakwall.worker.drain.jobs import RecordAnswer, Retry, Send
 from breakwall.worker.drain.slot import LONGEST_WAIT
@@ -299,6 +301,25 @@ def test_the_deadline_of_a_call_counts_from_its_exchange(drained: DrainedSite) -
     assert deadlines == [begun + TIMEOUT]
 
 
+def test_a_slow_transaction_is_part_of_the_time_of_its_calls(
+    drained: DrainedSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their leases begin with it, so that each call ends before its lease."""
+    began, exchange = drained.now, Ledger.exchange
+
+    def slowly(*args: Any, **options: Any) -> Any:
+        drained.now += 3.0
+        return exchange(*args, **options)
+
+    monkeypatch.setattr(Ledger, "exchange", slowly)
+    deadlines: list[float] = []
+    drained.gateway.charge = lambda request, *, deadline: deadlines.append(deadline) or PAID  # type: ignore
+    drained.submit(1)
+    drained.drain.step()
+    drained.drain.work()
+    assert deadlines == [began + TIMEOUT]
+
+
 class TestAnOrderThatCrashedAProcess:
     @pytest.fixture
     def crashed(self, drained: DrainedSite) -> str:
@@ -445,3 +466,24 @@ def test_without_a_turn_nothing_is_claimed_and_the_breaker_is_asked_when_the_nex
     drained.drain.step()
     assert drained.jobs == []
     assert drained.drain.inbox.timeouts[-1] == asked
+
+
+class TestWhatHoldsABatch:
+    def test_while_the_queue_is_paused_nothing_begins_and_the_message_goes(
+        self, drained: DrainedSite, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(drained.drain.exchange, "_hold", Hold(lambda: True))
+        ids = drained.submit(3)
+        drained.drain.step()
+        assert drained.jobs == []
+        assert sorted(drained.drain.told.deferred_ids) == [(one, "paused") for one in sorted(ids)]
+        assert len(drained.drain.acknowledged) == 1
+
+    def test_at_the_fleets_limit_only_those_begin_that_are_this_workers_share(
+        self, drained: DrainedSite, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        status = replace(drained.site.breaker.status(), background_slots=2)
+        monkeypatch.setattr(drained.site.breaker, "status", lambda: status)
+        drained.submit(SLOTS)
+        drained.drain.step()
+        assert drained.jobs == [Send] * 2

@@ -131,6 +131,15 @@ def test_a_permit_that_came_too_late_is_released() -> None:
     assert case.breaker.released == 1
 
 
+def test_its_calls_are_the_backgrounds_so_that_live_ones_go_first() -> None:
+    case = Case()
+    asked: list[dict[str, object]] = []
+    acquire = case.breaker.acquire
+    case.breaker.acquire = lambda **options: asked.append(options) or acquire(**options)  # type: ignore
+    case.send()
+    assert asked == [{"background": True}]
+
+
 @pytest.mark.parametrize("error", [DatabaseUnavailableError("is gone"), RuntimeError("a bug")])
 def test_a_failure_ends_the_work_on_that_order_alone(
     error: Exception, caplog: pytest.LogCaptureFixture
