@@ -101,7 +101,8 @@ def test_unused_it_does_not_grow_and_goes_after_a_minute() -> None:
 
 
 def test_it_never_becomes_nothing() -> None:
-    assert throttled(FleetLimit(), REFUSED, 1000.0).rate == LEAST_RATE
+    refused_at_once = FleetLimit(processes=(ProcessLoad("a", 0.0, background=1.0),))
+    assert throttled(refused_at_once, REFUSED, 1000.0).rate == LEAST_RATE
 
 
 def test_it_is_shared_by_those_that_use_it() -> None:
