@@ -14,13 +14,24 @@ from breakwall.payments.orders import OrderStatus
 from breakwall.worker.control.hold import Hold
 from breakwall.worker.drain.exchange import Exchange
 from breakwall.worker.drain.jobs import Event, Job, Stop, Submitted
-from breakwall.worker.drain.slot import Slot
+from breakwall.worker.drain.slot import Places, Slot
 from breakwall.worker.exhaustion import ExhaustionRetry
 from breakwall.worker.retry import Retrier
 
 T = TypeVar("T")
 
 MOST_STEPS = 1000
+
+
+class SleptAtPlaces(Places):
+    """A wait for a place is a sleep."""
+
+    def __init__(self, sleep: Callable[[float], object]) -> None:
+        super().__init__()
+        self._sleep = sleep
+
+    def wait(self, freed: int, seconds: float) -> None:
+        self._sleep(seconds)
 
 
 class Line(Generic[T]):
@@ -91,7 +102,7 @@ class SteppedDrain:
             timeout=timeout,
             on_finished=self.told.finished,
             monotonic=monotonic,
-            sleep=self.slept.append,
+            places=SleptAtPlaces(self.slept.append),
         )
         self.exchange = Exchange(
             *(charger, breaker, due, self.told, exhaustion, hold or Hold(lambda: False)),

@@ -44,6 +44,7 @@ from tests.simulation.storage import Storage
 from tests.simulation.task_queue import TaskQueue
 from tests.simulation.trace import Violation
 from tests.simulation.world import World
+from tests.stepped_drain import SleptAtPlaces
 
 # Seconds between two runs of a dispatcher that finds nothing, and between two looks at a closed gate.
 SHORTEST_PAUSE = 0.2
@@ -246,7 +247,7 @@ class WorkerProcess(PipelineProcess):
             timeout=TIMEOUT,
             on_finished=drain_log.finished,
             monotonic=self.monotonic,
-            sleep=engine.sleep,
+            places=SleptAtPlaces(engine.sleep),
         )
         self.exchange = Exchange(
             *(self.charger, self.breaker, due, drain_log, exhaustion, self.hold),

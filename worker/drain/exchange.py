@@ -198,21 +198,24 @@ class Exchange:
 
     def _room(self, status: BreakerStatus, without_permit: int) -> int:
         """How many more orders may begin. ``without_permit``: calls in hand that have no permit yet."""
-        if status.slots is not None:  # Half-open: so many more probes, all of them the single way.
-            room = min(status.slots - without_permit, self.slots - self._busy)
-        else:
-            # Under a rate nothing ahead: what waits for a slot has not taken its turn, which would be given again.
-            room = self.slots - self._busy + (self._look_ahead() if status.rate is None else 0)
-        # How many calls the fleet's limit and the rate leave to this process.
         allowed = status.background_slots
-        return max(0, room if allowed is None else min(room, allowed - without_permit))
+        if status.slots is not None:  # Half-open: so many more probes, all of them the single way.
+            room = min(status.slots, status.slots if allowed is None else allowed) - without_permit
+            return max(0, min(room, self.slots - self._busy))
+        at_once = self.slots
+        if allowed is not None:  # What the fleet's limit and the rate leave to this process.
+            at_once = min(at_once, self._busy - without_permit + allowed)
+        return max(0, at_once + self._look_ahead(status, at_once) - self._busy)
 
-    def _look_ahead(self) -> int:
-        """How many orders are begun before a slot is free, so that no slot waits for the next exchange.
+    def _look_ahead(self, status: BreakerStatus, at_once: int) -> int:
+        """How many orders are begun before one of so many calls at once ends, so that none waits for the next exchange.
 
-        Where nothing can tell whether an attempt has charged, a crash must leave as few as possible.
+        Where nothing can tell whether an attempt has charged, a crash must leave as few as possible. Under a rate an
+        attempt that waits has not taken its turn, which would be given again.
         """
-        return self._pace.ahead(self.slots) if _can_resolve(self._charger.gateway.profile) else 0
+        if status.hanging or status.rate is not None or not _can_resolve(self._charger.gateway.profile):
+            return 0
+        return self._pace.ahead(at_once)
 
     # --- transactions
 

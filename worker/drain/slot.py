@@ -1,6 +1,7 @@
 """What a slot's thread does with a job: it calls the payment service."""
 
 import logging
+import threading
 import time
 from collections.abc import Callable
 
@@ -24,6 +25,30 @@ OnFinished = Callable[[str, OrderStatus | None, float], object]
 """Gets the order, its state (None: nothing to do), and the seconds that the work took."""
 
 
+class Places:
+    """Lets who waits for a place at the payment service know at once when a call of this process has ended."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._freed = 0
+
+    @property
+    def freed(self) -> int:
+        """How many calls have ended."""
+        return self._freed
+
+    def free(self) -> None:
+        """A call has ended."""
+        with self._changed:
+            self._freed += 1
+            self._changed.notify()
+
+    def wait(self, freed: int, seconds: float) -> None:
+        """Wait until more than ``freed`` calls have ended, at most for so many seconds."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._freed > freed, seconds)
+
+
 class Slot:
     """Runs one job after another. All threads of a process may share it.
 
@@ -40,7 +65,7 @@ class Slot:
         timeout: float,
         on_finished: OnFinished,
         monotonic: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], object] = time.sleep,
+        places: Places | None = None,
     ) -> None:
         self._charger = charger
         self._breaker = breaker
@@ -49,7 +74,7 @@ class Slot:
         self._timeout = timeout
         self._on_finished = on_finished
         self._monotonic = monotonic
-        self._sleep = sleep
+        self._places = places or Places()
 
     def run(self, job: Job) -> Result:
         """Do a job. Raises nothing but what ends the process; an order that failed is worked on after its lease."""
@@ -76,7 +101,10 @@ class Slot:
             return Unsent(job, None)
         job.permitted.set()
         began = self._monotonic()
-        answer = self._charger.charge(job.attempt, permit, deadline=job.begun + self._timeout)
+        try:
+            answer = self._charger.charge(job.attempt, permit, deadline=job.begun + self._timeout)
+        finally:
+            self._places.free()
         trusted = self._charger.trusted(job.attempt, answer)
         if proves_payment(trusted):
             return Paid(Payment(job.attempt, trusted), answer, job, self._monotonic() - began)
@@ -86,12 +114,13 @@ class Slot:
         """The permit for a call. None if it would come too late; raises `CircuitBreakerError` if it is refused."""
         asked = self._monotonic()
         while not self._is_late(job):
+            freed = self._places.freed
             try:
                 permit = self._breaker.acquire(background=True)
             except CircuitBreakerError as error:
                 if self._monotonic() + error.retry_after > asked + PERMIT_WAIT:
                     raise
-                self._sleep(error.retry_after)
+                self._places.wait(freed, error.retry_after)
             else:
                 if not self._is_late(job):
                     return permit

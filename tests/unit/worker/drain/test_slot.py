@@ -16,6 +16,7 @@ from breakwall.worker.drain.jobs import Finished, Paid, Retry, Send, Unsent
 from breakwall.worker.drain.slot import LONGEST_WAIT, PERMIT_WAIT, Slot
 from tests.gateway import PAID
 from tests.manual_clock import MonotonicClock
+from tests.stepped_drain import SleptAtPlaces
 
 ATTEMPT = Attempt(Claim(ChargeRequest("o1", "u1", 100, "KRW", "k1", "cart-1"), 1, Progress(retries=1)), 1)
 
@@ -56,7 +57,7 @@ class Case:
             timeout=timeout,
             on_finished=lambda *told: self.told.append(told),
             monotonic=self.clock,
-            sleep=self.clock.sleep,
+            places=SleptAtPlaces(self.clock.sleep),
         )
 
     def _charge(self, attempt: Attempt, permit: Any, *, deadline: float) -> Any:
