@@ -8,6 +8,7 @@ from breakwall.payments.db.database import DatabaseUnavailableError
 from breakwall.payments.db.errors import SAFE_TO_REPEAT
 from breakwall.payments.ledger.pruned_orders import PrunedOrder
 from breakwall.payments.orders import Order, OrderStatus, StoredOrder
+from breakwall.producers.threads import Right
 
 # Seconds after ``wait`` in which a commit may still be confirmed.
 COMMIT_GRACE = 0.4
@@ -49,6 +50,7 @@ class PendingOrder:
         self.ends_by = math.inf  # When the interpreter's exit no longer waits for it, on the same clock.
         self.may_block = may_block  # Whether its caller's thread may do the work if no other can be started.
         self.caller_left = False
+        self.work = Right()  # Of a thread to charge it, or of its caller to give it up before.
         self._accepted, self._finished = accepted, finished
         self._result: PlaceResult | None = None
         self._error: Exception | None = None
@@ -65,8 +67,9 @@ class PendingOrder:
         self._accepted.set()
 
     def fail(self, error: Exception) -> None:
-        """The order is not accepted, or that is not known."""
-        self._error = error
+        """The order is not accepted, or that is not known. Once it is accepted, that is what its caller is told."""
+        if self._result is None:
+            self._error = error
         self._finished.set()
         self._accepted.set()
 
@@ -92,6 +95,20 @@ def _unconfirmed() -> DatabaseUnavailableError:
     return DatabaseUnavailableError(
         f"the orders database did not confirm the order in time. It may be accepted or not; {SAFE_TO_REPEAT}"
     )
+
+
+def as_exception(error: BaseException) -> Exception:
+    """What a caller is told if the work for its order raised ``error``.
+
+    An exit or a cancellation is not the caller's: a driver has raised it, or a signal's handler in another thread.
+    """
+    if isinstance(error, Exception):
+        return error
+    interrupted = DatabaseUnavailableError(
+        f"storing the order was interrupted ({type(error).__name__}). It may be accepted or not; {SAFE_TO_REPEAT}"
+    )
+    interrupted.__cause__ = error
+    return interrupted
 
 
 def replay(known: StoredOrder | PrunedOrder) -> PlaceResult:

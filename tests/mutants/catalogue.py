@@ -475,7 +475,7 @@ MUTANTS = (
     Mutant(
         "the bulkhead",
         "producers/bulkhead.py",
-        "            if self._inside < self.size:\n",
+        "            if len(self._calls) < self.size:\n",
         "            if self.size:\n",
         ("tests/unit/producers/test_bulkhead.py", PLACING_TESTS),
     ),

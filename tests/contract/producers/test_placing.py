@@ -17,7 +17,6 @@ from breakwall.payments.db.database import DatabaseUnavailableError
 from breakwall.payments.gateways.base import ChargeAnswer, ChargeRequest
 from breakwall.payments.ledger.claim import Attempt
 from breakwall.payments.ledger.queries import list_orders
-from breakwall.payments.orders import Order
 from breakwall.producers.pending import COMMIT_GRACE, PendingOrder, PlaceResult
 from breakwall.producers.producer import OrderProducer
 from breakwall.producers.queueing import STORERS
@@ -216,8 +215,8 @@ class TestWithoutThreads:
                 waited.append(seconds)
                 return False
 
-        def start(one: Order, wait: float, accepted: Latch, finished: Latch) -> PendingOrder:
-            return PendingOrder(one, waits_until=time.monotonic() - 0.1, accepted=accepted, finished=finished)
+        def start(pending: PendingOrder) -> None:
+            pending.waits_until = time.monotonic() - 0.1
 
         monkeypatch.setattr(site.producer, "_signal", Recording)
         monkeypatch.setattr(site.producer.placing, "start", start)
