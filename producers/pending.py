@@ -50,10 +50,10 @@ class PendingOrder:
         self.ends_by = math.inf  # When the interpreter's exit no longer waits for it, on the same clock.
         self.may_block = may_block  # Whether its caller's thread may do the work if no other can be started.
         self.caller_left = False
-        self.work = Right()  # Of a thread to charge it, or of its caller to give it up before.
         self._accepted, self._finished = accepted, finished
         self._result: PlaceResult | None = None
         self._error: Exception | None = None
+        self.work = Right()  # Of a thread to charge it, or of its caller to give it up before.
 
     def accept(self, order_id: str) -> None:
         """The order is committed, and is being charged."""
@@ -97,6 +97,18 @@ def _unconfirmed() -> DatabaseUnavailableError:
     )
 
 
+def replay(known: StoredOrder | PrunedOrder) -> PlaceResult:
+    """The result for an order that was placed before."""
+    return PlaceResult(known.id, known.status, known.charge_id, replayed=True)
+
+
+def check_wait(wait: float) -> float:
+    """Return the seconds, at most `LONGEST_WAIT`. Raises `ValueError` for what is no such number."""
+    if isinstance(wait, bool) or not isinstance(wait, int | float) or not wait >= 0:
+        raise ValueError("wait should be a number of seconds of at least 0")
+    return min(float(wait), LONGEST_WAIT)
+
+
 def as_exception(error: BaseException) -> Exception:
     """What a caller is told if the work for its order raised ``error``.
 
@@ -109,15 +121,3 @@ def as_exception(error: BaseException) -> Exception:
     )
     interrupted.__cause__ = error
     return interrupted
-
-
-def replay(known: StoredOrder | PrunedOrder) -> PlaceResult:
-    """The result for an order that was placed before."""
-    return PlaceResult(known.id, known.status, known.charge_id, replayed=True)
-
-
-def check_wait(wait: float) -> float:
-    """Return the seconds, at most `LONGEST_WAIT`. Raises `ValueError` for what is no such number."""
-    if isinstance(wait, bool) or not isinstance(wait, int | float) or not wait >= 0:
-        raise ValueError("wait should be a number of seconds of at least 0")
-    return min(float(wait), LONGEST_WAIT)
