@@ -45,12 +45,14 @@ class AsyncOrderProducer:
         check_host()
         seconds = self._producer.seconds_to_wait(wait)
         accepted, finished = LoopSignal(), LoopSignal()
-        pending = self._producer.placing.start(order, seconds, accepted, finished, may_block=False)
+        placing = self._producer.placing
+        pending = placing.pending(order, seconds, accepted, finished, may_block=False)
         try:
+            placing.start(pending)
             if not await finished.wait(seconds):
                 await accepted.wait(COMMIT_GRACE)
-        except asyncio.CancelledError:
-            pending.caller_left = True
+        except BaseException:
+            placing.abandon(pending)
             raise
         result = pending.leave()
         log_placed(order, result)
@@ -119,5 +121,5 @@ def _run(work: Callable[[], T], done: Future[T]) -> None:
         return  # The task that wanted it was cancelled.
     try:
         done.set_result(work())
-    except Exception as error:
+    except BaseException as error:  # Whoever awaits it must learn of any.
         done.set_exception(error)

@@ -12,30 +12,31 @@ class Bulkhead:
         self.size = size
         self.refused = 0  # So many calls, since the process began.
         self._lock = threading.Lock()
-        self._inside = 0
+        self._calls: set[object] = set()
         forking.remember(self)
 
     @property
     def inside(self) -> int:
         """The calls in hand."""
-        return self._inside
+        return len(self._calls)
 
-    def try_enter(self) -> bool:
-        """Whether there is room for one call; `leave` frees it."""
+    def try_enter(self, call: object) -> bool:
+        """Whether there is room for the call; `leave` frees it."""
         forking.notice()
         with self._lock:
-            if self._inside < self.size:
-                self._inside += 1
+            if len(self._calls) < self.size:
+                self._calls.add(call)
                 return True
             self.refused += 1
             return False
 
-    def leave(self) -> None:
-        """The call has ended."""
+    def leave(self, call: object) -> None:
+        """The call has ended. Without effect if it is not inside."""
         with self._lock:
-            self._inside -= 1
+            self._calls.discard(call)
 
     def after_fork(self) -> None:
         """In a forked child: the calls in hand are the parent's."""
         self._lock = threading.Lock()
-        self._inside = self.refused = 0
+        self._calls = set()
+        self.refused = 0

@@ -8,6 +8,7 @@ from breakwall.payments.db.database import DatabaseUnavailableError
 from breakwall.payments.db.errors import SAFE_TO_REPEAT
 from breakwall.payments.ledger.pruned_orders import PrunedOrder
 from breakwall.payments.orders import Order, OrderStatus, StoredOrder
+from breakwall.producers.threads import Right
 
 # Seconds after ``wait`` in which a commit may still be confirmed.
 COMMIT_GRACE = 0.4
@@ -53,6 +54,7 @@ class PendingOrder:
         self._accepted, self._finished = accepted, finished
         self._result: PlaceResult | None = None
         self._error: Exception | None = None
+        self.work = Right()  # Of a thread to charge it, or of its caller to give it up before.
 
     def accept(self, order_id: str) -> None:
         """The order is committed, and is being charged."""
@@ -66,8 +68,9 @@ class PendingOrder:
         self._accepted.set()
 
     def fail(self, error: Exception) -> None:
-        """The order is not accepted, or that is not known."""
-        self._error = error
+        """The order is not accepted, or that is not known. Once it is accepted, that is what its caller is told."""
+        if self._result is None:
+            self._error = error
         self._finished.set()
         self._accepted.set()
 
@@ -118,3 +121,17 @@ def check_wait(wait: float) -> float:
     if isinstance(wait, bool) or not isinstance(wait, int | float) or not wait >= 0:
         raise ValueError("wait should be a number of seconds of at least 0")
     return min(float(wait), LONGEST_WAIT)
+
+
+def as_exception(error: BaseException) -> Exception:
+    """What a caller is told if the work for its order raised ``error``.
+
+    An exit or a cancellation is not the caller's: a driver has raised it, or a signal's handler in another thread.
+    """
+    if isinstance(error, Exception):
+        return error
+    interrupted = DatabaseUnavailableError(
+        f"storing the order was interrupted ({type(error).__name__}). It may be accepted or not; {SAFE_TO_REPEAT}"
+    )
+    interrupted.__cause__ = error
+    return interrupted

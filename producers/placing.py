@@ -18,7 +18,7 @@ from breakwall.payments.ledger.ledger import Ledger
 from breakwall.payments.orders import Order, OrderStatus
 from breakwall.producers.bulkhead import Bulkhead
 from breakwall.producers.in_hand import OrdersInHand
-from breakwall.producers.pending import PendingOrder, PlaceResult, Signal, replay
+from breakwall.producers.pending import PendingOrder, PlaceResult, Signal, as_exception, replay
 from breakwall.producers.queueing import STORERS, QueueingOrders
 from breakwall.producers.threads import ThreadPool, Work
 
@@ -75,28 +75,41 @@ class Placing:
         """In a forked child: a thread of the parent may have held the throttle's lock."""
         self._full_throttle = LogThrottle()
 
-    def start(
+    def pending(
         self, order: Order, wait: float, accepted: Signal, finished: Signal, *, may_block: bool = True
     ) -> PendingOrder:
-        """Begin to place an order whose caller waits so many seconds.
+        """An order whose caller waits so many seconds from now. `start` begins to place it."""
+        pending = PendingOrder(
+            order,
+            waits_until=self._monotonic() + wait,
+            accepted=accepted,
+            finished=finished,
+            may_block=may_block,
+        )
+        pending.ends_by = time.monotonic() + self._timeout + RECORD_GRACE
+        return pending
+
+    def start(self, pending: PendingOrder) -> None:
+        """Begin to place an order. If this is interrupted, or the wait for its end, call `abandon`.
 
         Does not block. Only if this process can start no thread, and ``may_block`` is set, this thread stores the
         order, and others that wait, until its caller wants to leave.
         """
         forking.notice()
-        now = self._monotonic()
-        pending = PendingOrder(
-            order, waits_until=now + wait, accepted=accepted, finished=finished, may_block=may_block
-        )
-        pending.ends_by = time.monotonic() + self._timeout + RECORD_GRACE
         self.in_hand.add(pending)
         # Before the breaker: a call without room must not take a probe's permit.
-        if self.bulkhead.try_enter():
+        if self.bulkhead.try_enter(pending):
             self._submit(pending)
         else:
             self._warn_of_full()
             self._queueing.add(pending)
-        return pending
+
+    def abandon(self, pending: PendingOrder) -> None:
+        """Its caller was interrupted, at whatever point. What a thread has begun goes on; the rest is given back."""
+        pending.caller_left = True
+        if pending.work.take():
+            self.bulkhead.leave(pending)
+            self.in_hand.remove(pending)
 
     def left(self, pending: PendingOrder) -> float:
         """The seconds for which its caller still waits. Below 0: since when it no longer does."""
@@ -112,18 +125,24 @@ class Placing:
         try:
             self._calls.submit(partial(self._work, pending))
         except (RuntimeError, MemoryError):
+            if not pending.work.take():
+                raise  # A signal's handler has raised it, after the thread had begun.
             # Nothing could be charged behind. The order is stored for the worker.
-            self.bulkhead.leave()
+            self.bulkhead.leave(pending)
             self._queueing.add(pending)
 
     def _work(self, pending: PendingOrder) -> None:
+        if not pending.work.take():
+            return  # Its caller has abandoned it.
         try:
             self._try(pending)
         except CircuitBreakerError as refusal:
             self._queueing.add(pending, refusal.retry_after)
-        except Exception as error:
-            pending.fail(error)
+        except BaseException as error:
+            pending.fail(as_exception(error))
             self.in_hand.remove(pending)
+            if not isinstance(error, Exception):
+                raise
 
     def _try(self, pending: PendingOrder) -> None:
         try:
@@ -131,7 +150,7 @@ class Placing:
                 result = self._charge(pending)
         finally:
             # Before the caller continues: its next order must find room.
-            self.bulkhead.leave()
+            self.bulkhead.leave(pending)
         self._log_late(pending, result)
         pending.finish(result)
         self.in_hand.remove(pending)

@@ -141,15 +141,24 @@ class OrderProducer:
             ValueError: ``wait`` is negative or no number.
             HostError: calls would hang, because gevent or eventlet has patched this process since `from_settings`.
                 Nothing was accepted.
+
+        What a signal's handler raises meanwhile, for example Celery's soft time limit, is raised too. The order goes
+        its way then: either it is accepted and finished, or it is never accepted. Place it again to learn which.
         """
         check_host()
         seconds = self.seconds_to_wait(wait)
         accepted, finished = self._signal(), self._signal()
-        with exhaustion_as_unavailable():
-            pending = self.placing.start(order, seconds, accepted, finished)
-        # Not ``seconds``: without threads, `start` takes a part of them.
-        if not finished.wait(max(0.0, self.placing.left(pending))):
-            accepted.wait(COMMIT_GRACE)
+        pending = self.placing.pending(order, seconds, accepted, finished)
+        try:
+            with exhaustion_as_unavailable():
+                self.placing.start(pending)
+            # Not ``seconds``: without threads, `start` takes a part of them.
+            if not finished.wait(max(0.0, self.placing.left(pending))):
+                accepted.wait(COMMIT_GRACE)
+        except BaseException:
+            # Also what a signal's handler raises, such as Celery's soft time limit or Ctrl-C.
+            self.placing.abandon(pending)
+            raise
         result = pending.leave()
         log_placed(order, result)
         return result

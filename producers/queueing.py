@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from copy import copy
 from dataclasses import dataclass
+from functools import partial
 
 from sqlalchemy.exc import DataError
 
@@ -17,7 +18,8 @@ from breakwall.payments.ledger.accept import Accepted
 from breakwall.payments.ledger.ledger import Ledger
 from breakwall.payments.orders import Order, OrderStatus
 from breakwall.payments.retry_policy import deferral
-from breakwall.producers.pending import PendingOrder, PlaceResult, replay
+from breakwall.producers.pending import PendingOrder, PlaceResult, as_exception, replay
+from breakwall.producers.threads import Right
 
 STORERS = 2  # Transactions at the same time: one gathers orders while the other one commits.
 MOST_TOGETHER = 100  # Orders of one transaction: few, so that it is short.
@@ -61,58 +63,79 @@ class QueueingOrders:
         """In a forked child: the orders that wait are the parent's."""
         self._lock = threading.Lock()
         self._waiting: deque[_Waiting] = deque()
-        self._storers = 0
+        self._storers: set[Right] = set()
 
     def add(self, pending: PendingOrder, retry_after: float | None = None) -> None:
         """Store the order soon. If no thread can be started, store it in this one, or refuse it."""
-        with self._lock:
-            self._drop_abandoned()
-            self._waiting.append(_Waiting(pending, retry_after))
-            if self._storers == STORERS:
-                return
-            self._storers += 1
+        storer = Right()
         try:
-            self._submit(self._store_all)
-        except (RuntimeError, MemoryError) as error:
-            # An order whose circuit was asked is in a thread of the producer, which may wait.
-            if pending.may_block or retry_after is not None:
-                self._store_all(pending)
-            else:
-                self._refuse_all(error)
+            with self._lock:
+                self._drop_abandoned()
+                self._waiting.append(_Waiting(pending, retry_after))
+                if len(self._storers) == STORERS:
+                    return
+                self._storers.add(storer)
+            self._submit(partial(self._begin, storer))
+        except BaseException as error:
+            if storer not in self._storers or not storer.take():
+                raise  # A signal's handler has raised it: before there was a storer, or after its thread had begun.
+            if not isinstance(error, RuntimeError | MemoryError):
+                self._end(storer)
+                raise
+            self._add_without_thread(storer, pending, retry_after, error)
+
+    def _add_without_thread(
+        self, storer: Right, pending: PendingOrder, retry_after: float | None, error: Exception
+    ) -> None:
+        # An order whose circuit was asked is in a thread of the producer, which may wait.
+        if pending.may_block or retry_after is not None:
+            self._store_all(storer, pending)
+        else:
+            self._refuse_all(storer, error, "this process can start no thread")
 
     def _drop_abandoned(self) -> None:
         """Callers leave in about their order. While the database hangs, what they leave must not pile up."""
         while self._waiting and self._waiting[0].pending.caller_left:
-            self._on_end(self._waiting.popleft().pending)
+            self._on_end(self._waiting[0].pending)
+            self._waiting.popleft()
 
-    def _refuse_all(self, error: Exception) -> None:
+    def _begin(self, storer: Right) -> None:
+        if storer.take():
+            self._store_all(storer)
+
+    def _end(self, storer: Right) -> None:
         with self._lock:
-            self._storers -= 1
+            self._storers.discard(storer)
+
+    def _refuse_all(self, storer: Right, error: BaseException, why: str) -> None:
+        with self._lock:
+            self._storers.discard(storer)
             if self._storers:
                 return  # The other storer has them.
             waiting = list(self._waiting)
             self._waiting.clear()
-        unavailable = DatabaseUnavailableError(
-            f"this process can start no thread. Nothing was accepted; {SAFE_TO_REPEAT}"
-        )
+        unavailable = DatabaseUnavailableError(f"{why}. Nothing was accepted; {SAFE_TO_REPEAT}")
         unavailable.lack = exhausted_resource(error)
         self._fail_all(waiting, unavailable)
 
-    def _store_all(self, own: PendingOrder | None = None) -> None:
+    def _store_all(self, storer: Right, own: PendingOrder | None = None) -> None:
         """Until no order waits. In the thread of ``own``: only while its caller has time; the next `add` goes on."""
-        while batch := self._take():
-            self._store(batch, own)
-            if own is not None and self._left(own) <= 0:
-                with self._lock:
-                    self._storers -= 1
-                return
+        try:
+            while batch := self._take(storer):
+                self._store(batch, own)
+                if own is not None and self._left(own) <= 0:
+                    self._end(storer)
+                    return
+        except BaseException as error:
+            self._refuse_all(storer, error, f"storing orders was interrupted ({type(error).__name__})")
+            raise
 
-    def _take(self) -> list[_Waiting]:
+    def _take(self, storer: Right) -> list[_Waiting]:
         """The next orders that fit into one transaction. Empty: this storer has ended."""
         with self._lock:
             batch = list(self._take_similar())
             if not batch:
-                self._storers -= 1
+                self._storers.discard(storer)
             return batch
 
     def _take_similar(self) -> Iterator[_Waiting]:
@@ -140,6 +163,9 @@ class QueueingOrders:
         except Exception as error:
             self._fail(present, error, own)
             return
+        except BaseException as error:
+            self._fail_all(present, as_exception(error))
+            raise
         for one in present:
             if one.pending.order.idempotency_key not in accepted.withdrawn:
                 one.pending.finish(result_of(one.pending.order, accepted))

@@ -43,6 +43,24 @@ class Latch:
             self._lock.release()
 
 
+class Right:
+    """A right that is taken once, by whichever thread comes first."""
+
+    __slots__ = ("_left",)
+
+    def __init__(self) -> None:
+        self._left = [True]
+
+    def take(self) -> bool:
+        """Whether this call is the first one."""
+        try:
+            # Atomic between threads. To test a flag and then set it would not be.
+            self._left.pop()
+        except IndexError:
+            return False
+        return True
+
+
 class ThreadPool:
     """Runs work in at most ``size`` threads. More work waits for a free thread.
 
@@ -59,7 +77,8 @@ class ThreadPool:
     def submit(self, work: Work) -> None:
         """Run ``work``, which raises nothing, in one of the threads.
 
-        Raises `RuntimeError` or `MemoryError`, and does not run it, if it needs a thread that cannot be started.
+        Raises `RuntimeError` or `MemoryError`, and does not run it, if it needs a thread that cannot be started. If
+        a signal's handler raises meanwhile, it may be run or not.
         """
         forking.notice()
         while not self._crew.submit(work, self._size, self._name):
@@ -88,49 +107,59 @@ class _Crew:
     def __init__(self) -> None:
         # Reentrant: the garbage collector may run `dismiss` in a thread that holds it.
         self._lock = threading.RLock()
-        self._work: SimpleQueue[Work | None] = SimpleQueue()  # None ends the thread that gets it.
+        self._work: SimpleQueue[Work | None] = SimpleQueue()  # None ends the threads, one behind the other.
         self._threads = 0
         self._idle = 0  # Below 0: so much work waits for a thread.
         self._dismissed = False
 
     def submit(self, work: Work, size: int, name: str) -> bool:
         """False, and nothing is done, once the crew is dismissed."""
-        with self._lock:
-            if self._dismissed:
-                return False
-            needs_thread = self._idle <= 0 and self._threads < size
-            if needs_thread:
+        first: list[
+            Work
+        ] = []  # What a new thread begins with. It empties it: what is in it would live as long.
+        try:
+            with self._lock:
+                if self._dismissed:
+                    return False
+                if self._idle > 0 or self._threads >= size:
+                    self._idle -= 1
+                    self._work.put(work)
+                    return True
+                # No call ends between these two lines, so no signal's handler can raise there.
                 self._threads += 1
-            else:
-                self._idle -= 1
-                self._work.put(work)
-        if needs_thread:
-            self._start(work, name)
+                first.append(work)
+            threading.Thread(target=self._run, args=(first,), name=name, daemon=True).start()
+        except BaseException:
+            self._withdraw(first)
+            raise
         return True
 
     def dismiss(self) -> None:
         """End the threads, behind the work that waits."""
         with self._lock:
             self._dismissed = True
-            for _ in range(self._threads):
-                self._work.put(None)
+            self._work.put(None)
 
-    def _start(self, work: Work, name: str) -> None:
-        try:
-            threading.Thread(target=self._run, args=(work,), name=name, daemon=True).start()
-        except BaseException:
+    def _withdraw(self, first: list[Work]) -> None:
+        """A thread was not started; or it was, and a signal's handler has raised while this one waited for it."""
+        with suppress(IndexError):
+            first.pop()
             with self._lock:
                 self._threads -= 1
-            raise
 
-    def _run(self, first: Work) -> None:
-        work: Work | None = first
+    def _run(self, first: list[Work]) -> None:
+        try:
+            work: Work | None = first.pop()
+        except IndexError:
+            return  # Withdrawn.
         while work is not None:
             try:
                 work()
-            except Exception:
+            # Also an exit or a cancellation: here a gateway has raised it, and it would end a thread that is counted.
+            except BaseException:
                 log.exception("a thread of the producer has met a bug")
             del work  # Not kept while the thread is idle.
             with self._lock:
                 self._idle += 1
             work = self._work.get()
+        self._work.put(None)  # For the next thread.

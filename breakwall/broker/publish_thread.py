@@ -25,14 +25,15 @@ class PublishThread:
 
     def __init__(self, publish: Callable[[list[str]], object]) -> None:
         self._publish = publish
-        self._changed = threading.Condition()
+        # No `threading.Condition`: what a signal's handler raises could leave its lock locked for ever.
+        self._lock = threading.Lock()
         self._ids: list[str] = []
         self._thread: threading.Thread | None = None
         self._hurried = threading.Event()  # Set while `flush` waits.
 
     def add(self, order_ids: Iterable[str]) -> None:
         """Have them published soon. Those that there is no room for are left to the dispatcher. Never raises."""
-        with self._changed:
+        with self._lock:
             self._ids += islice(order_ids, max(0, CAPACITY - len(self._ids)))
             if self._thread is None and self._ids:
                 self._start()
@@ -40,8 +41,10 @@ class PublishThread:
     def flush(self, timeout: float) -> None:
         """Wait until everything was published, at most ``timeout`` seconds."""
         self._hurried.set()
-        with self._changed:
-            self._changed.wait_for(lambda: self._thread is None, timeout)
+        with self._lock:
+            thread = self._thread
+        if thread is not None:
+            thread.join(timeout)
         self._hurried.clear()
 
     def _start(self) -> None:
@@ -59,7 +62,7 @@ class PublishThread:
             reach("before", "publish")
             try:
                 self._publish(order_ids)
-            except Exception as error:
+            except BaseException as error:  # Also an exit: this is the only thread that publishes.
                 # The orders are stored, and the dispatcher publishes them.
                 if exhausted_resource(error) is None:
                     log.exception("%d orders are stored and could not be published", len(order_ids))
@@ -68,9 +71,8 @@ class PublishThread:
     def _gathered(self) -> list[str]:
         """What has come in within `GATHER`. Nothing: the thread ends, and the next order starts another."""
         self._hurried.wait(GATHER)
-        with self._changed:
+        with self._lock:
             order_ids, self._ids = self._ids, []
             if not order_ids:
                 self._thread = None
-                self._changed.notify_all()
         return order_ids

@@ -11,7 +11,7 @@ from breakwall.payments.charging import Charger
 from breakwall.payments.ledger.dispatch_queue import DispatchQueue
 from breakwall.worker.control.hold import Hold
 from breakwall.worker.drain.exchange import Exchange
-from breakwall.worker.drain.jobs import Event, Job, Retry, Stop, Submitted
+from breakwall.worker.drain.jobs import Event, Finished, Job, Result, Retry, Stop, Submitted
 from breakwall.worker.drain.log import DrainLog
 from breakwall.worker.drain.slot import Slot
 from breakwall.worker.exhaustion import ExhaustionRetry
@@ -134,7 +134,15 @@ class Drain:
 
     def _work(self) -> None:
         while (job := self._jobs.get()) is not None:
-            self._inbox.put(self._slot.run(job))
+            self._inbox.put(self._result_of(job))
+
+    def _result_of(self, job: Job) -> Result:
+        try:
+            return self._slot.run(job)
+        # An exit or a cancellation, which a gateway has raised. Without a result the slot would never get another job.
+        except BaseException:
+            log.exception("order %s failed", job.order_id)
+            return Finished(job.order_id)
 
 
 def open_drain(

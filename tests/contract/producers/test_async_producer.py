@@ -216,3 +216,21 @@ def test_a_signal_set_by_a_thread_wakes_the_task_and_a_closed_loop_is_no_error()
         return signal
 
     asyncio.run(wait()).set()
+
+
+def test_an_exit_in_a_thread_is_raised_where_it_is_awaited(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class ExitError(BaseException):
+        """As one that a driver raises."""
+
+    def fail(*arguments: object) -> None:
+        raise ExitError
+
+    monkeypatch.setattr(site.producer, "get", fail)
+
+    async def work(producer: AsyncOrderProducer) -> None:
+        with pytest.raises(ExitError):
+            await asyncio.wait_for(producer.get("cart-1"), 30)
+
+    run(site, work)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import threading
@@ -17,7 +18,7 @@ from breakwall.payments.db.database import DatabaseUnavailableError
 from breakwall.payments.gateways.base import ChargeAnswer, ChargeRequest
 from breakwall.payments.ledger.claim import Attempt
 from breakwall.payments.ledger.queries import list_orders
-from breakwall.payments.orders import Order
+from breakwall.producers.bulkhead import Bulkhead
 from breakwall.producers.pending import COMMIT_GRACE, PendingOrder, PlaceResult
 from breakwall.producers.producer import OrderProducer
 from breakwall.producers.queueing import STORERS
@@ -192,6 +193,40 @@ class TestWhileTheServiceHangs:
         assert site.get().status == "in_flight"
 
 
+@pytest.mark.parametrize("error", [SystemExit, asyncio.CancelledError])
+def test_an_exit_or_a_cancellation_that_a_gateway_raises_costs_no_thread_and_no_room(
+    site: Site, service: HangingService, error: type[BaseException]
+) -> None:
+    def fail(request: ChargeRequest, *, deadline: float) -> ChargeAnswer:
+        raise error
+
+    really, site.gateway.charge = site.gateway.charge, fail  # type: ignore[method-assign]
+    for n in range(ROOM + 1):
+        assert site.producer.place(order(f"bad-{n}"), wait=30).status == "in_flight"
+    site.gateway.charge = really  # type: ignore[method-assign]
+    service.go_on()
+    assert site.producer.place(order("good"), wait=30).status == "paid"
+    assert (site.producer.placing.bulkhead.inside, site.producer.queued_because_full) == (0, 0)
+    wait_until(lambda: len(site.producer.placing.in_hand) == 0)
+
+
+def test_an_exit_while_an_order_is_accepted_is_told_to_its_caller_as_an_error_of_the_database(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*arguments: object, **options: object) -> None:
+        raise SystemExit
+
+    for room, transaction in ((ROOM, "accept_sending"), (0, "accept_queued")):
+        monkeypatch.setattr(site.producer.placing, "bulkhead", Bulkhead(room))
+        with monkeypatch.context() as patch:
+            patch.setattr(site.ledger, transaction, fail)
+            with pytest.raises(DatabaseUnavailableError, match="accepted or not"):
+                site.producer.place(order(), wait=30)
+        wait_until(lambda: len(site.producer.placing.in_hand) == 0)
+    assert site.producer.place(order(), wait=30).status == "queued"
+    site.producer.close()
+
+
 class TestWithoutThreads:
     def test_an_order_is_queued_and_its_call_takes_no_room_and_no_permit(
         self, site: Site, service: HangingService, monkeypatch: pytest.MonkeyPatch
@@ -216,8 +251,8 @@ class TestWithoutThreads:
                 waited.append(seconds)
                 return False
 
-        def start(one: Order, wait: float, accepted: Latch, finished: Latch) -> PendingOrder:
-            return PendingOrder(one, waits_until=time.monotonic() - 0.1, accepted=accepted, finished=finished)
+        def start(pending: PendingOrder) -> None:
+            pending.waits_until = time.monotonic() - 0.1
 
         monkeypatch.setattr(site.producer, "_signal", Recording)
         monkeypatch.setattr(site.producer.placing, "start", start)

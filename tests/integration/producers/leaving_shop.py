@@ -5,11 +5,13 @@ It places one order, writes what it was told as a line of JSON, and ends in the 
 
 import asyncio
 import atexit
+import gc
 import json
 import os
 import signal
 import sys
 import threading
+import time
 from contextlib import suppress
 
 from breakwall.producers import AsyncOrderProducer, Order, OrderNotFoundError, OrderProducer
@@ -21,6 +23,12 @@ WAIT = 1.0
 def main(how: str) -> None:
     if how == "loop":
         asyncio.run(place_in_a_loop())
+        return
+    if how == "billiard":
+        end_as_a_child_of_billiard()
+        return
+    if how == "drops":
+        drop_without_close()
         return
     producer = OrderProducer.from_settings()
     if how == "thread":
@@ -50,6 +58,30 @@ def end(how: str, producer: OrderProducer) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
         case "forks":
             fork(producer)
+
+
+def end_as_a_child_of_billiard() -> None:
+    """It ends with ``os._exit``, as all of them do."""
+    import billiard
+
+    def place() -> None:
+        say(status=OrderProducer.from_settings().place(ORDER, wait=WAIT).status.value)
+
+    child = billiard.Process(target=place)
+    child.start()
+    child.join()
+
+
+def drop_without_close() -> None:
+    producer = OrderProducer.from_settings()
+    say(status=producer.place(ORDER, wait=30).status.value)
+    del producer
+    deadline = time.monotonic() + 30
+    while threading.active_count() > 1 and time.monotonic() < deadline:
+        gc.collect()  # A thread that has just finished its work may still hold it.
+        time.sleep(0.01)
+    say(threads=[thread.name for thread in threading.enumerate()])
+    os._exit(0)
 
 
 def place_when_main_has_ended(producer: OrderProducer) -> None:

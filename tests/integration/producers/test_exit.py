@@ -9,12 +9,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from breakwall.payments.ledger.queries import get_order, list_attempts
+from breakwall.payments.db.database import DatabaseUnavailableError
+from breakwall.payments.ledger.queries import OrderNotFoundError, get_order, list_attempts
 from breakwall.payments.orders import StoredOrder
 from breakwall.settings import load_settings
 from breakwall.wiring import open_database
@@ -72,6 +74,45 @@ def test_a_program_that_ends_records_the_answers_of_its_charges(
     assert said == [{"status": "in_flight"}]
     assert code is None or ended == code
     assert order_of(terminal).status == "paid"
+
+
+def test_a_child_of_billiard_records_the_answers_of_its_charges(terminal: Terminal) -> None:
+    assert leave(terminal, "billiard") == (0, [{"status": "in_flight"}])
+    assert order_of(terminal).status == "paid"
+
+
+def test_a_celery_child_that_ends_records_the_answers_of_its_charges(
+    terminal: Terminal, tmp_path: Path
+) -> None:
+    queue = tmp_path / "queue"
+    queue.mkdir()
+    environ = {**terminal.environ, "CELERY_SHOP_QUEUE": str(queue), "C_FORCE_ROOT": "1"}
+    celery = [sys.executable, "-m", "celery", "-A", "tests.integration.producers.celery_shop"]
+    line = [*celery, "worker", "-P", "prefork", "-c", "1", "-l", "WARNING", "--max-tasks-per-child", "1"]
+    with subprocess.Popen(line, cwd=ROOT, env=environ) as worker:
+        try:
+            subprocess.run(
+                [*celery, "call", "buy", "--args", '["cart-1"]'], cwd=ROOT, env=environ, check=True
+            )
+            wait_until(lambda: charge_began(terminal), 60, look_every=0.1)
+            wait_until(lambda: order_of(terminal).status == "paid", 60, look_every=0.1)
+        finally:
+            worker.terminate()
+            worker.wait(60)
+
+
+def charge_began(terminal: Terminal) -> bool:
+    with suppress(OrderNotFoundError, DatabaseUnavailableError):
+        return order_of(terminal).status == "in_flight"
+    return False
+
+
+def test_a_producer_that_is_dropped_without_close_leaves_no_thread(
+    terminal: Terminal, service: PaymentService
+) -> None:
+    service.control.clear_faults()
+    terminal.set(PAYMENT_URL=service.url.replace("127.0.0.1", "localhost"))
+    assert leave(terminal, "drops") == (0, [{"status": "paid"}, {"threads": ["MainThread"]}])
 
 
 def test_a_programs_own_exit_handler_comes_after_the_answers(terminal: Terminal) -> None:

@@ -64,10 +64,13 @@ def test_a_publish_that_hangs_holds_no_caller_up_and_fills_no_memory(batches: Ba
     assert [len(taken) for taken in batches.taken] == [1, CAPACITY]
 
 
-def test_an_error_ends_neither_the_thread_nor_a_caller(caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("error", [ValueError, SystemExit])
+def test_an_error_ends_neither_the_thread_nor_a_caller(
+    caplog: pytest.LogCaptureFixture, error: type[BaseException]
+) -> None:
     def fail(order_ids: list[str]) -> None:
         tried.append(order_ids)
-        raise ValueError
+        raise error
 
     tried: list[list[str]] = []
     behind = PublishThread(fail)

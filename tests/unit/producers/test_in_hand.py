@@ -50,7 +50,7 @@ def test_an_order_that_comes_meanwhile_is_not_waited_for() -> None:
     orders.add(before)
     waiter = threading.Thread(target=orders.wait)
     waiter.start()
-    wait_until(lambda: orders._changed._waiters)  # type: ignore[attr-defined]
+    wait_until(lambda: orders._waiters)
     orders.add(pending(30))
     orders.remove(before)
     waiter.join(30)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import os
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 
 import pytest
 
-from breakwall.producers.threads import Latch, ThreadPool
+from breakwall.producers.threads import Latch, Right, ThreadPool
+from tests.interruption import Interrupt
 from tests.waiting import wait_until
 
 
@@ -63,10 +66,16 @@ def test_more_work_than_threads_waits_for_one(pool: ThreadPool) -> None:
     third.may_end.set()
 
 
-def test_work_that_raises_ends_no_thread(pool: ThreadPool, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("error", [ZeroDivisionError, SystemExit, asyncio.CancelledError])
+def test_work_that_raises_ends_no_thread(
+    pool: ThreadPool, caplog: pytest.LogCaptureFixture, error: type[BaseException]
+) -> None:
+    def fail() -> None:
+        raise error
+
     done = threading.Event()
     for _ in range(4):
-        pool.submit(lambda: 1 / 0)  # type: ignore[arg-type, return-value]
+        pool.submit(fail)
     pool.submit(done.set)
     assert done.wait(30)
     assert "a bug" in caplog.text
@@ -116,6 +125,79 @@ def test_a_pool_that_is_dropped_ends_its_threads() -> None:
     del dropped
     gc.collect()
     wait_until(lambda: running() == 0)
+
+
+def test_a_thread_does_not_keep_what_it_began_with() -> None:
+    class Owner:
+        """Of a pool that works for it, as a producer."""
+
+        def __init__(self) -> None:
+            self.pool, self.done = ThreadPool(2, "test-pool"), threading.Event()
+
+        def work(self) -> None:
+            self.done.set()
+
+    owner = Owner()
+    owner.pool.submit(owner.work)
+    assert owner.done.wait(30)
+    crew, left = owner.pool._crew, weakref.ref(owner)
+    wait_until(lambda: crew._idle == 1)
+    del owner
+    gc.collect()
+    assert left() is None
+    wait_until(lambda: running() == 0)
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_a_thread_whose_start_was_interrupted_is_counted_if_it_runs(
+    pool: ThreadPool, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    held, start = Held(), threading.Thread.start
+
+    def interrupt(thread: threading.Thread) -> None:
+        if moment == "after":
+            start(thread)
+            assert held.began.wait(30)
+        raise Interrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", interrupt)
+        with pytest.raises(Interrupt):
+            pool.submit(held)
+    others = [Held(), Held()]
+    for work in others:
+        pool.submit(work)
+    wait_until(lambda: sum(work.began.is_set() for work in (held, *others)) == 2)
+    assert running() == 2
+    for work in (held, *others):
+        work.may_end.set()
+    pool.close()
+    wait_until(lambda: running() == 0)
+
+
+def test_a_thread_that_begins_after_its_start_was_interrupted_does_nothing(
+    pool: ThreadPool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    late: list[threading.Thread] = []
+    start, ran = threading.Thread.start, threading.Event()
+
+    def interrupt(thread: threading.Thread) -> None:
+        late.append(thread)
+        raise Interrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", interrupt)
+        with pytest.raises(Interrupt):
+            pool.submit(ran.set)
+    start(late[0])
+    late[0].join(30)
+    assert not late[0].is_alive()
+    assert not ran.is_set()
+
+
+def test_a_right_is_taken_once() -> None:
+    right = Right()
+    assert [right.take() for _ in range(3)] == [True, False, False]
 
 
 def test_a_forked_child_starts_threads_of_its_own(pool: ThreadPool) -> None:

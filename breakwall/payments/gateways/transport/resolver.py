@@ -3,11 +3,14 @@
 import socket
 import threading
 import time
+import weakref
 from concurrent.futures import Future
 from queue import SimpleQueue
 from typing import Any
 
 Address = tuple[socket.AddressFamily, tuple[Any, ...]]
+
+Questions = SimpleQueue[tuple[str, int, Future[list[Address]]] | None]  # None ends the thread.
 
 FRESH = 10.0  # Seconds for which an answer is reused: short enough to follow a fail-over in DNS.
 
@@ -22,9 +25,11 @@ class Resolver:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._questions: SimpleQueue[tuple[str, int, Future[list[Address]]] | None] = SimpleQueue()
+        self._questions: Questions = SimpleQueue()
         self._thread: threading.Thread | None = None
         self._answers: dict[tuple[str, int], tuple[float, Future[list[Address]]]] = {}
+        # A resolver that is dropped without `close` would leave its thread behind.
+        weakref.finalize(self, self._questions.put, None).atexit = False
 
     def resolve(self, host: str, port: int, *, timeout: float) -> list[Address]:
         """The host's addresses in the system's order of preference.
@@ -58,7 +63,9 @@ class Resolver:
             if answer is not None and (not answer.done() or _usable(answer, asked)):
                 return answer
             if self._thread is None:
-                thread = threading.Thread(target=self._work, name="payment-resolver", daemon=True)
+                thread = threading.Thread(
+                    target=_work, args=(self._questions,), name="payment-resolver", daemon=True
+                )
                 thread.start()  # before anything is recorded: it can fail
                 self._thread = thread
             answer = Future()
@@ -66,13 +73,14 @@ class Resolver:
             self._questions.put((host, port, answer))
             return answer
 
-    def _work(self) -> None:
-        while (question := self._questions.get()) is not None:
-            host, port, answer = question
-            try:
-                answer.set_result(_ask(host, port))
-            except Exception as error:  # the callers that wait must learn of any error
-                answer.set_exception(error)
+
+def _work(questions: Questions) -> None:
+    while (question := questions.get()) is not None:
+        host, port, answer = question
+        try:
+            answer.set_result(_ask(host, port))
+        except Exception as error:  # the callers that wait must learn of any error
+            answer.set_exception(error)
 
 
 def _usable(answer: Future[list[Address]], asked: float) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Callable
 from queue import Empty, SimpleQueue
@@ -158,3 +159,15 @@ def test_an_exchange_that_fails_ends_no_thread(caplog: pytest.LogCaptureFixture)
     opened.finish("a")
     opened.drain.stop()
     assert "an exchange failed" in caplog.text
+
+
+@pytest.mark.parametrize("error", [SystemExit, asyncio.CancelledError])
+def test_an_exit_or_a_cancellation_that_a_gateway_raises_ends_no_slot(error: type[BaseException]) -> None:
+    def work(order_id: str) -> None:
+        if order_id == "bad":
+            raise error
+
+    opened = Opened(1, work)
+    opened.finish("bad")
+    opened.finish("good")
+    opened.drain.stop()

@@ -1,5 +1,6 @@
 """Names become addresses within the caller's time."""
 
+import gc
 import socket
 import threading
 import time
@@ -11,6 +12,7 @@ import pytest
 from breakwall.payments.gateways.transport import resolver as resolver_module
 from breakwall.payments.gateways.transport.resolver import Resolver
 from tests.stopwatch import Stopwatch
+from tests.waiting import wait_until
 
 FOUND = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("192.0.2.1", 80))]
 
@@ -121,3 +123,13 @@ def test_it_can_be_used_again_after_closing(resolver: Resolver, names: Names) ->
     resolver.resolve("a.example", 80, timeout=5)
     resolver.close()
     assert resolver.resolve("b.example", 80, timeout=5)
+
+
+def test_a_resolver_that_is_dropped_ends_its_thread(names: Names) -> None:
+    dropped = Resolver()
+    dropped.resolve("shop.example", 80, timeout=30)
+    thread = dropped._thread
+    assert thread is not None
+    del dropped
+    gc.collect()
+    wait_until(lambda: not thread.is_alive())
