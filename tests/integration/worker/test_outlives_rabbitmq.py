@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import amqp
 import pytest
@@ -19,6 +20,7 @@ from breakwall.broker.rabbitmq_queues import retry_queue
 from breakwall.doctor.broker import broker
 from tests.integration.broker_worker import BrokerWorker, wait_until
 from tests.servers import RabbitServer
+from tests.servers.silent_relay import SilentRelay
 
 
 @pytest.fixture(scope="module")
@@ -118,6 +120,35 @@ def test_an_alarm_stops_no_worker(rabbitmq_server: RabbitServer, worker: BrokerW
     finally:
         rabbitmq_server.clear_memory_alarm()
     assert worker.works()
+
+
+@pytest.fixture
+def relayed(rabbitmq_server: RabbitServer, tmp_path: Path) -> Iterator[tuple[SilentRelay, BrokerWorker]]:
+    """A worker whose connections can fall silent."""
+    relay = SilentRelay(rabbitmq_server.port)
+    own = BrokerWorker(
+        tmp_path, rabbitmq_server.fresh_url().replace(f":{rabbitmq_server.port}", f":{relay.port}")
+    )
+    assert own.works(), own.log()
+    yield relay, own
+    own.close()
+    relay.close()
+
+
+def test_connections_that_fall_silent_are_replaced(relayed: tuple[SilentRelay, BrokerWorker]) -> None:
+    """Seen: the worker waited without an end for an answer to the close of its old connection for events."""
+    relay, own = relayed
+    relay.fall_silent()
+    assert own.works(), own.log()
+    assert not re.search(r"Traceback|Unrecoverable|CRITICAL", own.log()), own.log()
+
+
+def test_a_worker_whose_connections_are_silent_ends_when_it_is_asked_to(
+    relayed: tuple[SilentRelay, BrokerWorker],
+) -> None:
+    relay, own = relayed
+    relay.fall_silent()
+    assert own.close() == 0, own.log()
 
 
 def test_strange_messages_are_set_aside_once_and_the_next_one_worked_on(
