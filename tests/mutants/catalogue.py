@@ -679,4 +679,20 @@ MUTANTS = (
         (RECORD_TESTS,),
         simulated=False,
     ),
+    Mutant(
+        "a new consumer when slow orders hold up all messages of the present one",
+        "breakwall/broker/consuming/fetching.py",
+        "return self.is_used_up and self._demand.held < self._demand.capacity / 2",
+        "return False",
+        ("tests/unit/broker/consuming/test_fetching.py",),
+        simulated=False,
+    ),
+    Mutant(
+        "a consumer whose messages are all held up is not taken for forgotten",
+        "breakwall/broker/consuming/consumer.py",
+        "return has_room(self.intake) and not self.fetching.is_used_up",
+        "return has_room(self.intake)",
+        ("tests/unit/broker/consuming/test_consumer.py",),
+        simulated=False,
+    ),
 )
