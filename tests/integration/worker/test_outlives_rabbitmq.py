@@ -11,6 +11,7 @@ from pathlib import Path
 
 import amqp
 import pytest
+from celery import Celery
 from kombu import Connection
 
 from breakwall.broker.config import DEAD_LETTERS, QUEUE, TASK
@@ -141,6 +142,21 @@ def test_connections_that_fall_silent_are_replaced(relayed: tuple[SilentRelay, B
     relay.fall_silent()
     assert own.works(), own.log()
     assert not re.search(r"Traceback|Unrecoverable|CRITICAL", own.log()), own.log()
+
+
+def test_a_connection_for_answers_that_falls_silent_stops_no_worker(
+    rabbitmq_server: RabbitServer, relayed: tuple[SilentRelay, BrokerWorker]
+) -> None:
+    """Of `celery inspect` and Flower."""
+    relay, own = relayed
+    direct = own.settings.broker.replace(f":{relay.port}", f":{rabbitmq_server.port}")
+    with Celery(broker=direct, set_as_current=False) as app:
+        assert wait_until(lambda: bool(app.control.ping(timeout=1.0)))
+        relay.fall_silent()
+        assert own.works(), own.log()
+        app.control.ping(timeout=1.0)
+        assert own.works(), own.log()
+        assert wait_until(lambda: bool(app.control.ping(timeout=1.0)))
 
 
 def test_a_worker_whose_connections_are_silent_ends_when_it_is_asked_to(
