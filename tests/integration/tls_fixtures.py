@@ -26,10 +26,14 @@ def make_certificate(folder: Path, name: str) -> Path:
 
 
 class TlsFront:
-    """Listens with TLS on ``port`` and passes everything on to ``target``; ``heard`` counts what it got."""
+    """Listens with TLS on ``port`` and passes everything on to ``target``; ``heard`` counts what it got.
+
+    While it is ``silent``, it passes no answer on.
+    """
 
     def __init__(self, certificate: Path, target: int) -> None:
         self.heard = 0
+        self.silent = False
         self._target = target
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._context.load_cert_chain(certificate)
@@ -57,8 +61,8 @@ class TlsFront:
                 self.heard += len(data)
                 server.sendall(data)
 
-    @staticmethod
-    def _pass_back(server: socket.socket, client: ssl.SSLSocket) -> None:
+    def _pass_back(self, server: socket.socket, client: ssl.SSLSocket) -> None:
         with contextlib.suppress(OSError):
             while data := server.recv(65536):
-                client.sendall(data)
+                if not self.silent:
+                    client.sendall(data)

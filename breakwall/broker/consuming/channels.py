@@ -14,9 +14,14 @@ import redis
 from kombu.transport import pyamqp, virtual
 from kombu.transport import redis as kombu_redis
 
+from breakwall.broker.bounded_waits import BoundedWaits
 from breakwall.broker.messages.command import check_broadcast
 from breakwall.broker.messages.envelope import addressed_to, check_envelope, read_envelope
 from breakwall.broker.messages.strange import StrangeError, StrangeMessage
+
+ANSWER_TIMEOUT = (
+    5.0  # Seconds that a worker waits for RabbitMQ's answer. The event loop stands still meanwhile.
+)
 
 
 class ChannelListener(Protocol):
@@ -38,7 +43,8 @@ def guard(connection: Any, listener: ChannelListener) -> None:
             transport.Channel = _combined(RedisChannel, transport.Channel, listener)
         elif issubclass(kind, pyamqp.Transport):
             channel = _combined(RabbitMQChannel, transport.Connection.Channel, listener)
-            transport.Connection = type("Connection", (transport.Connection,), {"Channel": channel})
+            bases = (BoundedWaits, transport.Connection)
+            transport.Connection = type("Connection", bases, {"Channel": channel, "timeout": ANSWER_TIMEOUT})
         return transport
 
     connection.create_transport = create_transport
@@ -196,10 +202,27 @@ class RedisChannel(kombu_redis.Channel):
             raise Empty from None
 
 
-class RabbitMQChannel(pyamqp.Channel):
-    """A channel of RabbitMQ that decompresses no message: a few kilobytes could become gigabytes."""
+class RabbitMQChannel(BoundedWaits, pyamqp.Channel):
+    """A channel of RabbitMQ that waits for no answer for ever, and knows which messages are in hand.
+
+    It decompresses no message: a few kilobytes could become gigabytes.
+    """
 
     listener: ClassVar[ChannelListener]
+    timeout = ANSWER_TIMEOUT
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        # Delivery tags. `fetching` adds them, for its present consumer.
+        self.in_hand: set[int] = set()
+        super().__init__(*args, **options)
+
+    def basic_ack(self, delivery_tag: int, *args: Any, **options: Any) -> None:
+        super().basic_ack(delivery_tag, *args, **options)
+        self.in_hand.discard(delivery_tag)
+
+    def basic_reject(self, delivery_tag: int, *args: Any, **options: Any) -> None:
+        super().basic_reject(delivery_tag, *args, **options)
+        self.in_hand.discard(delivery_tag)
 
     def message_to_python(self, raw_message: Any) -> Any:
         headers = raw_message.properties.get("application_headers")

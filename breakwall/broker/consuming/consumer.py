@@ -90,9 +90,11 @@ class RetryConsumer(Consumer):  # type: ignore[misc]  # Celery has no types
 
     @property
     def expects_messages(self) -> bool:
-        """Whether it is connected, consumes the queue, and takes another message."""
+        """Whether it is connected, consumes the queue, takes another message, and the broker may send one."""
         consumer: Any = self.task_consumer
-        return consumer is not None and consumer.consuming_from(QUEUE) and has_room(self.intake)
+        if consumer is None or not consumer.consuming_from(QUEUE):
+            return False
+        return has_room(self.intake) and not self.fetching.is_used_up
 
     def reconsider(self) -> None:
         """In the event loop, whose next step is to look at the intake: it has changed."""
@@ -176,7 +178,7 @@ class RetryConsumer(Consumer):  # type: ignore[misc]  # Celery has no types
             except StrangeError as error:
                 self._take_out(message, str(error))
             else:
-                self.fetching.received(found.orders)
+                self.fetching.received(message, found.orders)
                 process(_rewritten(message, found))
 
         return on_message

@@ -61,7 +61,10 @@ def acknowledge_all(messages: Iterable[Any]) -> None:
 class RabbitMQFetching:
     """Cancels the consumer while nothing may be sent, and begins again with the prefetch count for the room there is.
 
-    A quorum queue applies a new prefetch count only to a new consumer.
+    A quorum queue applies a new prefetch count only to a new consumer. RabbitMQ counts a consumer's messages until they
+    are acknowledged, and one slow order holds up its message. So there is a new consumer too when all messages of the
+    present one are in hand, and the worker holds less than half of what it may. The old messages do not count for the
+    new one.
     """
 
     def __init__(self, task_consumer: Any, demand: Demand) -> None:
@@ -72,33 +75,47 @@ class RabbitMQFetching:
         # Celery's loop begins to consume before it is known whether anything may be sent. Here `adjust` begins.
         self._consume, task_consumer.consume = task_consumer.consume, lambda: None
 
-    def received(self, orders: int) -> None:
+    @property
+    def is_used_up(self) -> bool:
+        """Whether RabbitMQ sends nothing before a message is acknowledged."""
+        return len(self._task_consumer.channel.in_hand) >= self._prefetch
+
+    def received(self, message: Any, orders: int) -> None:
         """A message with so many orders has come."""
         self._size += WEIGHT * (orders - self._size)
+        message.channel.in_hand.add(message.delivery_tag)
 
     def adjust(self) -> None:
         """Begin, cancel, or change the prefetch count. Called in each turn of the event loop."""
         best = ceil(self._demand.capacity / self._size)
-        if best == self._prefetch or (best and self._is_close(best)):
+        if best == self._prefetch == 0 or (best and self._is_close(best) and not self._is_held_up()):
             return
+        channel = self._task_consumer.channel
         if self._prefetch:
             self._task_consumer.cancel()
         self._prefetch = best
+        channel.in_hand.clear()
         if best:
-            self._task_consumer.channel.basic_qos(0, best, False)
+            channel.basic_qos(0, best, False)
             self._consume()
 
     def _is_close(self, best: int) -> bool:
-        return self._prefetch / TOLERANCE < best < self._prefetch * TOLERANCE
+        return best == self._prefetch or self._prefetch / TOLERANCE < best < self._prefetch * TOLERANCE
+
+    def _is_held_up(self) -> bool:
+        # Half, because a new consumer costs three round trips.
+        return self.is_used_up and self._demand.held < self._demand.capacity / 2
 
 
 class RedisFetching:
     """Lets kombu ask for the next message only while there is room."""
 
+    is_used_up = False
+
     def __init__(self, task_consumer: Any, demand: Demand) -> None:
         task_consumer.channel.qos.has_room = partial(has_room, demand)
 
-    def received(self, orders: int) -> None:
+    def received(self, message: Any, orders: int) -> None:
         """Nothing: kombu asks before each message."""
 
     def adjust(self) -> None:

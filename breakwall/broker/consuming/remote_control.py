@@ -5,13 +5,15 @@ would stop or change a worker is refused, and the refusal says what to do instea
 """
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from celery.worker.consumer.control import Control
 from celery.worker.control import Panel, nok
 from celery.worker.pidbox import Pidbox
 from celery.worker.state import revoked
+from kombu.messaging import Producer
 
 from breakwall.broker.messages.command import read_command
 from breakwall.broker.messages.strange import StrangeError, StrangeMessage
@@ -81,6 +83,7 @@ class ControlMailbox(Pidbox):  # type: ignore[misc]  # Celery has no types
     def __init__(self, consumer: Any) -> None:
         super().__init__(consumer)
         self.node.handlers = ControlCommands()
+        self.node.mailbox.producer_pool = AnswerProducers(consumer)
 
     def start(self, c: Any) -> None:
         """If the broker refuses what remote control needs, the worker continues without it."""
@@ -104,6 +107,32 @@ class ControlMailbox(Pidbox):  # type: ignore[misc]  # Celery has no types
             # Mostly, the program that asked has ended. The read from a lost connection is logged elsewhere.
             log.info("a command of `celery control` could not be answered (%s)", type(error).__name__)
             self.reset()
+
+
+class AnswerProducers:
+    """In place of Celery's pool, whose connections wait for RabbitMQ without an end, in the event loop.
+
+    Answers use the connection for events, which is bounded, watched by its heartbeats, and replaced with the worker's.
+    """
+
+    def __init__(self, consumer: Any) -> None:
+        self._consumer = consumer
+
+    @contextmanager
+    def acquire(self) -> Iterator[Producer]:
+        """A producer for one answer."""
+        # Without the worker's heartbeats and events, there is one connection.
+        events = self._consumer.event_dispatcher
+        channel = (events or self._consumer).connection.default_channel
+        make: Any = OneTryProducer  # kombu has no types here
+        yield make(channel, auto_declare=False)
+
+
+class OneTryProducer(Producer):
+    """Publishes once. kombu's would try again until the broker is back."""
+
+    def publish(self, *args: Any, **options: Any) -> Any:
+        return super().publish(*args, **{**options, "retry": False})  # type: ignore[no-untyped-call]
 
 
 class ControlCommands(dict[str, Handler]):

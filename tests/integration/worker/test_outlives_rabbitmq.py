@@ -7,9 +7,11 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import amqp
 import pytest
+from celery import Celery
 from kombu import Connection
 
 from breakwall.broker.config import DEAD_LETTERS, QUEUE, TASK
@@ -19,6 +21,7 @@ from breakwall.broker.rabbitmq_queues import retry_queue
 from breakwall.doctor.broker import broker
 from tests.integration.broker_worker import BrokerWorker, wait_until
 from tests.servers import RabbitServer
+from tests.servers.silent_relay import SilentRelay
 
 
 @pytest.fixture(scope="module")
@@ -118,6 +121,50 @@ def test_an_alarm_stops_no_worker(rabbitmq_server: RabbitServer, worker: BrokerW
     finally:
         rabbitmq_server.clear_memory_alarm()
     assert worker.works()
+
+
+@pytest.fixture
+def relayed(rabbitmq_server: RabbitServer, tmp_path: Path) -> Iterator[tuple[SilentRelay, BrokerWorker]]:
+    """A worker whose connections can fall silent."""
+    relay = SilentRelay(rabbitmq_server.port)
+    own = BrokerWorker(
+        tmp_path, rabbitmq_server.fresh_url().replace(f":{rabbitmq_server.port}", f":{relay.port}")
+    )
+    assert own.works(), own.log()
+    yield relay, own
+    own.close()
+    relay.close()
+
+
+def test_connections_that_fall_silent_are_replaced(relayed: tuple[SilentRelay, BrokerWorker]) -> None:
+    """Seen: the worker waited without an end for an answer to the close of its old connection for events."""
+    relay, own = relayed
+    relay.fall_silent()
+    assert own.works(), own.log()
+    assert not re.search(r"Traceback|Unrecoverable|CRITICAL", own.log()), own.log()
+
+
+def test_a_connection_for_answers_that_falls_silent_stops_no_worker(
+    rabbitmq_server: RabbitServer, relayed: tuple[SilentRelay, BrokerWorker]
+) -> None:
+    """Of `celery inspect` and Flower."""
+    relay, own = relayed
+    direct = own.settings.broker.replace(f":{relay.port}", f":{rabbitmq_server.port}")
+    with Celery(broker=direct, set_as_current=False) as app:
+        assert wait_until(lambda: bool(app.control.ping(timeout=1.0)))
+        relay.fall_silent()
+        assert own.works(), own.log()
+        app.control.ping(timeout=1.0)
+        assert own.works(), own.log()
+        assert wait_until(lambda: bool(app.control.ping(timeout=1.0)))
+
+
+def test_a_worker_whose_connections_are_silent_ends_when_it_is_asked_to(
+    relayed: tuple[SilentRelay, BrokerWorker],
+) -> None:
+    relay, own = relayed
+    relay.fall_silent()
+    assert own.close() == 0, own.log()
 
 
 def test_strange_messages_are_set_aside_once_and_the_next_one_worked_on(

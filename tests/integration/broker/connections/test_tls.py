@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.publish_fixtures import cold_publisher
+from breakwall.broker.connections.factory import client_app, new_connection
+from tests.integration.publish_fixtures import BOUND, cold_publisher, settings_for
 from tests.integration.tls_fixtures import TlsFront, make_certificate
 from tests.servers import RabbitServer, RedisServer
+from tests.stopwatch import timed
 
 
 @pytest.fixture(params=["redis", "rabbitmq"])
@@ -28,12 +30,14 @@ def front(request: pytest.FixtureRequest, plain_url: str, tmp_path: Path) -> Ite
     front.close()
 
 
-def publish_through(front: TlsFront, plain_url: str) -> bool:
+def tls_url(front: TlsFront, plain_url: str) -> str:
     scheme, rest = plain_url.split("://")
     credentials, path = rest.rpartition("@")[0] or ":secret", rest.rpartition("/")[2]
-    return cold_publisher(f"{scheme}s://{credentials}@127.0.0.1:{front.port}/{path}").publish_many(
-        ["order-1"]
-    )
+    return f"{scheme}s://{credentials}@127.0.0.1:{front.port}/{path}"
+
+
+def publish_through(front: TlsFront, plain_url: str) -> bool:
+    return cold_publisher(tls_url(front, plain_url)).publish_many(["order-1"])
 
 
 @pytest.mark.parametrize("front", ["IP:127.0.0.1"], indirect=True)
@@ -68,3 +72,20 @@ def test_each_of_several_nodes_proves_its_own_name(
     credentials, path = plain_url.split("://")[1].split("@")[0], plain_url.rpartition("/")[2]
     nodes = [f"amqps://{credentials}@{host}/{path}" for host in ("127.0.0.2:9", f"127.0.0.1:{front.port}")]
     assert cold_publisher(";".join(nodes)).publish_many(["order-1"])
+
+
+@pytest.mark.parametrize("front", ["IP:127.0.0.1"], indirect=True)
+def test_a_broker_that_falls_silent_behind_tls_costs_under_a_second(
+    front: TlsFront, plain_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "both.pem"))
+    settings = settings_for(tls_url(front, plain_url))
+    connection = new_connection(settings, client_app(settings))
+    connection.depth()
+    front.silent = True
+
+    def fails() -> None:
+        with pytest.raises(Exception, match=r"timed out|Timeout"):
+            connection.depth()
+
+    assert timed(fails)[1] < BOUND

@@ -22,7 +22,7 @@ class FakeConsumer:
     def __init__(self) -> None:
         self.asked: list[str] = []
         self.channel = SimpleNamespace(
-            basic_qos=lambda size, count, each: self.asked.append(f"prefetch {count}")
+            basic_qos=lambda size, count, each: self.asked.append(f"prefetch {count}"), in_hand=set()
         )
 
     def consume(self) -> None:
@@ -31,13 +31,21 @@ class FakeConsumer:
     def cancel(self) -> None:
         self.asked.append("cancel")
 
+    def sends(self, fetching: RabbitMQFetching, *tags: int, orders: int = 20) -> None:
+        for tag in tags:
+            fetching.received(SimpleNamespace(channel=self.channel, delivery_tag=tag), orders)
 
-def begun(intake: FakeIntake) -> tuple[RabbitMQFetching, list[str]]:
-    consumer = FakeConsumer()
+
+def begun_with(consumer: FakeConsumer, intake: FakeIntake) -> RabbitMQFetching:
     fetching = RabbitMQFetching(consumer, intake)
     consumer.consume()  # by Celery's loop
     fetching.adjust()
-    return fetching, consumer.asked
+    return fetching
+
+
+def begun(intake: FakeIntake) -> tuple[RabbitMQFetching, list[str]]:
+    consumer = FakeConsumer()
+    return begun_with(consumer, intake), consumer.asked
 
 
 @pytest.mark.parametrize(("held", "room"), [(0, True), (2, True), (3, False), (500, False)])
@@ -62,17 +70,54 @@ class TestRabbitMQ:
         assert asked == ["prefetch 3", "consume", "cancel", "prefetch 3", "consume"]
 
     def test_is_asked_for_more_messages_if_they_are_small(self) -> None:
-        fetching, asked = begun(FakeIntake(60))
-        for _ in range(60):
-            fetching.received(1)
+        consumer = FakeConsumer()
+        fetching = begun_with(consumer, FakeIntake(60, held=60))
+        for tag in range(60):
+            consumer.sends(fetching, tag, orders=1)
             fetching.adjust()
-        counts = [int(line.split()[1]) for line in asked if line.startswith("prefetch")]
+        counts = [int(line.split()[1]) for line in consumer.asked if line.startswith("prefetch")]
         assert counts[0] == 3
         assert counts[-1] > 30
         assert len(counts) < 8, "each change costs three round trips"
 
     def test_is_asked_for_one_message_of_probes(self) -> None:
         assert begun(FakeIntake(3))[1] == ["prefetch 1", "consume"]
+
+    def test_is_asked_anew_if_slow_orders_hold_up_all_its_messages(self) -> None:
+        """Seen: four messages with one slow order each left 12 of 16 threads without work for 16 seconds."""
+        consumer, intake = FakeConsumer(), FakeIntake(60, held=60)
+        fetching = begun_with(consumer, intake)
+        consumer.sends(fetching, 1, 2, 3)
+        fetching.adjust()
+        intake.held = 3
+        for _ in range(3):
+            fetching.adjust()
+            consumer.sends(fetching, 4)
+        assert consumer.asked == ["prefetch 3", "consume", "cancel", "prefetch 3", "consume"]
+
+    def test_is_asked_for_no_more_while_it_may_still_send(self) -> None:
+        consumer, intake = FakeConsumer(), FakeIntake(60)
+        fetching = begun_with(consumer, intake)
+        consumer.sends(fetching, 1, 2)
+        fetching.adjust()
+        assert consumer.asked == ["prefetch 3", "consume"]
+
+    def test_is_asked_for_no_more_while_the_worker_holds_half_of_what_it_may(self) -> None:
+        consumer, intake = FakeConsumer(), FakeIntake(60, held=30)
+        fetching = begun_with(consumer, intake)
+        consumer.sends(fetching, 1, 2, 3)
+        fetching.adjust()
+        assert consumer.asked == ["prefetch 3", "consume"]
+
+    def test_is_used_up_until_a_message_is_acknowledged(self) -> None:
+        consumer = FakeConsumer()
+        fetching = begun_with(consumer, FakeIntake(60))
+        consumer.sends(fetching, 1, 2)
+        assert not fetching.is_used_up
+        consumer.sends(fetching, 3)
+        assert fetching.is_used_up
+        consumer.channel.in_hand.discard(2)
+        assert not fetching.is_used_up
 
 
 class FakeChannel:
