@@ -13,6 +13,7 @@ QUEUE = "breakwall/payments/ledger/dispatch_queue.py"
 BATCH = "breakwall/payments/ledger/batch_claiming.py"
 STATEMENTS = "breakwall/payments/ledger/batch_statements.py"
 EXCHANGE = "worker/drain/exchange.py"
+CRASHED = "worker/drain/crashed.py"
 SLOT = "worker/drain/slot.py"
 
 ACCEPT_TESTS = "tests/contract/payments/ledger/test_accept.py"
@@ -28,6 +29,7 @@ READER_TESTS = "tests/contract/worker/control/test_reader.py"
 PLACING_TESTS = "tests/contract/producers/test_placing.py"
 BATCH_TESTS = "tests/contract/payments/ledger/test_batch_claiming.py"
 EXCHANGE_TESTS = "tests/contract/worker/drain/test_exchange.py"
+CRASHED_TESTS = "tests/unit/worker/drain/test_crashed.py"
 SLOT_TESTS = "tests/unit/worker/drain/test_slot.py"
 RATE_CAP_TESTS = "tests/unit/breaker/test_rate_cap.py"
 
@@ -1101,6 +1103,54 @@ MUTANTS = (
         "return has_room(self.intake) and not self.fetching.is_used_up",
         "return has_room(self.intake)",
         ("tests/unit/broker/consuming/test_consumer.py",),
+        simulated=False,
+    ),
+    Mutant(
+        "the time of other orders beside those that crashed a process",
+        CRASHED,
+        "            self._next_turn = now + (now - self._turn_began)\n",
+        "            self._next_turn = now\n",
+        (CRASHED_TESTS, EXCHANGE_TESTS),
+        simulated=False,
+    ),
+    Mutant(
+        "the room of other orders beside those that crashed a process",
+        CRASHED,
+        "        room = max(0, KEPT_PER_SLOT * slots - len(self._waiting))\n",
+        "        room = len(order_ids)\n",
+        (CRASHED_TESTS, EXCHANGE_TESTS),
+        simulated=False,
+    ),
+    Mutant(
+        "nothing beside an order that crashed a process until its end",
+        CRASHED,
+        "        if order_id == self._alone and self._turn_began is not None:\n",
+        "        if self._turn_began is not None:\n",
+        (CRASHED_TESTS,),
+        simulated=False,
+    ),
+    Mutant(
+        "the return of what was begun ahead and got no slot",
+        EXCHANGE,
+        "        self._withdraw_late()\n",
+        "",
+        (EXCHANGE_TESTS,),
+        simulated=False,
+    ),
+    Mutant(
+        "the return of what waits when the process ends",
+        EXCHANGE,
+        " or self._waiting or self._crashed\n",
+        "\n",
+        (EXCHANGE_TESTS,),
+        simulated=False,
+    ),
+    Mutant(
+        "the due time of an order that a worker gives back",
+        QUEUE,
+        ", orders.c.next_attempt_at <= now\n",
+        ",\n",
+        (QUEUE_TESTS,),
         simulated=False,
     ),
 )

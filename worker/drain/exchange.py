@@ -14,6 +14,7 @@ from breakwall.payments.gateways.base import GatewayProfile
 from breakwall.payments.ledger.batch_claiming import Exchanged
 from breakwall.payments.ledger.dispatch_queue import DispatchQueue
 from breakwall.worker.control.hold import Hold
+from breakwall.worker.drain.crashed import CrashedOrders
 from breakwall.worker.drain.in_hand import JobsInHand, Queue
 from breakwall.worker.drain.jobs import (
     Event,
@@ -32,6 +33,7 @@ from breakwall.worker.drain.messages import Messages
 from breakwall.worker.drain.outage import Kept, Outage
 from breakwall.worker.drain.pace import Pace
 from breakwall.worker.drain.returns import Returns
+from breakwall.worker.drain.slot import LONGEST_WAIT
 
 log = logging.getLogger("breakwall.worker")
 
@@ -76,19 +78,18 @@ class Exchange:
         self._outage = Outage(exhaustion, lease=self._ledger.lease, monotonic=monotonic)
         self._returns = Returns(charger, due, drain_log, self._finish)
         self._waiting: deque[str] = deque()
-        # Orders that have crashed a process. Each is worked on alone: if it does that again, no other one is suspected.
-        self._crashed: deque[str] = deque()
-        self._alone: str | None = None
+        self._crashed = CrashedOrders(monotonic)
         self._paid: list[Paid] = []
         self._unsent: list[Unsent] = []
-        self._has_room = False  # Whether the last exchange found orders with which there was nothing to do.
+        self._has_room = False  # Whether the last exchange found orders that need no slot now.
         self._next_turn: float | None = None  # Seconds; None: there is no rate.
         self._stopping = False
 
     @property
     def is_over(self) -> bool:
         """Whether it was stopped, and everything in hand has ended."""
-        return self._stopping and not (self._busy or self._paid or self._unsent)
+        held = self._busy or self._paid or self._unsent or self._waiting or self._crashed
+        return self._stopping and not held
 
     def run_once(self) -> None:
         """Wait for events, then exchange."""
@@ -97,6 +98,7 @@ class Exchange:
         if self._outage.pause:
             return
         self._gather()
+        self._withdraw_late()
         if self._unsent:
             self._undo()
         if not (self._paid or self._waiting or self._crashed):
@@ -117,8 +119,10 @@ class Exchange:
     def _timeout(self) -> float:
         if pause := self._outage.pause:
             return min(pause, IDLE)
+        if self._paid or self._unsent:
+            return POLL  # A pause has just ended: their claims do not last for long.
         if not (self._waiting or self._crashed):
-            return IDLE
+            return BUSY_POLL if self._busy > self.slots else IDLE
         if self._has_room and not self._next_turn:
             return 0.0
         if self._next_turn is not None:
@@ -152,7 +156,7 @@ class Exchange:
             self._waiting.extend(self.messages.add(event.order_ids, event.done))
         elif isinstance(event, Stop):
             self._stopping = True
-            self._withdraw_jobs()
+            self._take_back(self._in_hand.withdraw())  # Nothing more is sent.
         else:
             self._in_hand.came_back(event)
             self._take_result(event)
@@ -164,13 +168,17 @@ class Exchange:
         elif isinstance(result, Unsent):
             self._unsent.append(result)
         else:
-            if result.order_id == self._alone:
-                self._alone = None
+            self._crashed.finish(result.order_id)
             self.messages.finish(result.order_id)
 
-    def _withdraw_jobs(self) -> None:
-        """Nothing more is sent."""
-        for job in self._in_hand.withdraw():
+    def _withdraw_late(self) -> None:
+        """Give back what was begun ahead if no slot has become free: it is too late to send it."""
+        if late := self._in_hand.withdraw_late(self._monotonic() - LONGEST_WAIT):
+            self._pace.forget()  # Or the same number would be begun ahead again.
+            self._take_back(late)
+
+    def _take_back(self, jobs: Iterable[Job]) -> None:
+        for job in jobs:
             if isinstance(job, Send):
                 self._unsent.append(Unsent(job, None))
             else:
@@ -187,11 +195,10 @@ class Exchange:
             self._put_off(status.retry_after, "circuit_open")
         elif (wait := self._hold()) > 0:
             self._put_off(wait, "paused")
-        elif self._crashed and self._alone is None:
+        elif self._crashed.take_turn(others_wait=bool(self._waiting)):
             if not (self._busy or self._paid or self._unsent) and self._room(status, without_permit):
-                self._alone = self._crashed.popleft()
-                self._in_hand.give(Retry(self._alone))
-        elif self._alone is None:
+                self._in_hand.give(Retry(self._crashed.begin()))
+        else:
             room = min(self._room(status, without_permit), len(self._waiting))
             return [self._waiting.popleft() for _ in range(room)]
         return []
@@ -245,7 +252,7 @@ class Exchange:
             self._in_hand.give(Send(attempt, begun, given))
         for order_id in done.others:
             self._in_hand.give(Retry(order_id))
-        self._crashed.extend(done.crashed)
+        self._keep_crashed(done.crashed)
         recorded = {id(one) for one in done.paid}
         self._record_singly([one for one in paid if id(one.payment) not in recorded])
         self._finish_paid([one for one in paid if id(one.payment) in recorded])
@@ -263,6 +270,11 @@ class Exchange:
             self._charger.on_recorded(one.answer)
             self.messages.finish(one.job.order_id)
         self._log.paid([one.job.attempt for one in paid])
+
+    def _keep_crashed(self, ids: list[str]) -> None:
+        if ids:
+            self._has_room = True
+            self._finish(self._crashed.add(ids, self.slots))
 
     def _finish_idle(self, ids: list[str]) -> None:
         if ids:
@@ -295,9 +307,8 @@ class Exchange:
 
     def _unbegun(self) -> list[str]:
         """Take out what has not begun."""
-        ids = [*self._waiting, *self._crashed]
+        ids = [*self._waiting, *self._crashed.take_out()]
         self._waiting.clear()
-        self._crashed.clear()
         return ids
 
     # --- failures

@@ -1,5 +1,6 @@
 """The jobs that were given to the slots and have not come back."""
 
+from collections.abc import Callable
 from queue import Empty
 from typing import Protocol, TypeVar
 
@@ -40,11 +41,22 @@ class JobsInHand:
 
     def withdraw(self) -> list[Job]:
         """Take back what no slot has begun, except what is to be recorded."""
+        return self._withdraw(lambda job: not isinstance(job, RecordAnswer))
+
+    def withdraw_late(self, given_before: float) -> list[Job]:
+        """Take back the attempts that were given before a moment and that no slot has begun to send."""
+
+        def is_late(job: Job) -> bool:
+            return isinstance(job, Send) and not job.permitted.is_set and job.given < given_before
+
+        return self._withdraw(is_late) if any(map(is_late, self._calls.values())) else []
+
+    def _withdraw(self, is_meant: Callable[[Job], bool]) -> list[Job]:
         withdrawn: list[Job] = []
         kept: list[Job] = []
         try:
             while (job := self._jobs.get(False)) is not None:
-                (kept if isinstance(job, RecordAnswer) else withdrawn).append(job)
+                (withdrawn if is_meant(job) else kept).append(job)
         except Empty:
             pass
         for job in kept:

@@ -20,6 +20,10 @@ class Pace:
         """A call has ended."""
         self._call = seconds if self._call is None else self._call + CALL_WEIGHT * (seconds - self._call)
 
+    def forget(self) -> None:
+        """Calls take longer than was known: the next one that ends says how long."""
+        self._call = None
+
     def exchanged(self, seconds: float) -> None:
         """An exchange with the database has ended."""
         self._exchange += EXCHANGE_WEIGHT * (seconds - self._exchange)

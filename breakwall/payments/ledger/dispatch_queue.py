@@ -49,12 +49,10 @@ class DispatchQueue:
         return self.database.write(work, name="take_due")
 
     def give_back_due(self, order_ids: Iterable[str]) -> None:
-        """Undo `take_due` for orders that could not be published."""
-        undone = (
-            update(orders)
-            .where(orders.c.id.in_(list(order_ids)), orders.c.status == QUEUED)
-            .values(dispatch_at=self.clock.after(0))
-        )
+        """Undo `take_due` for orders that could not be published. Those that are not due yet stay as they are."""
+        now = self.clock.after(0)
+        due = orders.c.status == QUEUED, orders.c.next_attempt_at <= now
+        undone = update(orders).where(orders.c.id.in_(list(order_ids)), *due).values(dispatch_at=now)
         self.database.write(lambda connection: connection.execute(undone), name="give_back_due")
 
     def reclaim_expired(self, limit: int = 500) -> list[str]:

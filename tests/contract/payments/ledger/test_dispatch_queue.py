@@ -41,6 +41,16 @@ def test_what_could_not_be_published_is_due_again_at_once(book: Book) -> None:
     assert book.dispatch_queue.take_due(10, republish_after=60) == [order_id]
 
 
+def test_an_order_that_is_not_due_yet_is_not_published_early_because_a_worker_gave_it_back(
+    book: Book,
+) -> None:
+    (order_id,) = book.ledger.accept_queued([order()], delay=30.0).new.values()
+    book.dispatch_queue.give_back_due([order_id])
+    assert book.dispatch_queue.take_due(10, republish_after=60) == []
+    book.clock.advance(30)
+    assert book.dispatch_queue.take_due(10, republish_after=60) == [order_id]
+
+
 def test_the_longest_due_go_first(book: Book) -> None:
     for delay in (30.0, 20.0, 40.0):
         book.ledger.accept_queued([order(f"cart-{delay}")], delay=delay)

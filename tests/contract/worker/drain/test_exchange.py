@@ -13,7 +13,7 @@ from breakwall.payments.ledger.ledger import Ledger
 from breakwall.payments.orders import OrderStatus
 from breakwall.worker.control.hold import Hold
 from breakwall.worker.drain.exchange import BUSY_POLL, IDLE, LONGEST_TURN, POLL
-from breakwall.worker.drain.jobs import RecordAnswer, Retry, Send
+from breakwall.worker.drain.jobs import RecordAnswer, Retry, Send, Stop
 from breakwall.worker.drain.slot import LONGEST_WAIT
 from tests.contract.site import LEASE, TIMEOUT, Site, order
 from tests.gateway import DOWN, FOUND, KEYED, LOST, PAID
@@ -320,14 +320,108 @@ def test_a_slow_transaction_is_part_of_the_time_of_its_calls(
     assert deadlines == [began + TIMEOUT]
 
 
+class TestWhatWasBegunAheadOfSlotsThatHaveSlowCalls:
+    @pytest.fixture
+    def ahead(self, drained: DrainedSite) -> DrainedSite:
+        calls_take(drained, 0.02)
+        drained.submit(30)
+        drained.drain.step()
+        drained.drain.work(SLOTS)
+        drained.drain.step()
+        for _ in range(SLOTS):  # Each slot has a call, which does not come back.
+            job = drained.drain.jobs.get()
+            assert job is not None
+            job.permitted.set()  # type: ignore[union-attr]
+        assert drained.jobs == [Send] * SLOTS
+        return drained
+
+    def test_is_for_other_workers_when_it_is_too_late_to_send_it(self, ahead: DrainedSite) -> None:
+        ahead.advance(LONGEST_WAIT - 0.1)
+        ahead.drain.step()
+        assert ahead.jobs == [Send] * SLOTS
+        ahead.advance(0.2)
+        ahead.drain.step()
+        assert ahead.jobs == []
+        assert ahead.statuses().count("in_flight") == SLOTS, "the calls"
+        assert len(ahead.site.dispatch_queue.take_due(10, republish_after=60)) == SLOTS
+
+    def test_is_not_replaced_by_other_orders(self, ahead: DrainedSite) -> None:
+        for _ in range(5):
+            ahead.advance(LONGEST_WAIT + 0.1)
+            ahead.drain.step()
+        assert ahead.jobs == []
+
+    def test_is_looked_for_soon_although_no_other_order_waits(self, drained: DrainedSite) -> None:
+        calls_take(drained, 0.02)
+        drained.submit(SLOTS)
+        drained.drain.step()
+        drained.drain.work(SLOTS)
+        drained.drain.step()
+        drained.drain.submit(
+            [
+                one.order_id
+                for one in drained.site.producer.enqueue([order(f"b-{n}") for n in range(SLOTS + 1)])
+            ]
+        )
+        drained.drain.step()
+        drained.drain.step()
+        assert drained.drain.inbox.timeouts[-1] == BUSY_POLL
+
+
 class TestAnOrderThatCrashedAProcess:
     @pytest.fixture
     def crashed(self, drained: DrainedSite) -> str:
-        (order_id,) = drained.enqueue(1)
-        assert drained.site.ledger.claim(order_id)
-        drained.advance(LEASE)
-        assert drained.site.dispatch_queue.reclaim_expired() == [order_id]
+        (order_id,) = self.crash(drained, 1)
         return order_id
+
+    def crash(self, drained: DrainedSite, number: int) -> list[str]:
+        ids = drained.enqueue(number)
+        assert all(drained.site.ledger.claim(order_id) for order_id in ids)
+        drained.advance(LEASE)
+        assert sorted(drained.site.dispatch_queue.reclaim_expired()) == sorted(ids)
+        return ids
+
+    def others(self, drained: DrainedSite, number: int) -> list[str]:
+        placed = drained.site.producer.enqueue([order(f"other-{n}") for n in range(number)])
+        return [one.order_id for one in placed]
+
+    def charged(self, drained: DrainedSite, ids: list[str]) -> int:
+        return sum(request.order_id in ids for request in drained.gateway.charged)
+
+    def test_takes_at_most_half_of_the_time_while_others_wait(self, drained: DrainedSite) -> None:
+        crashed = self.crash(drained, 3)
+        drained.drain.submit(crashed)
+        drained.drain.step()
+        drained.drain.submit(others := self.others(drained, 40))
+        drained.gateway.during = lambda: drained.advance(1.0 if self.is_last(drained, crashed) else 1 / SLOTS)
+        seen = []
+        while self.charged(drained, crashed) < 3:
+            drained.drain.step()
+            drained.drain.work(SLOTS)
+            seen.append((self.charged(drained, crashed), self.charged(drained, others)))
+        # Calls of a second: while one is alone, four others could have been sent.
+        between = [max(other for alone, other in seen if alone == number) for number in (1, 2)]
+        assert between[0] >= SLOTS
+        assert between[1] >= between[0] + SLOTS
+        assert self.charged(drained, others) < 40
+
+    def is_last(self, drained: DrainedSite, ids: list[str]) -> bool:
+        return drained.gateway.charged[-1].order_id in ids
+
+    def test_leaves_room_for_others_however_many_there_are(self, drained: DrainedSite) -> None:
+        for order_id in (crashed := self.crash(drained, 4 * SLOTS)):
+            drained.drain.submit([order_id])
+        drained.gateway.during = lambda: drained.advance(1.0)
+        drained.drain.run()
+        assert len(drained.drain.acknowledged) == len(crashed)
+        assert len(drained.gateway.charged) == 2 * SLOTS + 1, "one was worked on before the others were read"
+        assert drained.statuses().count("queued") == 2 * SLOTS - 1, "the dispatcher republishes them"
+
+    def test_is_read_without_a_pause(self, drained: DrainedSite, crashed: str) -> None:
+        drained.drain.submit([crashed])
+        drained.drain.step()
+        drained.drain.step()
+        assert drained.drain.inbox.timeouts[-1] == 0.0
 
     def test_is_worked_on_when_nothing_else_is_in_hand(self, drained: DrainedSite, crashed: str) -> None:
         placed = drained.site.producer.enqueue([order(f"other-{n}") for n in range(9)])
@@ -402,6 +496,41 @@ class TestAFailureOfTheDatabase:
         drained.drain.step()
         assert len(drained.drain.acknowledged) == 1
         assert drained.site.dispatch_queue.reclaim_expired() != []
+
+    def test_leads_to_another_try_soon_after_its_pause(
+        self, drained: DrainedSite, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        drained.submit(1)
+        drained.drain.step()
+        drained.drain.work()
+        with monkeypatch.context() as patch:
+            self.fail(patch, DatabaseUnavailableError("is gone"))
+            drained.drain.step()
+        drained.advance(2)
+        drained.drain.step()
+        assert drained.drain.inbox.timeouts[-1] == POLL
+        assert drained.statuses() == ["paid"]
+
+    def test_before_the_end_lets_what_waits_be_given_back_after_its_pause(
+        self, drained: DrainedSite, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        drained.submit(1)
+        with monkeypatch.context() as patch:
+            self.fail(patch, DatabaseUnavailableError("is gone"))
+            drained.drain.step()
+        ids = self.others(drained)
+        drained.drain.submit(ids)
+        drained.drain.inbox.put(Stop())
+        drained.drain.step()
+        assert not drained.drain.exchange.is_over
+        drained.advance(2)
+        drained.drain.step()
+        assert drained.drain.exchange.is_over
+        assert drained.drain.acknowledged[1:] == [",".join(ids)]
+        assert drained.site.dispatch_queue.take_due(10, republish_after=60) == ids
+
+    def others(self, drained: DrainedSite) -> list[str]:
+        return [drained.site.producer.enqueue([order("other")])[0].order_id]
 
     def test_that_nobody_expects_sends_each_order_the_single_way(
         self, drained: DrainedSite, monkeypatch: pytest.MonkeyPatch

@@ -16,8 +16,8 @@ def attempt(order_id: str) -> Attempt:
     return Attempt(Claim(request, 1, Progress(retries=1)), 1)
 
 
-def send(order_id: str) -> Send:
-    return Send(attempt(order_id), 0.0, 0.0)
+def send(order_id: str, given: float = 0.0) -> Send:
+    return Send(attempt(order_id), 0.0, given)
 
 
 def in_hand(*jobs: Job) -> tuple[JobsInHand, Line[Job | None]]:
@@ -47,3 +47,15 @@ def test_what_is_withdrawn_is_not_in_hand_and_what_is_to_be_recorded_stays() -> 
     assert made.withdraw() == [jobs[0], jobs[2]]
     assert list(line.items) == [record]
     assert (made.number, made.without_permit) == (1, 0), "a call that is over needs none"
+
+
+def test_only_attempts_that_were_given_too_long_ago_and_that_no_slot_has_are_late() -> None:
+    late, taken, waits = send("a", 1.0), send("b", 1.0), send("c", 2.0)
+    record, retry = RecordAnswer(attempt("d"), PAID), Retry("e")
+    made, line = in_hand(taken, record, late, retry, waits)
+    assert line.get() is taken
+    taken.permitted.set()
+    assert made.withdraw_late(1.0) == []
+    assert made.withdraw_late(1.5) == [late]
+    assert list(line.items) == [record, retry, waits], "the rest keeps its order"
+    assert made.number == 4

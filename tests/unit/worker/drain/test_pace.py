@@ -54,3 +54,11 @@ def test_results_gather_for_a_short_time_however_much_is_begun() -> None:
 
 def test_nothing_gathers_before_a_call_has_ended() -> None:
     assert Pace().gathering(3, SLOTS) == 0.0
+
+
+def test_after_calls_took_longer_than_was_known_the_next_one_says_how_long() -> None:
+    usual = pace(0.02)
+    usual.forget()
+    assert usual.ahead(SLOTS) == 0
+    usual.called(0.1)
+    assert usual.ahead(SLOTS) == 8
