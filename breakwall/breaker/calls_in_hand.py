@@ -130,10 +130,10 @@ class CallsInHand:
                 self._leave(call, outcome, now)
             return call.epoch == self._detector.epoch
 
-    def throttled(self, hold: float) -> None:
+    def throttled(self, call: RunningCall, hold: float) -> None:
         """The service refused a call for its rate. No background call is started for ``hold`` seconds."""
         with self._lock:
-            self._meter.throttled(hold, self._clock())
+            self._meter.throttled(hold, self._clock(), background=call.background)
             # At once, without a store: the calls of the next moments would be refused too.
             self._held_until = max(self._held_until, self._clock() + hold)
             self._bucket.empty_until(self._held_until)
@@ -208,9 +208,12 @@ class CallsInHand:
             self._meter.forget_ended()
         self._fleet = fleet
         self._allowance = allowance(fleet or FleetLimit(), self._id)
-        self._bucket.set_rate(rate_share(fleet or FleetLimit(), self._id), now)
-        if (held := self._held_for(now, store_now)) > 0:
-            self._bucket.empty_until(now + held)
+        share = rate_share(fleet or FleetLimit(), self._id)
+        self._bucket.set_rate(share, now)
+        if share and (held := self._held_for(now, store_now)) > 0:
+            # Not all processes at the same moment: a service of few calls a second would refuse all but one of them.
+            phase = int(self._id, 16) / 16 ** len(self._id)
+            self._bucket.empty_until(now + held + phase / share)
         self._cap.follow(fleet, self._id, now, is_lost=cannot_tell)
 
     def _refusal(

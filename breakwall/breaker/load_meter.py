@@ -29,6 +29,7 @@ class LoadMeter:
             deque()
         )  # Of the background, in the last second, without those that were refused.
         self._throttled, self._held_until = 0, now
+        self._background_refused = False
         self._at_refusal = (0, 1.0)  # How many starts were not refused until then, and in how many seconds.
         self.forget_ended()
 
@@ -63,11 +64,12 @@ class LoadMeter:
             if len(self._durations) < MOST_DURATIONS:
                 self._durations.append(call.duration)
 
-    def throttled(self, hold: float, now: float) -> None:
+    def throttled(self, hold: float, now: float, *, background: bool) -> None:
         """The service refused a call for its rate, and asked for a pause of ``hold`` seconds."""
         self._throttled += 1
         self._forget_starts(now)
-        if self._starts:
+        self._background_refused = self._background_refused or background
+        if background and self._starts:
             self._starts.pop()
         self._at_refusal = max(self._at_refusal, (len(self._starts), self._started_for(now)))
         self._held_until = max(self._held_until, now + hold)
@@ -112,10 +114,11 @@ class LoadMeter:
             hold=max(0.0, self._held_until - now) if self._throttled else 0.0,
             capped=capped,
             refuses=self.refuses,
+            background_refused=self._background_refused,
         )
         detector.weight = detector.run = 0.0
         self._answered = self._failed = self._throttled = 0
-        self.wants = self.refuses = self._was_active = False
+        self.wants = self.refuses = self._was_active = self._background_refused = False
         self._reported_at, self._background_sum = now, 0.0
         self._at_refusal = (0, 1.0)
         return report

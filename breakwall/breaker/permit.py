@@ -105,13 +105,11 @@ class Permit:
         started for ``retry_after`` seconds. If that is more than five seconds, or without the limit, the circuit opens
         for that time, as for `record_failure`. A probe always does that. Without ``retry_after`` nothing opens.
         """
-        calls, asked = (
-            self._recorder.calls,
-            retry_after if retry_after is not None and retry_after > 0 else 0.0,
-        )
-        if calls is not None and self._lease_id is None and asked <= LONGEST_RATE_PAUSE:
+        calls, call = self._recorder.calls, self._call
+        asked = retry_after if retry_after is not None and retry_after > 0 else 0.0
+        if calls is not None and call is not None and self._lease_id is None and asked <= LONGEST_RATE_PAUSE:
             if self._open:
-                calls.throttled(asked or RATE_PAUSE)
+                calls.throttled(call, asked or RATE_PAUSE)
             self.release()
         elif asked:
             self.record_failure(asked)

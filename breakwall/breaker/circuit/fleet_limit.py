@@ -33,6 +33,7 @@ class LoadReport:
     failed: int = 0
     median: float = 0.0  # Seconds, of those that were answered.
     throttled: int = 0  # Calls that the service refused for their rate.
+    background_refused: bool = False  # Whether calls of the background are among them.
     hold: float = 0.0  # Seconds for which it asked to be left alone then.
     capped: bool = False  # Whether an operator caps the background's rate, and it uses its share.
     refuses: bool = False  # Whether live calls were refused for the limit.

@@ -39,7 +39,7 @@ def throttled(fleet: FleetLimit, report: LoadReport, now: float) -> FleetLimit:
     if fleet.refused_at is not None and now - fleet.refused_at < RATE_REST:
         return fleet
     accepted, ceiling = _accepted(fleet), fleet.rate
-    if ceiling is None and not any(process.takes for process in fleet.processes):
+    if ceiling is None and not report.background_refused:
         return fleet  # It refused live calls alone, which say nothing of the background's rate.
     if ceiling is None:
         rate = OF_ACCEPTED * accepted

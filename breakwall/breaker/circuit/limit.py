@@ -26,8 +26,9 @@ REST_ROUNDS = 2  # After a step down: until calls that began before it have show
 # A round is at least so many medians long: sooner, calls that began in the round before cannot be overdue yet.
 MEDIANS_A_ROUND = 4
 # The ceiling is the limit at which the service was last overloaded. Below `NEAR` of it the limit comes back quickly,
-# and from there on slowly: calls a second, or a share of the ceiling if that is more.
-NEAR = 0.7
+# and from there on slowly: calls a second, or a share of the ceiling if that is more. While live calls come it stays
+# farther below: they are what a second overload would hurt.
+NEAR, NEAR_LIVE = 0.8, 0.7
 RETURN_SHARE = 0.2
 NEAR_GROWTH, NEAR_SHARE = 0.025, 0.0025
 FAR = 1.1  # Above so much of the ceiling it is forgotten: the capacity has grown.
@@ -89,7 +90,8 @@ def add_report(fleet: FleetLimit, report: LoadReport, now: float, *, interval: f
         fleet = _overloaded(fleet, now, interval, ON_OVERDUE)
     elif now >= (fleet.round_at or 0.0) + _round_seconds(fleet, interval):
         fleet = _next_round(fleet, now, interval)
-    return fleet if fleet.limits or any(process.capped for process in fleet.processes) else None
+    holds = fleet.hold_until is not None and now < fleet.hold_until
+    return fleet if fleet.limits or holds or any(process.capped for process in fleet.processes) else None
 
 
 def _with_report(fleet: FleetLimit, report: LoadReport, now: float) -> FleetLimit:
@@ -151,7 +153,7 @@ def _round_seconds(fleet: FleetLimit, interval: float) -> float:
     """Until the first sign a round is long enough for all processes to use the last step and to report what it did."""
     if fleet.ceiling is not None or fleet.size is None:
         return interval
-    return interval + max(interval, MEDIANS_A_ROUND * (fleet.base or 0.0))
+    return interval + max(interval, MEDIANS_A_ROUND * (fleet.base or fleet.latency))
 
 
 def _next_round(fleet: FleetLimit, now: float, interval: float) -> FleetLimit:
@@ -182,13 +184,15 @@ def _with_base(fleet: FleetLimit) -> FleetLimit:
 def _grown(fleet: FleetLimit, now: float, passed: float) -> FleetLimit:
     size = fleet.size or START
     used = sum([process.background + process.live for process in fleet.processes])
-    if used < size / 2 and not any(process.wants or process.refuses for process in fleet.processes):
+    # While a rate holds the background back, more places would change nothing for it.
+    wanted = any(process.refuses or (process.wants and fleet.rate is None) for process in fleet.processes)
+    if used < size / 2 and not wanted:
         quiet = now - (fleet.busy_at or now) >= QUIET_SECONDS
         return replace(fleet, size=None) if quiet else fleet
     fleet = replace(fleet, busy_at=now)
     if fleet.answered < _least_answers(fleet.pace * passed):
         return fleet
-    larger = round(_larger(size, fleet.ceiling, passed), 3)
+    larger = round(_larger(fleet, size, passed), 3)
     outgrown = fleet.ceiling is not None and larger > FAR * fleet.ceiling
     return replace(fleet, size=larger, ceiling=None if outgrown else fleet.ceiling)
 
@@ -198,10 +202,11 @@ def _least_answers(expected: float) -> float:
     return max(1.0, STEADY_PACE * expected - 2 * math.sqrt(expected))
 
 
-def _larger(size: float, ceiling: float | None, passed: float) -> float:
+def _larger(fleet: FleetLimit, size: float, passed: float) -> float:
+    ceiling = fleet.ceiling
     if ceiling is None:
         return size * SLOW_START_GROWTH
-    near = NEAR * ceiling
+    near = ceiling * (NEAR_LIVE if any(process.live for process in fleet.processes) else NEAR)
     if size < near:
         return min(near, max(size * SLOW_START_GROWTH, size + RETURN_SHARE * (near - size)))
     return size + max(NEAR_GROWTH, NEAR_SHARE * ceiling) * min(passed, 1.0)
@@ -241,7 +246,7 @@ def _overloaded(fleet: FleetLimit, now: float, interval: float, factor: float) -
     # Live calls alone are no overload that a limit of the background could have caused.
     from_load = not is_first or any(process.takes for process in fleet.processes)
     is_new = from_load and fleet.proven and (smaller < size or is_first)
-    rest = max(REST_ROUNDS * interval, MEDIANS_A_ROUND * (fleet.base or 0.0))
+    rest = max(REST_ROUNDS * interval, MEDIANS_A_ROUND * (fleet.base or fleet.latency))
     stepped = replace(
         fleet,
         size=smaller,

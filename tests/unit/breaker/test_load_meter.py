@@ -75,7 +75,7 @@ def test_what_was_accepted_until_a_refusal_is_reported_also_after_a_pause() -> N
     for number in range(40):
         begin(meter, 10.0 + number * 0.01)
     for _ in range(4):
-        meter.throttled(1.0, 10.4)
+        meter.throttled(1.0, 10.4, background=True)
     assert take(meter, 11.6).starts == 39.0
     assert take(meter, 11.8).starts == 0.0
 
@@ -93,7 +93,7 @@ def test_an_idle_process_has_nothing_to_report() -> None:
 
 def test_a_refusal_for_the_rate_is_reported_without_a_limit() -> None:
     meter = LoadMeter(0.0)
-    meter.throttled(2.0, 0.0)
+    meter.throttled(2.0, 0.0, background=True)
     assert meter.needs_report(0.0, limited=False)
     report = take(meter, 0.2)
     assert (report.throttled, report.hold) == (1, pytest.approx(1.8))

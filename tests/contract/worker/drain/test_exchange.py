@@ -616,3 +616,20 @@ class TestWhatHoldsABatch:
         drained.submit(SLOTS)
         drained.drain.step()
         assert drained.jobs == [Send] * 2
+
+    @pytest.mark.parametrize(("hanging", "begun"), [(False, 2 * 2), (True, 2)])
+    def test_at_the_fleets_limit_as_many_are_begun_ahead_unless_the_service_hangs(
+        self, drained: DrainedSite, monkeypatch: pytest.MonkeyPatch, hanging: bool, begun: int
+    ) -> None:
+        calls_take(drained, 0.02)
+        drained.submit(1)
+        drained.drain.step()
+        drained.drain.work()  # Now it is known how long a call takes.
+        known = replace(drained.site.breaker.status(), background_slots=2, hanging=hanging)
+        monkeypatch.setattr(drained.site.breaker, "status", lambda: known)
+        drained.drain.submit(
+            [one.order_id for one in drained.site.producer.enqueue([order(f"b-{n}") for n in range(30)])]
+        )
+        drained.drain.step()
+        drained.drain.step()
+        assert drained.jobs == [Send] * begun

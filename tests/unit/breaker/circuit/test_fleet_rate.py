@@ -21,7 +21,7 @@ from breakwall.breaker.circuit.fleet_rate import (
     throttled,
 )
 
-REFUSED = LoadReport("a", throttled=3, hold=1.0, started_for=1.0)
+REFUSED = LoadReport("a", throttled=3, hold=1.0, started_for=1.0, background_refused=True)
 
 
 def fleet(accepted: float, **fields: float) -> FleetLimit:
@@ -101,8 +101,7 @@ def test_unused_it_does_not_grow_and_goes_after_a_minute() -> None:
 
 
 def test_it_never_becomes_nothing() -> None:
-    refused_at_once = FleetLimit(processes=(ProcessLoad("a", 0.0, background=1.0),))
-    assert throttled(refused_at_once, REFUSED, 1000.0).rate == LEAST_RATE
+    assert throttled(FleetLimit(), REFUSED, 1000.0).rate == LEAST_RATE
 
 
 def test_it_is_shared_by_those_that_use_it() -> None:
@@ -114,5 +113,7 @@ def test_it_is_shared_by_those_that_use_it() -> None:
 
 
 def test_refused_live_calls_alone_pause_the_background_and_give_it_no_rate() -> None:
-    limit = throttled(fleet(0), REFUSED, 1000.0)
+    of_live_calls = replace(REFUSED, background_refused=False)
+    limit = throttled(fleet(400), of_live_calls, 1000.0)
     assert (limit.rate, limit.hold_until) == (None, 1001.0)
+    assert throttled(fleet(400, rate=420.0), of_live_calls, 1000.0).rate == 420 * LEAST_CUT

@@ -8,6 +8,8 @@ import pytest
 
 from breakwall.breaker.circuit.fleet_limit import ALARM, QUIET_SECONDS, SUSPICION, FleetLimit, LoadReport
 from breakwall.breaker.circuit.limit import (
+    NEAR,
+    NEAR_LIVE,
     ON_FAILURES,
     ON_LATENCY,
     ON_OVERDUE,
@@ -114,6 +116,12 @@ def test_as_long_as_each_step_helps_or_the_limit_was_not_the_bound_it_goes_on_do
     assert unbound.known.base == pytest.approx(0.02, rel=0.05)
 
 
+def test_it_does_not_grow_for_a_background_that_a_rate_holds_back() -> None:
+    rounds = Rounds(size=40.0, rate=100.0)
+    rounds.report(10, background=3.0)
+    assert rounds.known.size == 40.0
+
+
 def test_live_calls_that_were_refused_make_it_grow_though_little_of_it_is_used_on_average() -> None:
     rounds = Rounds()
     rounds.report(10, background=0.0, live=0.4, wants=False, refuses=True)
@@ -139,7 +147,22 @@ def test_after_a_step_down_it_rests_and_then_comes_back_below_the_ceiling() -> N
     rounds.report(1)
     assert rounds.known.size == 8.0
     rounds.report(15)
-    assert 0.7 * 16 <= (rounds.known.size or 0) <= 0.75 * 16
+    assert NEAR * 16 <= (rounds.known.size or 0) <= (NEAR + 0.05) * 16
+
+
+def test_beside_live_calls_it_stays_farther_below_the_ceiling() -> None:
+    rounds = Rounds(size=16.0)
+    rounds.report(1, run=ALARM)
+    rounds.report(16, live=0.5)
+    assert NEAR_LIVE * 16 <= (rounds.known.size or 0) <= (NEAR_LIVE + 0.05) * 16
+
+
+def test_before_there_is_a_base_the_first_answers_say_how_long_a_round_is() -> None:
+    rounds = Rounds()
+    rounds.report(5, answered=3, median=0.3)
+    assert rounds.known.size == START
+    rounds.report(5, answered=3, median=0.3)
+    assert rounds.known.size == START * SLOW_START_GROWTH
 
 
 def test_a_capacity_that_has_grown_is_found() -> None:
@@ -213,7 +236,7 @@ def test_after_the_rest_an_overdue_call_is_a_sign_of_its_own() -> None:
     rounds.report(3)
     size = rounds.known.size or 0.0
     rounds.report(1, id="b", in_hand=7, run=ALARM)
-    assert rounds.known.size == pytest.approx(size * ON_OVERDUE)
+    assert rounds.known.size == pytest.approx(size * ON_OVERDUE, abs=0.001)
 
 
 def test_the_first_sign_begins_an_epoch_if_the_background_was_part_of_it() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,7 +14,7 @@ from breakwall.payments.decisions import Progress
 from breakwall.payments.gateways.base import ChargeRequest
 from breakwall.payments.ledger.claim import Attempt, Claim
 from breakwall.worker.drain.jobs import Finished, Paid, Retry, Send, Unsent
-from breakwall.worker.drain.slot import LONGEST_WAIT, PERMIT_WAIT, Slot
+from breakwall.worker.drain.slot import LONGEST_WAIT, PERMIT_WAIT, Places, Slot
 from tests.gateway import PAID
 from tests.manual_clock import MonotonicClock
 from tests.stepped_drain import SleptAtPlaces
@@ -157,3 +158,16 @@ def test_a_failure_ends_the_work_on_that_order_alone(
     case.retrier.run = lambda order_id, **how: "paid"
     case.slot.run(Retry("o2"))
     assert case.told == [("o2", "paid", 0.0)]
+
+
+def test_who_waits_for_a_place_continues_as_soon_as_a_call_ends() -> None:
+    case, places = Case(), Places()
+    case.slot._places = places
+    case.slot.run(Send(ATTEMPT, case.clock(), case.clock()))
+    assert places.freed == 1
+    places.wait(0, 3600.0)
+    waiter = threading.Thread(target=places.wait, args=(1, 3600.0), daemon=True)
+    waiter.start()
+    places.free()
+    waiter.join(60.0)
+    assert not waiter.is_alive()
