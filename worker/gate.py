@@ -42,6 +42,6 @@ class Gate:
             slots = status.slots if background is None else min(status.slots, background)
             return Allowance(slots, status.retry_after, "half_open" if status.slots else "circuit_open")
         # At the limit the gate stays open: a worker that uses all of its share always has no slot free.
-        if status.hanging and background == 0:
+        if status.hanging and status.override is None and background == 0:
             return Allowance(0, HANGING_FOR, "hanging")
         return Allowance(None, status.background_wait)

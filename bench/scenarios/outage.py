@@ -32,7 +32,7 @@ class Size:
 
 FULL = Size(100_000, 5, 30, 25, window=22)
 QUICK = Size(20_000, 3, 14, 8, window=10, peers=("plain Celery",))
-SMALL = Size(20_000, 1, 11, 0, window=7, peers=())
+SMALL = Size(20_000, 2, 14, 0, window=8, peers=())
 
 TASKS = {"plain Celery": "plain", "pybreaker": "guarded"}
 

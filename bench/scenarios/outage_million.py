@@ -12,7 +12,7 @@ from bench.scenarios.outage import RECOVERY, SLOTS, Size, rows_of, watched
 
 FULL = Size(1_000_000, 2, 30, 0, window=22, peers=())
 QUICK = Size(100_000, 2, 14, 0, window=8, peers=())
-SMALL = Size(60_000, 1, 11, 0, window=7, peers=())
+SMALL = Size(60_000, 2, 14, 0, window=8, peers=())
 
 
 def run(machine: Machine, size: Size) -> list[Row]:

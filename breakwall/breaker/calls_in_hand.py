@@ -93,7 +93,7 @@ class CallsInHand:
         now = self._clock()
         with self._lock:
             self._follow(circuit, now, store_now, is_local=is_local)
-            hanging, changed = self._look(now)
+            hanging, changed = self._look(now, store_now)
             entered: RunningCall | LimitRefusal | None
             if hanging:
                 entered = LimitRefusal("the service hangs", HANG_RETRY_AFTER)
@@ -175,14 +175,14 @@ class CallsInHand:
         now = self._clock()
         with self._lock:
             self._follow(circuit, now, store_now, is_local=is_local)
-            hanging, changed = self._look(now)
+            hanging, changed = self._look(now, store_now)
             free = slots if slots is not None else self._free(now, store_now, is_local=is_local)
             fleet = self._fleet or FleetLimit()
             others = sum([process.in_hand for process in fleet.processes if process.id != self._id])
             load = Load(
                 limit=None if fleet.has_expired(store_now) else fleet.places,
                 in_hand=self._meter.number + others,
-                background_slots=0 if hanging else free,
+                background_slots=0 if hanging and slots is None else free,
                 hanging=hanging,
                 rate=fleet.rate,
                 background_wait=max(self._bucket.wait(now), self._held_for(now, store_now)),
@@ -289,7 +289,7 @@ class CallsInHand:
         self._began.append(again)
         return again
 
-    def _look(self, now: float) -> tuple[bool, bool]:
+    def _look(self, now: float, store_now: float) -> tuple[bool, bool]:
         """Whether the service hangs, and whether that has changed."""
         began = self._began
         while began and (began[0].done or now - began[0].began_at > self._longest):
@@ -297,13 +297,13 @@ class CallsInHand:
             if not call.done:
                 self._leave(call, CallOutcome.FAILURE, now)
         hanging = self._detector.is_hanging(now)
-        self._step_ramp(now)
+        self._step_ramp(now, store_now)
         changed, self._meter.hanging = hanging != self._meter.hanging, hanging
         return hanging, changed
 
-    def _step_ramp(self, now: float) -> None:
+    def _step_ramp(self, now: float, store_now: float) -> None:
         ramp, in_hand = self._detector.ramp, self._meter.in_hand[True]
-        if self._allowance.background is None:
+        if self._allowed(store_now, background=True, is_local=False) is None:
             ramp.step(in_hand, now, is_well=not self._detector.score)
         else:
             ramp.follow(in_hand, now)

@@ -61,7 +61,7 @@ class LoadMeter:
         self._failed += outcome is CallOutcome.FAILURE
         if outcome is CallOutcome.SUCCESS:
             self._answered += 1
-            if len(self._durations) < MOST_DURATIONS:
+            if not call.excused and len(self._durations) < MOST_DURATIONS:
                 self._durations.append(call.duration)
 
     def throttled(self, hold: float, now: float, *, background: bool) -> None:

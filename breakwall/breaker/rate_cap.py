@@ -51,8 +51,6 @@ class RateCap:
 
     def follow(self, fleet: FleetLimit | None, own_id: str, now: float, *, is_lost: bool) -> None:
         """Take over who shares the cap. ``is_lost``: the row cannot tell now, and the last known shares hold on."""
-        if self.per_second is None:
-            return
         takers = [] if fleet is None else [each.id for each in fleet.processes if each.capped]
         with self._lock:
             self._is_named, self._is_lost = own_id in takers, is_lost

@@ -3,7 +3,7 @@
 Pure: `obstacles` takes what a snapshot has read. Its texts have no markup.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -11,7 +11,6 @@ from breakwall.breaker import BreakerStatus, CircuitState, OverrideMode
 from breakwall.monitor.counts import DRAIN_WINDOW, Counts
 from breakwall.payments.db.clock import seconds_between
 from breakwall.payments.fleet.drain_control import Pause
-from breakwall.payments.fleet.workers import Worker
 from breakwall.terminal.words import duration
 
 
@@ -65,7 +64,7 @@ def obstacles(
         return ()
     first = (
         *_decided(counts, paused, read_only=read_only),
-        *_of_the_circuit(breaker, counts.fleet),
+        *_of_the_circuit(breaker, counts),
         *_of_the_fleet(counts, messages),
     )
     return first or tuple(_of_the_orders(counts))
@@ -88,7 +87,7 @@ def paused_text(paused: Pause, counts: Counts) -> str:
     return f"paused by {paused.actor}, {since} ago{until}{why}"
 
 
-def _of_the_circuit(breaker: BreakerStatus, fleet: Sequence[Worker]) -> Iterator[Obstacle]:
+def _of_the_circuit(breaker: BreakerStatus, counts: Counts) -> Iterator[Obstacle]:
     if not breaker.store_ok:
         return  # Each process has a circuit of its own: the alarm says so.
     if breaker.override is not None:
@@ -103,18 +102,19 @@ def _of_the_circuit(breaker: BreakerStatus, fleet: Sequence[Worker]) -> Iterator
         if breaker.slots == 0:
             yield Obstacle(ObstacleKind.PROBING, "the circuit is half-open, and its probes are in progress")
     else:
-        yield from _of_the_limit(breaker, fleet)
+        yield from _of_the_limit(breaker, counts)
 
 
-def _of_the_limit(breaker: BreakerStatus, fleet: Sequence[Worker]) -> Iterator[Obstacle]:
+def _of_the_limit(breaker: BreakerStatus, counts: Counts) -> Iterator[Obstacle]:
     # Each process notices a hang by its own calls. A worker writes it into its heartbeat.
-    if breaker.hanging or any(worker.alive and worker.hanging for worker in fleet):
+    if breaker.hanging or any(worker.alive and worker.hanging for worker in counts.fleet):
         message = "the payment service hangs: too many of the calls in progress are overdue"
         yield Obstacle(ObstacleKind.HANGING, message)
     elif breaker.limit is not None and breaker.in_hand >= breaker.limit:
         message = f"the payment service has the {breaker.limit:,} calls in progress that it may have at once"
         yield Obstacle(ObstacleKind.LIMIT_REACHED, message)
-    elif breaker.background_slots == 0:
+    # A process that has just begun has no turn yet, whatever the workers do.
+    elif breaker.background_slots == 0 and not counts.drained_last_minute:
         message = "the payment service refused calls as too many (429), and asked for a pause"
         yield Obstacle(ObstacleKind.THROTTLED, message)
 

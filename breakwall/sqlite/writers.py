@@ -12,12 +12,15 @@ from contextlib import contextmanager
 
 
 class WriterQueue:
-    """One writer at a time. Safe for threads, not reentrant."""
+    """One writer at a time. Safe for threads, not reentrant.
+
+    A signal's handler may raise at any point of it: no turn stays taken then.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._waiting: deque[threading.Lock] = deque()  # Each is released when its thread's turn comes.
-        self._taken = False
+        # The first one has its turn. Each is released when its thread's turn comes.
+        self._turns: deque[threading.Lock] = deque()
 
     @contextmanager
     def turn(self, deadline: float) -> Iterator[None]:
@@ -25,32 +28,31 @@ class WriterQueue:
 
         Then the block runs too: SQLite decides, which is free or reports that it is locked.
         """
-        has_turn = self._take(deadline)
+        mine = threading.Lock()
         try:
+            self._wait(mine, deadline)
             yield
         finally:
-            if has_turn:
-                self._pass_on()
+            try:
+                self._end(mine)
+            except BaseException:
+                self._end(mine)
+                raise
 
-    def _take(self, deadline: float) -> bool:
-        mine = threading.Lock()
+    def _wait(self, mine: threading.Lock, deadline: float) -> None:
+        mine.acquire()
         with self._lock:
-            if not self._taken:
-                self._taken = True
-                return True
-            mine.acquire()
-            self._waiting.append(mine)
-        if mine.acquire(timeout=max(0.0, deadline - time.monotonic())):
-            return True
-        with self._lock:
-            if mine in self._waiting:
-                self._waiting.remove(mine)
-                return False
-        return True  # It came just now.
+            self._turns.append(mine)
+            if self._turns[0] is mine:
+                return
+        mine.acquire(timeout=max(0.0, deadline - time.monotonic()))
 
-    def _pass_on(self) -> None:
+    def _end(self, mine: threading.Lock) -> None:
+        """Give the turn, or the place in the line, back. Without effect if that was done."""
         with self._lock:
-            if self._waiting:
-                self._waiting.popleft().release()
-            else:
-                self._taken = False
+            if mine not in self._turns:
+                return
+            was_first = self._turns[0] is mine
+            self._turns.remove(mine)
+            if was_first and self._turns:
+                self._turns[0].release()

@@ -869,7 +869,7 @@ MUTANTS = (
     Mutant(
         "the hang that a worker has noticed",
         "breakwall/monitor/obstacles.py",
-        "if breaker.hanging or any(worker.alive and worker.hanging for worker in fleet):",
+        "if breaker.hanging or any(worker.alive and worker.hanging for worker in counts.fleet):",
         "if breaker.hanging:",
         ("tests/unit/monitor/test_obstacles.py",),
         simulated=False,
@@ -1052,7 +1052,7 @@ MUTANTS = (
     Mutant(
         "the gate while the service hangs",
         "worker/gate.py",
-        "        if status.hanging and background == 0:\n",
+        "        if status.hanging and status.override is None and background == 0:\n",
         "        if False:\n",
         ("tests/unit/worker/test_gate.py",),
         simulated=False,
@@ -1188,8 +1188,8 @@ MUTANTS = (
     Mutant(
         "a place that is free wakes who waits for one",
         "worker/drain/slot.py",
-        "            self._places.free()\n",
-        "            pass\n",
+        "        finally:\n            self._places.free()\n",
+        "        finally:\n            pass\n",
         ("tests/unit/worker/drain/test_slot.py",),
         simulated=False,
     ),

@@ -5,6 +5,7 @@ import shutil
 import sqlite3
 import tempfile
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
@@ -254,6 +255,9 @@ class SimulatedDatabase(Database):
     """The real one. Each transaction first calls ``transactions``."""
 
     transactions: Transactions | None = None
+
+    def _turn_to_write(self, deadline: float) -> AbstractContextManager[None]:
+        return nullcontext()  # Virtual time decides who is next; a real lock would stop it.
 
     def write(
         self, work: Callable[[Connection], T], *, name: str = "other", lock_budget: LockBudget | None = None

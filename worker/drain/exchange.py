@@ -101,6 +101,8 @@ class Exchange:
         self._withdraw_late()
         if self._unsent:
             self._undo()
+        if self._outage.pause:
+            return
         if not (self._paid or self._waiting or self._crashed):
             return  # An idle worker asks nobody for anything.
         # Before the status: a permit that is taken in between counts twice, and not never.

@@ -125,6 +125,7 @@ class Slot:
                 if not self._is_late(job):
                     return permit
                 permit.release()
+                self._places.free()
         return None
 
     def _is_late(self, job: Send) -> bool:

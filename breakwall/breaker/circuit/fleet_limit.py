@@ -7,6 +7,8 @@ from dataclasses import dataclass
 QUIET_SECONDS = 10.0
 # The weight of overdue calls (`hang_detector`) at which a process reports without a limit, and that is a sign.
 SUSPICION, ALARM = math.log(1e3), math.log(1e6)
+# A round is at least so many medians long: sooner, calls that began in the round before cannot be overdue yet.
+MEDIANS_A_ROUND = 4
 LEAST_MEDIAN_CALLS = 5  # A median of fewer calls says nothing.
 
 
@@ -96,7 +98,9 @@ class FleetLimit:
 
     def has_expired(self, now: float) -> bool:
         """Whether no process has reported for so long that the limit says nothing any more."""
-        return now - (self.round_at or now) > QUIET_SECONDS
+        # A round of a slow service may be longer than that.
+        longest = QUIET_SECONDS + MEDIANS_A_ROUND * (self.base or self.latency)
+        return now - (self.round_at or now) > longest
 
     def shares_with(self, id_: str) -> bool:
         """Whether the process ``id_`` takes part of what the background may do."""

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from breakwall.breaker.circuit.fleet_limit import (
     ALARM,
+    MEDIANS_A_ROUND,
     QUIET_SECONDS,
     FleetLimit,
     LoadReport,
@@ -23,14 +24,13 @@ SLOW_START_GROWTH = 1.25  # A round, until the first sign of overload.
 # What the limit is multiplied with on each sign of overload.
 ON_OVERDUE, ON_FAILURES, ON_LATENCY = 0.5, 0.7, 0.85
 REST_ROUNDS = 2  # After a step down: until calls that began before it have shown what they show.
-# A round is at least so many medians long: sooner, calls that began in the round before cannot be overdue yet.
-MEDIANS_A_ROUND = 4
 # The ceiling is the limit at which the service was last overloaded. Below `NEAR` of it the limit comes back quickly,
 # and from there on slowly: calls a second, or a share of the ceiling if that is more. While live calls come it stays
 # farther below: they are what a second overload would hurt.
 NEAR, NEAR_LIVE = 0.8, 0.7
 RETURN_SHARE = 0.2
 NEAR_GROWTH, NEAR_SHARE = 0.025, 0.0025
+LIVE_GROWTH = 0.25  # Calls a second, while live calls alone need more than the limit and are refused.
 FAR = 1.1  # Above so much of the ceiling it is forgotten: the capacity has grown.
 STEADY_PACE = 0.7  # Of the answers of the round before: with fewer, the limit does not grow.
 SLOWER = 1.5  # A median above so many times the base is a sign of overload.
@@ -82,7 +82,8 @@ def add_report(fleet: FleetLimit, report: LoadReport, now: float, *, interval: f
     Returns None if there is nothing to limit and nothing to share.
     """
     if _is_first_sign(fleet, report, now):
-        return _with_late_sign(fleet, report, now)
+        fleet = _with_late_sign(fleet, report, now)
+        return throttled(fleet, report, now) if report.throttled else fleet
     fleet = _with_report(fleet, report, now)
     if report.throttled:
         fleet = throttled(fleet, report, now)
@@ -209,7 +210,11 @@ def _larger(fleet: FleetLimit, size: float, passed: float) -> float:
     near = ceiling * (NEAR_LIVE if any(process.live for process in fleet.processes) else NEAR)
     if size < near:
         return min(near, max(size * SLOW_START_GROWTH, size + RETURN_SHARE * (near - size)))
-    return size + max(NEAR_GROWTH, NEAR_SHARE * ceiling) * min(passed, 1.0)
+    growth = max(NEAR_GROWTH, NEAR_SHARE * ceiling)
+    live = sum([process.live for process in fleet.processes])
+    if live + 1 >= size and any(process.refuses for process in fleet.processes):
+        growth = max(growth, LIVE_GROWTH)
+    return size + growth * min(passed, 1.0)
 
 
 def _failing(fleet: FleetLimit, share: float, now: float, interval: float) -> FleetLimit:

@@ -66,6 +66,9 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    op.drop_column("workers", "hanging")
+    columns = sa.inspect(op.get_bind()).get_columns("workers")
+    # Not where an earlier form of this revision, which no release had, has made the tables.
+    if "hanging" in {column["name"] for column in columns}:
+        op.drop_column("workers", "hanging")
     for table in ("backlog_counts", "released_orders", "drain_actions", "drain_control"):
         op.drop_table(table)

@@ -64,7 +64,7 @@ def test_they_come_in_the_order_in_which_they_asked() -> None:
     with queue.turn(time.monotonic() + LATER):
         for number, thread in enumerate(threads):
             thread.start()
-            wait_until(lambda number=number: len(queue._waiting) > number)  # type: ignore[misc]
+            wait_until(lambda number=number: len(queue._turns) > number + 1)  # type: ignore[misc]
     for thread in threads:
         thread.join()
     assert served == [0, 1, 2, 3, 4]
@@ -75,15 +75,31 @@ def test_a_writer_whose_time_is_over_leaves_the_answer_to_sqlite_and_disturbs_no
     with queue.turn(time.monotonic() + LATER):
         with queue.turn(time.monotonic() + SOON):
             pass
-        assert (queue._taken, len(queue._waiting)) == (True, 0)
-    assert not queue._taken
+        assert len(queue._turns) == 1
+    assert not queue._turns
 
 
 def test_a_writer_that_fails_passes_its_turn_on() -> None:
     queue = WriterQueue()
     with pytest.raises(ValueError, match="that"), queue.turn(time.monotonic() + LATER):
         raise ValueError("that")
-    assert not queue._taken
+    assert not queue._turns
+
+
+def test_a_writer_that_is_interrupted_while_it_waits_leaves_the_line(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A signal's handler raises, as that of Celery's soft time limit does."""
+    queue = WriterQueue()
+
+    def interrupt() -> float:
+        raise KeyboardInterrupt
+
+    with queue.turn(time.monotonic() + LATER), monkeypatch.context() as patch:
+        patch.setattr("breakwall.sqlite.writers.time.monotonic", interrupt)
+        with pytest.raises(KeyboardInterrupt), queue.turn(LATER):
+            pytest.fail("it has no turn")
+    assert not queue._turns
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")

@@ -232,3 +232,16 @@ def test_live_calls_are_not_capped() -> None:
 
 def test_the_lower_of_two_numbers() -> None:
     assert (lower(None, 2), lower(3, 2), lower(None, None), lower(3, None)) == (2, 2, None, 3)
+
+
+def test_a_rate_that_is_set_while_the_circuit_is_open_lets_the_probe_start() -> None:
+    fleet = CappedFleet(rate=5.0, failure_threshold=1, recovery_timeout=5.0, jitter=0.0)
+    worker = Fleet(fleet.clock, fleet.store).breaker(**fleet.config)
+    worker.acquire().record_failure()
+    with pytest.raises(CircuitBreakerError):
+        worker.acquire(background=True)
+    worker.cap_background_rate(5.0)
+    fleet.clock.sleep(5.5)
+    worker.status()
+    fleet.clock.sleep(0.5)
+    assert worker.acquire(background=True).is_probe

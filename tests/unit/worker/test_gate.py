@@ -12,7 +12,7 @@ from breakwall.worker.gate import HANGING_FOR, Allowance, Gate
 
 def allowance(*, paused: bool = False, slots: int | None = None, wait: float = 0.0, **also: Any) -> Allowance:
     load = {"background_slots": slots, "hanging": False, "background_wait": 0.0, **also}
-    status = SimpleNamespace(slots=slots, retry_after=wait, **load)
+    status = SimpleNamespace(slots=slots, retry_after=wait, override=None, **load)
     breaker: Any = SimpleNamespace(status=lambda: status)
     return Gate(breaker, lambda: paused).allowance()
 

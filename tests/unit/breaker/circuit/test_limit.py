@@ -268,3 +268,23 @@ def test_a_limit_of_another_generation_begins_again_and_keeps_the_ceiling() -> N
     assert (begun.size, begun.ceiling, begun.epoch, begun.generation) == (START, 50.0, 0, 6)
     assert in_force(earlier, 3, 1000.0) is earlier
     assert in_force(None, 6, 1000.0) is None
+
+
+def test_a_round_of_a_slow_service_does_not_expire() -> None:
+    rounds = Rounds(base=3.0)
+    now = rounds.now
+    assert not rounds.known.has_expired(now + QUIET_SECONDS + 10.0)
+    assert rounds.known.has_expired(now + QUIET_SECONDS + 13.0)
+
+
+def test_live_calls_that_need_more_than_the_limit_get_it_soon() -> None:
+    rounds = Rounds(size=4.0, ceiling=4.0)
+    rounds.report(5 * 10, background=0.0, live=6.0, wants=False, refuses=True)
+    assert (rounds.known.size or 0) >= 6.0
+
+
+def test_a_429_while_the_first_sign_gathers_counts_too() -> None:
+    rounds = unlimited()
+    rounds.report(1, run=ALARM)
+    rounds.report(1, id="b", throttled=1, hold=1.0, background_refused=True, starts=100.0)
+    assert rounds.known.rate is not None
