@@ -135,11 +135,11 @@ class Customers(Part):
     def _checked_wait(self, process: ProducerProcess, wait: float) -> Iterator[None]:
         """Nobody waits for longer than ``wait`` and half a second, unless the process was paused or has no threads."""
         # Asked before: the faults may end meanwhile.
-        began, may_lack_threads = self._engine.now, self._faults.may_occur("no thread")
+        began, may_exhaust_threads = self._engine.now, self._faults.may_occur("no thread")
         yield
         lasted = self._engine.now - began
         paused = process.paused_until > began
-        if lasted > wait + 0.5 and not paused and not may_lack_threads:
+        if lasted > wait + 0.5 and not paused and not may_exhaust_threads:
             raise Violation(f"a customer who waits for {wait} s waited for {lasted:.3f} s")
 
     def _enqueue(self, process: ProducerProcess, group: list[Customer]) -> None:

@@ -138,7 +138,9 @@ def hanging() -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def servers(_postgres: PostgresServer, _redis: RedisServer) -> Iterator[dict[str, str]]:
-    """The settings of a shop on real servers."""
+    """The settings of a shop on real servers, which answer, whatever the test before did to them."""
+    _postgres.ensure_running()
+    _redis.ensure_running()
     url, redis = _postgres.fresh_url(), _redis.fresh_url()
     database = Database(url)
     upgrade(database.engine)

@@ -33,6 +33,8 @@ REPOSITORY = Path(__file__).parents[4]
 
 @pytest.fixture(scope="module")
 def _migrated(_pgbouncer: PgBouncerServer, _postgres: PostgresServer) -> str:
+    _postgres.ensure_running()
+    _pgbouncer.ensure_running()
     url = _pgbouncer.before(_postgres.fresh_url())
     with closing(Database(url)) as database:
         upgrade(database.engine)
