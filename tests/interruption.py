@@ -1,5 +1,6 @@
 """Raises in the main thread where a signal's handler could: when a function begins, and when a call of C ends."""
 
+import gc
 import sys
 from collections.abc import Callable
 from types import FrameType
@@ -21,6 +22,8 @@ def interrupted(point: int, call: Callable[[], object], modules: tuple[str, ...]
                 sys.setprofile(None)
                 raise Interrupt
 
+    # Else a finalizer of an earlier test's objects may be interrupted, and nobody catches that.
+    gc.disable()
     before = sys.getprofile()
     sys.setprofile(count)
     try:
@@ -30,4 +33,5 @@ def interrupted(point: int, call: Callable[[], object], modules: tuple[str, ...]
             raise
     finally:
         sys.setprofile(before)
+        gc.enable()
     return passed >= point
