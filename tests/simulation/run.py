@@ -29,7 +29,6 @@ from tests.simulation.storage import Storage
 from tests.simulation.trace import Trace, Violation
 from tests.simulation.world import World
 
-# A service that repeats its errors can answer each probe for an order of its own with one: two minutes for each attempt.
 LONGEST_RECOVERY = 12 * 3600.0
 """Virtual seconds within which everything comes to rest. Most runs take minutes. The longest are those of a service
 that stores its errors and has no look-up: each order replays its error until its attempts are used up, and each
