@@ -42,8 +42,9 @@ def worker(url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broke
 
 @contextmanager
 def channel_of(server: RabbitServer, url: str) -> Iterator[amqp.Channel]:
-    vhost = url.rpartition("/")[2]
-    with amqp.Connection(f"127.0.0.1:{server.port}", virtual_host=vhost) as connection:
+    """A channel whose messages are confirmed: RabbitMQ may lose the others when it closes."""
+    address, vhost = f"127.0.0.1:{server.port}", url.rpartition("/")[2]
+    with amqp.Connection(address, virtual_host=vhost, confirm_publish=True) as connection:
         yield connection.channel()
 
 
