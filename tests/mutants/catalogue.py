@@ -32,6 +32,7 @@ EXCHANGE_TESTS = "tests/contract/worker/drain/test_exchange.py"
 CRASHED_TESTS = "tests/unit/worker/drain/test_crashed.py"
 SLOT_TESTS = "tests/unit/worker/drain/test_slot.py"
 RATE_CAP_TESTS = "tests/unit/breaker/test_rate_cap.py"
+EXIT_TESTS = "tests/integration/producers/test_exit.py"
 
 
 @dataclass(frozen=True)
@@ -503,7 +504,7 @@ MUTANTS = (
         "producers/in_hand.py",
         "threading._register_atexit(wait_for_all)",
         "str(wait_for_all)",
-        ("tests/integration/producers/test_exit.py",),
+        (f"{EXIT_TESTS}::test_a_program_that_ends_records_the_answers_of_its_charges",),
         simulated=False,
     ),
     Mutant(
@@ -511,7 +512,9 @@ MUTANTS = (
         "producers/in_hand.py",
         "atexit.register(wait_for_all)",
         "str(wait_for_all)",
-        ("tests/integration/producers/test_exit.py",),
+        (
+            f"{EXIT_TESTS}::test_a_program_whose_thread_places_after_its_main_thread_has_ended_records_the_answer",
+        ),
         simulated=False,
     ),
     Mutant(
@@ -535,7 +538,7 @@ MUTANTS = (
         "producers/in_hand.py",
         "signals.worker_process_shutdown.connect(_wait_at_celerys_end, weak=False)",
         "str(signals)",
-        ("tests/integration/producers/test_exit.py",),
+        (f"{EXIT_TESTS}::test_a_celery_child_that_ends_records_the_answers_of_its_charges",),
         simulated=False,
     ),
     Mutant(
@@ -543,7 +546,7 @@ MUTANTS = (
         "producers/in_hand.py",
         "util.Finalize(None, wait_for_all, exitpriority=_BEFORE_THE_APPLICATION)",
         "str(util)",
-        ("tests/integration/producers/test_exit.py",),
+        (f"{EXIT_TESTS}::test_a_child_of_billiard_records_the_answers_of_its_charges",),
         simulated=False,
     ),
     Mutant(

@@ -347,7 +347,7 @@ class TestWhileTheDatabaseHangs:
         assert site.producer.place(order("cart-5"), wait=20).status == "queued"
 
 
-def test_an_order_that_waits_for_the_circuit_when_its_caller_leaves_is_never_accepted(
+def test_an_order_that_waits_for_the_circuit_when_its_caller_leaves_begins_no_transaction(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     permits: list[Permit] = []
@@ -363,10 +363,12 @@ def test_an_order_that_waits_for_the_circuit_when_its_caller_leaves_is_never_acc
     site.advance(site.breaker.status().retry_after)
     sent = list(site.gateway.charged)
     monkeypatch.setattr(site.breaker, "acquire", hang)
+    inserts, insert = slowed(site, monkeypatch, "_insert_sending")
+    insert()
     _refused(site, "cart-1")
     go_on.set()
     site.producer.close()
-    assert list_orders(site.database) == []
+    assert (list_orders(site.database), inserts) == ([], [])
     assert (len(permits), site.gateway.charged) == (1, sent)
     status = site.breaker.status()
     assert (status.state, status.slots) == ("half_open", site.breaker.config.half_open_max_calls)
