@@ -30,8 +30,10 @@ PLACING_TESTS = "tests/contract/producers/test_placing.py"
 BATCH_TESTS = "tests/contract/payments/ledger/test_batch_claiming.py"
 EXCHANGE_TESTS = "tests/contract/worker/drain/test_exchange.py"
 CRASHED_TESTS = "tests/unit/worker/drain/test_crashed.py"
+FLEET_LIMIT_TESTS = "tests/unit/breaker/test_fleet_limit.py"
 SLOT_TESTS = "tests/unit/worker/drain/test_slot.py"
 RATE_CAP_TESTS = "tests/unit/breaker/test_rate_cap.py"
+BOUNDED_TESTS = "tests/integration/producers/test_place_is_bounded.py"
 EXIT_TESTS = "tests/integration/producers/test_exit.py"
 
 
@@ -280,7 +282,9 @@ MUTANTS = (
         "breakwall/breaker/circuit/transitions.py",
         "    if config.adaptive_limit:",
         "    if False:",
-        ("tests/unit/breaker/test_fleet_limit.py",),
+        (
+            f"{FLEET_LIMIT_TESTS}::test_after_an_opening_there_is_a_limit_and_the_background_asks_for_its_share",
+        ),
         simulated=False,
     ),
     Mutant(
@@ -288,7 +292,7 @@ MUTANTS = (
         "breakwall/breaker/calls_in_hand.py",
         "            return call.epoch == self._detector.epoch",
         "            return True",
-        ("tests/unit/breaker/test_fleet_limit.py",),
+        (FLEET_LIMIT_TESTS,),
         simulated=False,
     ),
     Mutant(
@@ -320,7 +324,7 @@ MUTANTS = (
         "breakwall/breaker/calls_in_hand.py",
         "        allowed = self._allowance.background if background else self._allowance.live",
         "        allowed = self._allowance.background if background else None",
-        ("tests/unit/breaker/test_fleet_limit.py",),
+        (f"{FLEET_LIMIT_TESTS}::test_a_live_call_above_the_limit_is_refused",),
         simulated=False,
     ),
     Mutant(
@@ -336,7 +340,7 @@ MUTANTS = (
         "breakwall/breaker/calls_in_hand.py",
         "        return 1 if background else max(1, allowed // 2)",
         "        return allowed",
-        ("tests/unit/breaker/test_fleet_limit.py",),
+        (f"{FLEET_LIMIT_TESTS}::test_while_the_store_is_lost_one_call_at_once_continues",),
         simulated=False,
     ),
     Mutant(
@@ -344,7 +348,7 @@ MUTANTS = (
         "breakwall/breaker/calls_in_hand.py",
         "            self._held_until = max(self._held_until, self._clock() + hold)\n",
         "",
-        ("tests/unit/breaker/test_fleet_limit.py",),
+        (f"{FLEET_LIMIT_TESTS}::test_a_refusal_for_the_rate_pauses_the_background_and_no_live_call",),
         simulated=False,
     ),
     Mutant(
@@ -352,7 +356,7 @@ MUTANTS = (
         "worker/retry.py",
         "            permit = self._breaker.acquire(background=True)\n",
         '            permit = CircuitBreaker("another").acquire()\n',
-        (RETRY_TESTS,),
+        (f"{RETRY_TESTS}::test_a_circuit_that_opens_after_the_claim_still_stops_the_call",),
     ),
     Mutant(
         "a deferral that uses up nothing",
@@ -389,8 +393,8 @@ MUTANTS = (
         "the bounded publish",
         "breakwall/broker/connections/base.py",
         "STEP_TIMEOUT = 0.4\n",
-        "STEP_TIMEOUT = 30.0\n",
-        ("tests/integration/producers/test_place_is_bounded.py",),
+        "STEP_TIMEOUT = 5.0\n",
+        (f"{BOUNDED_TESTS}::test_an_outage_of_the_broker_costs_one_slow_publish_and_not_one_an_order",),
         simulated=False,
     ),
     Mutant(
@@ -826,7 +830,7 @@ MUTANTS = (
         "breakwall/breaker/token_bucket.py",
         "        if self._rate is None:\n            self._tokens = 0.0\n",
         "        if self._rate is None:\n            self._tokens = 1.0\n",
-        (RATE_CAP_TESTS, "tests/unit/breaker/test_token_bucket.py"),
+        ("tests/unit/breaker/test_token_bucket.py",),
         simulated=False,
     ),
     Mutant(

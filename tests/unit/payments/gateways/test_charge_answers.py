@@ -1,5 +1,6 @@
 """What each answer to a charge means: the protocol's table, row by row."""
 
+import errno
 import json
 
 import pytest
@@ -238,6 +239,14 @@ def test_an_error_after_the_first_byte_is_unknown_whatever_it_is(error: Exceptio
 @pytest.mark.parametrize("error", [PoolFullError(), DeadlinePassedError()])
 def test_our_own_limits_say_nothing_about_health(error: Exception) -> None:
     assert classify_charge_error(error, Phase.WAITING).health is Health.NEUTRAL
+
+
+@pytest.mark.parametrize(
+    ("phase", "outcome"), [(Phase.CONNECTING, Outcome.NOT_SENT), (Phase.SENT, Outcome.UNKNOWN)]
+)
+def test_what_this_process_has_exhausted_says_nothing_about_health(phase: Phase, outcome: Outcome) -> None:
+    seen = classify_charge_error(OSError(errno.EMFILE, "Too many open files"), phase)
+    assert (seen.outcome, seen.health) == (outcome, Health.NEUTRAL)
 
 
 def test_what_the_service_wrote_is_not_repeated_in_the_detail() -> None:
