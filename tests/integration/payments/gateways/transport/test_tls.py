@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ssl
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from breakwall.payments.gateways import Health, Outcome
+from breakwall.payments.gateways.transport import deadline
 from tests.integration.gateway_fixtures import ORDER, charge, gateway_to, within
 from tests.integration.gateway_stub import (
     PAID,
@@ -105,6 +107,30 @@ def test_a_reset_after_the_request_over_tls_is_unknown(certificate: Path, trusti
         seen = charge(gateway)
     server.close()
     assert (seen.outcome, seen.health) == (Outcome.UNKNOWN, Health.FAILURE)
+
+
+def test_a_first_send_that_fails_over_tls_is_unknown_because_a_part_may_have_left(
+    certificate: Path, trusting: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answered, gone = threading.Event(), threading.Event()
+
+    def reset_when_idle(connection: StubConnection) -> None:
+        connection.request()
+        connection.send(response(200, PAID))
+        answered.wait(5)
+        connection.reset()
+        gone.set()
+
+    server = tls_server(certificate, reset_when_idle)
+    with gateway_to(server.url, tls=trusting, keepalive=60) as gateway:
+        assert charge(gateway).outcome is Outcome.SUCCEEDED
+        answered.set()
+        gone.wait(5)
+        # The pool checks a connection before its use; here the reset comes just after the check.
+        monkeypatch.setattr(deadline, "has_unsolicited_data", lambda sock: False)
+        seen = charge(gateway)
+    server.close()
+    assert (seen.outcome, server.connections) == (Outcome.UNKNOWN, 1)
 
 
 def test_a_body_dripped_over_tls_ends_with_the_deadline(certificate: Path, trusting: ssl.SSLContext) -> None:
