@@ -45,6 +45,12 @@ UNSOLICITED_TESTS = "tests/integration/payments/gateways/transport/test_unsolici
 DECISIONS_TESTS = "tests/unit/payments/test_decisions.py"
 KEYS = "breakwall/payments/keys.py"
 
+PRUNING = "breakwall/payments/ledger/pruning.py"
+PRUNING_TESTS = "tests/contract/payments/ledger/test_pruning.py"
+RESOLVE_TESTS = "tests/contract/payments/operator/test_resolve.py"
+
+RETRY_AND_CANCEL = "breakwall/payments/operator/retry_and_cancel.py"
+
 
 @dataclass(frozen=True)
 class Mutant:
@@ -1423,6 +1429,121 @@ MUTANTS = (
         "_digest(site, idempotency_key)[:16]",
         "_digest(idempotency_key)[:16]",
         ("tests/unit/payments/test_keys.py",),
+        simulated=False,
+    ),
+    Mutant(
+        "another order under a known key is refused",
+        ACCEPT,
+        "        known.check_same_as(order)\n",
+        "",
+        (ACCEPT_TESTS,),
+        simulated=False,
+    ),
+    Mutant(
+        "the key of a pruned order that is charged at once",
+        ACCEPT,
+        '.where(was_not_pruned("own_key"))',
+        "",
+        (PRUNING_TESTS,),
+        simulated=False,
+    ),
+    Mutant(
+        "the keys of pruned orders that are queued",
+        ACCEPT,
+        "            withdraw_pruned(connection, new)\n            known =",
+        "            known =",
+        (PRUNING_TESTS,),
+        simulated=False,
+    ),
+    Mutant(
+        "an order with an open incident is kept",
+        PRUNING,
+        "incidents.c.closed_at.is_(None)",
+        "incidents.c.closed_at.is_not(None)",
+        (PRUNING_TESTS,),
+        simulated=False,
+    ),
+    Mutant(
+        "a suspected order is kept",
+        PRUNING,
+        "        orders.c.suspected_at.is_(None),\n",
+        "",
+        (PRUNING_TESTS,),
+        simulated=False,
+    ),
+    Mutant(
+        "the charges with which look-ups are tested are kept",
+        PRUNING,
+        "charges.c.at < last_needed.scalar_subquery()",
+        "charges.c.at.is_not(None)",
+        (PRUNING_TESTS,),
+        simulated=False,
+    ),
+    Mutant(
+        "the incident of two charges",
+        RECORD,
+        "        if before.charge_id != charge_id:\n",
+        "        if False:\n",
+        (RECORD_TESTS,),
+        simulated=False,
+    ),
+    Mutant(
+        "the incident of a charge after a cancellation",
+        RECORD,
+        "    if before.cancel_requested:\n        detail",
+        "    if False:\n        detail",
+        ("tests/contract/payments/operator/test_retry_and_cancel.py",),
+        simulated=False,
+    ),
+    Mutant(
+        "the incident of a charge after a person's word",
+        RECORD,
+        "    elif resolved_as_not_charged_since(connection, order_id, claim.fence):\n",
+        "    elif False:\n",
+        (RESOLVE_TESTS,),
+        simulated=False,
+    ),
+    Mutant(
+        "the review after a late contradiction",
+        RECORD,
+        "            self._move_to_review(connection, claim.order_id, last_error(answer))\n",
+        "",
+        (CHARGE_TESTS,),
+        simulated=False,
+    ),
+    Mutant(
+        "the claim of a look-up that proves nothing was charged",
+        RECORD,
+        "            proven = update(orders).where(HELD)\n",
+        "            proven = update(orders).where(orders.c.id == claim.order_id)\n",
+        (
+            "tests/contract/payments/operator/test_suspect.py",
+            RESOLVE_TESTS,
+        ),
+        simulated=False,
+    ),
+    Mutant(
+        "the reason of a person who finishes an order out of review",
+        "breakwall/payments/operator/resolve.py",
+        "    if before.status != OrderStatus.REVIEW and author.reason is None:\n",
+        "    if False:\n",
+        (RESOLVE_TESTS,),
+        simulated=False,
+    ),
+    Mutant(
+        "no retry of an order with a key conflict",
+        RETRY_AND_CANCEL,
+        "        if with_key_conflict(connection, [before]):\n",
+        "        if False:\n",
+        ("tests/contract/payments/operator/test_retry_and_cancel.py",),
+        simulated=False,
+    ),
+    Mutant(
+        "no new key by hand where an attempt may have charged",
+        RETRY_AND_CANCEL,
+        "    if may_have_charged(connection, before):\n",
+        "    if False:\n",
+        ("tests/contract/payments/operator/test_key_rotation.py",),
         simulated=False,
     ),
 )

@@ -9,7 +9,7 @@ import pytest
 
 from breakwall.payments.decisions import Decision
 from breakwall.payments.gateways.base import Outcome
-from breakwall.payments.interventions import Action, Author
+from breakwall.payments.interventions import Action, Author, InvalidAuthorError
 from breakwall.payments.keys import derive_charge_key
 from breakwall.payments.ledger.audit import list_incidents
 from breakwall.payments.ledger.claim import Attempt
@@ -179,6 +179,12 @@ class TestAnyState:
         assert site.people.resolve_paid("cart-1", "ch_7", ANNA).status is OrderStatus.PAID
         assert site.get().charge_id == "ch_7"
         assert (interventions_of(site)[-1].before, interventions_of(site)[-1].evidence) == (state, "ch_7")
+
+    def test_but_a_review_is_resolved_as_paid_with_a_reason_only(self, site: Site) -> None:
+        self.bring_about(site, "queued")
+        with pytest.raises(InvalidAuthorError, match="the order is queued: how is it known"):
+            site.people.resolve_paid("cart-1", "ch_7", Author("anna"))
+        assert site.get().status == "queued"
 
     def test_of_paid_stays(self, site: Site) -> None:
         self.bring_about(site, "paid")
