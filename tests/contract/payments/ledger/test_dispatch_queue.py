@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 
+from breakwall.payments.gateways.base import Outcome
 from breakwall.payments.ledger.accept import PUBLISH_GRACE
+from breakwall.payments.ledger.queries import list_attempts
 from breakwall.payments.orders import OrderStatus
 from tests.contract.payments.ledger.book import LEASE, Book, order
 
@@ -74,6 +76,12 @@ def test_a_running_claim_is_not_reclaimed(book: Book) -> None:
     book.sending()
     book.clock.advance(LEASE - 0.1)
     assert book.dispatch_queue.reclaim_expired() == []
+
+
+def test_the_attempt_of_an_order_that_is_reclaimed_ends_as_unknown_at_that_moment(book: Book) -> None:
+    """The settle time of its charge begins then."""
+    (attempt,) = list_attempts(book.database, book.crashed())
+    assert (attempt.outcome, attempt.finished_at) == (Outcome.UNKNOWN, book.clock.now)
 
 
 def test_an_order_whose_claim_ran_out_three_times_after_the_first_time_goes_to_review(book: Book) -> None:
