@@ -1201,4 +1201,12 @@ MUTANTS = (
         ("tests/unit/breaker/test_hang_detector.py",),
         simulated=False,
     ),
+    Mutant(
+        "failures that do not come from the load leave no ceiling",
+        "breakwall/breaker/circuit/limit.py",
+        "cut_for=0.0, ceiling=None)",
+        "cut_for=0.0)",
+        ("tests/unit/breaker/circuit/test_limit.py",),
+        simulated=False,
+    ),
 )

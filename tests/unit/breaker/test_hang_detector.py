@@ -34,9 +34,7 @@ def second_mode(median: float) -> Service:
 
 def partly_stuck(median: float) -> Service:
     """One machine of twenty is never heard of until the timeout."""
-    return lambda jitter, now: (
-        (30.0, FAILURE) if jitter.random() < 0.05 else quick(median)(jitter, now)
-    )
+    return lambda jitter, now: (30.0, FAILURE) if jitter.random() < 0.05 else quick(median)(jitter, now)
 
 
 def from_then_on(service: Service, moment: float, later: Service) -> Service:
