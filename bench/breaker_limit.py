@@ -20,12 +20,12 @@ from tests.unit.breaker.fleet_simulation import (  # found by the path above
     percentile,
 )
 
-HEADER = f"{'':32}  drain/ideal  re-opens  peak/N  wasted    429   live p99  live queued  limit at the end"
+HEADER = f"{'':36}  drain/ideal  re-opens  peak/N  wasted    429   live p99  live queued  limit at the end"
 
 
 def row(name: str, scenario: Scenario, result: Result) -> str:
     return (
-        f"{name:32}  {result.drained / result.ideal:8.2f}     {result.openings:5}"
+        f"{name:36}  {result.drained / result.ideal:8.2f}     {result.openings:5}"
         f"     {result.peak / scenario.places:5.2f}  {result.wasted / result.calls:6.2%}"
         f"  {result.throttled / result.calls:5.1%}  {percentile(result.live, 0.99) * 1000:6.0f} ms"
         f"  {result.live_queued / max(1, result.live_orders):10.1%}   {result.limit}"

@@ -1,8 +1,9 @@
 """Notices that a service hangs by the age of the calls in hand, long before their timeout.
 
 A call is overdue if it is older than ``overdue_age``: four times the usual median, and at least 50 ms. A healthy
-service has overdue calls too. So their usual share is learned, and a hang is a run of overdue calls that this share
-does not explain (a CUSUM test: Page, 1954). A service with a heavy tail needs a longer run than a quick one.
+service has overdue calls too, and of one with a broken machine among many some are never answered. So their usual share
+is learned, and a hang is a run of overdue calls that this share does not explain (a CUSUM test: Page, 1954). A service
+with a heavy tail needs a longer run than a quick one.
 """
 
 import math
@@ -14,7 +15,7 @@ from breakwall.breaker.circuit.state import CallOutcome
 
 LEAST_OVERDUE_AGE = 0.05  # Seconds. A pause of this process alone can be that long.
 OVERDUE_MEDIANS = 4
-# The durations that show what is usual: few enough that a service that became slower for good is soon accepted.
+# The calls that show what is usual: few enough that a service that became slower for good is soon accepted.
 HISTORY = 300
 LEAST_HISTORY = 5
 # After a hang only the newest count, so that a service that answers all calls, but slower, is accepted within seconds.
@@ -75,7 +76,9 @@ class HangDetector:
         # What this epoch's calls add to the fleet's score since the owner last took it: their sum, and the score that
         # they alone would have.
         self.weight = self.run = 0.0
-        self._history: deque[float] = deque(maxlen=HISTORY)
+        self._history: deque[float] = deque(maxlen=HISTORY)  # The durations of calls that were answered.
+        # Whether calls were overdue. Those that are stuck count as soon as they are overdue, long before they fail.
+        self._overdue: deque[bool] = deque(maxlen=HISTORY)
         self._unlearned = 0
         self._undecided: deque[RunningCall] = deque()
         self._suspects: list[RunningCall] = []  # The overdue calls of the present run.
@@ -142,6 +145,7 @@ class HangDetector:
                 self._weigh(call, now, is_overdue=duration >= age)
 
     def _weigh(self, call: RunningCall, now: float, *, is_overdue: bool) -> None:
+        self._overdue.append(is_overdue)
         if not is_overdue:
             self._add_weight(call, -self._down)
             self.score = max(0.0, self.score - self._down)
@@ -173,16 +177,17 @@ class HangDetector:
         self.score = 0.0
         while len(self._history) > HISTORY_AFTER_HANG:
             self._history.popleft()
+        self._overdue.clear()  # The calls of the hang say nothing of what is usual.
         self._learn()
 
     def _learn(self) -> None:
         self._unlearned = 0
-        number = len(self._history)
-        if number < LEAST_HISTORY:
+        if len(self._history) < LEAST_HISTORY:
             return
         self.median = statistics.median(self._history)
         self.overdue_age = max(LEAST_OVERDUE_AGE, OVERDUE_MEDIANS * self.median)
-        overdue = sum([duration >= self.overdue_age for duration in self._history])
-        share = min((overdue + 1) / (number + 2), HANGING_SHARE / 2)
+        if not self._overdue:
+            self._overdue.extend([duration >= self.overdue_age for duration in self._history])
+        share = min((sum(self._overdue) + 1) / (len(self._overdue) + 2), HANGING_SHARE / 2)
         self._up = math.log(HANGING_SHARE / share)
         self._down = -math.log((1 - HANGING_SHARE) / (1 - share))

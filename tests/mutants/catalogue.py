@@ -1653,4 +1653,20 @@ MUTANTS = (
         (QUEUE_TESTS,),
         simulated=False,
     ),
+    Mutant(
+        "stuck calls are soon usual at a service of which a part hangs",
+        "breakwall/breaker/hang_detector.py",
+        "        self._overdue.append(is_overdue)\n",
+        "        self._overdue.append(False)\n",
+        ("tests/unit/breaker/test_hang_detector.py",),
+        simulated=False,
+    ),
+    Mutant(
+        "failures that do not come from the load leave no ceiling",
+        "breakwall/breaker/circuit/limit.py",
+        "cut_for=0.0, ceiling=None)",
+        "cut_for=0.0)",
+        ("tests/unit/breaker/circuit/test_limit.py",),
+        simulated=False,
+    ),
 )

@@ -218,10 +218,13 @@ def _larger(fleet: FleetLimit, size: float, passed: float) -> float:
 
 
 def _failing(fleet: FleetLimit, share: float, now: float, interval: float) -> FleetLimit:
-    """A step down for failures; unless the last one did not help: then they do not come from the load."""
+    """A step down for failures; unless the last one did not help: then they do not come from the load.
+
+    Nor does the ceiling that was learned from them.
+    """
     if fleet.cut_for and share >= ON_FAILURES * fleet.cut_for:
         tolerated = round(min(1.0, SLOWER * max(share, fleet.cut_for)), 3)
-        return _round_ended(replace(fleet, tolerated=tolerated, cut_for=0.0), now)
+        return _round_ended(replace(fleet, tolerated=tolerated, cut_for=0.0, ceiling=None), now)
     return replace(_overloaded(fleet, now, interval, ON_FAILURES), cut_for=round(share, 3))
 
 

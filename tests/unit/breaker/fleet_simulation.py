@@ -154,6 +154,13 @@ class SecondMode(Service):
         return (3.0 if self.jitter.random() < 0.02 else self.quick()), Answer.OK
 
 
+class PartlyStuck(Service):
+    """One of its twenty machines answers nothing, and a call to it fails after its timeout."""
+
+    def call(self, now: float) -> tuple[float, Answer]:
+        return (TIMEOUT, Answer.FAILED) if self.jitter.random() < 0.05 else (self.quick(), Answer.OK)
+
+
 class Slow(Service):
     """Well, with 300 ms a call; above its places it queues."""
 
@@ -385,6 +392,8 @@ SCENARIOS = {
     "second mode": Scenario(SecondMode, live=100, backlog=20_000, opens=False),
     "heavy tail after an outage": Scenario(HeavyTail, live=100, backlog=20_000),
     "second mode after an outage": Scenario(SecondMode, live=100, backlog=20_000),
+    "a twentieth is stuck": Scenario(PartlyStuck, live=58, backlog=4000, opens=False),
+    "a twentieth is stuck after an outage": Scenario(PartlyStuck, live=58, backlog=4000),
 }
 
 

@@ -63,6 +63,14 @@ def test_after_an_outage_a_healthy_service_with_a_heavy_tail_is_not_cut_down(see
     assert result.live_queued < result.live_orders / 2
 
 
+def test_after_an_outage_a_service_of_which_a_part_still_hangs_is_soon_used_as_far_as_it_can_be() -> None:
+    """Each of the 32 slots is stuck for 2 s after twenty calls, on average: that makes six times the ideal."""
+    result = Simulation(replace(SCENARIOS["a twentieth is stuck after an outage"], backlog=2_000), 1).run()
+    assert result.limit is None or result.limit > 32
+    assert result.drained < 30 * result.ideal
+    assert result.live_queued < 0.4 * result.live_orders
+
+
 @pytest.mark.parametrize("name", ["well", "heavy tail", "second mode"])
 def test_a_healthy_service_gets_no_limit(name: str) -> None:
     result = simulated(name, backlog=3000)

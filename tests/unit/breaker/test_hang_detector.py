@@ -32,6 +32,11 @@ def second_mode(median: float) -> Service:
     return lambda jitter, now: (3.0, SUCCESS) if jitter.random() < 0.02 else quick(median)(jitter, now)
 
 
+def partly_stuck(median: float) -> Service:
+    """One machine of twenty is never heard of until the timeout."""
+    return lambda jitter, now: (30.0, FAILURE) if jitter.random() < 0.05 else quick(median)(jitter, now)
+
+
 def from_then_on(service: Service, moment: float, later: Service) -> Service:
     return lambda jitter, now: (later if now >= moment else service)(jitter, now)
 
@@ -71,6 +76,14 @@ def simulated(service: Service, *, rate: float, seconds: float, seed: int = 1) -
 @pytest.mark.parametrize("service", [heavy_tail(0.02), heavy_tail(0.2), second_mode(0.02), second_mode(0.2)])
 def test_a_heavy_tail_refuses_at_most_half_a_per_cent(service: Service, rate: float) -> None:
     result = simulated(service, rate=rate, seconds=30_000 / rate)
+    assert result.refused <= 0.005 * result.orders
+
+
+@pytest.mark.parametrize("rate", [10, 100, 1000])
+@pytest.mark.parametrize("seed", range(5))
+def test_a_service_of_which_a_part_hangs_for_good_is_no_hang(rate: float, seed: int) -> None:
+    service = from_then_on(quick(0.02), 1000 / rate, partly_stuck(0.02))
+    result = simulated(service, rate=rate, seconds=30_000 / rate, seed=seed)
     assert result.refused <= 0.005 * result.orders
 
 

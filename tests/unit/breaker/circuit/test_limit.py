@@ -141,6 +141,13 @@ def test_failures_that_do_not_come_from_the_load_are_tolerated() -> None:
     assert (rounds.known.size or 0) >= 100 * ON_FAILURES
 
 
+def test_then_the_ceiling_that_was_learned_from_them_is_forgotten_so_that_the_limit_soon_goes() -> None:
+    rounds = Rounds(size=4.0, ceiling=None)
+    rounds.report(30, failed=10)
+    assert rounds.known.ceiling is None
+    assert (rounds.known.size or 0) > 4 * 4.0
+
+
 def test_after_a_step_down_it_rests_and_then_comes_back_below_the_ceiling() -> None:
     rounds = Rounds(size=16.0)
     rounds.report(1, run=ALARM)
