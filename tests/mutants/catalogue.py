@@ -523,7 +523,7 @@ MUTANTS = (
         "producers/in_hand.py",
         "threading._register_atexit(wait_for_all)",
         "str(wait_for_all)",
-        (f"{EXIT_TESTS}::test_a_program_that_ends_records_the_answers_of_its_charges",),
+        (f"{EXIT_TESTS}::test_a_programs_own_exit_handler_comes_after_the_answers",),
         simulated=False,
     ),
     Mutant(

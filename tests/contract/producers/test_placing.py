@@ -191,6 +191,9 @@ class TestWhileTheServiceHangs:
         _, seconds = timed(site.producer.close)
         assert seconds < 5
         assert site.get().status == "in_flight"
+        # Before the next test gets the database: what is recorded late would connect to it.
+        service.go_on()
+        wait_until(lambda: len(site.producer.placing.in_hand) == 0)
 
 
 @pytest.mark.parametrize("error", [SystemExit, asyncio.CancelledError])

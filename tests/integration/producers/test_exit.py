@@ -95,7 +95,7 @@ def test_a_celery_child_that_ends_records_the_answers_of_its_charges(
                 [*celery, "call", "buy", "--args", '["cart-1"]'], cwd=ROOT, env=environ, check=True
             )
             wait_until(lambda: charge_began(terminal), 60, look_every=0.1)
-            wait_until(lambda: order_of(terminal).status == "paid", 60, look_every=0.1)
+            wait_until(lambda: order_of(terminal).status == "paid", 30, look_every=0.1)
         finally:
             worker.terminate()
             worker.wait(60)
