@@ -158,6 +158,8 @@ class CallsInHand:
             self._detector.is_hanging(now)
             if circuit.state is not CircuitState.CLOSED:
                 return None
+            if self._bucket.wait(now) > 0:
+                self._meter.has_no_turn(now)
             limited = circuit.limit is not None and circuit.limit.limits
             capped = self._cap.takes(now) or (self._cap.per_second is not None and self._meter.waits(now))
             is_suspicious = self._detector.score >= SUSPICION

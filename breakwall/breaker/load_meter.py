@@ -72,7 +72,9 @@ class LoadMeter:
         """The service refused a call for its rate, and asked for a pause of ``hold`` seconds."""
         self._throttled += 1
         self._forget_starts(now)
-        self._background_refused = self._background_refused or background
+        if background:
+            self._background_refused = True
+            self.refused_for_rate(now)
         if background and self._starts:
             self._starts.pop()
         self._at_refusal = max(self._at_refusal, (len(self._starts), self._started_for(now)))
@@ -81,6 +83,12 @@ class LoadMeter:
     def refused_for_rate(self, now: float) -> None:
         """A background call has to wait for its turn."""
         self._waits_until = now + WAITS_FOR
+
+    def has_no_turn(self, now: float) -> None:
+        """There is none yet. Whoever waited for it, or has just had one, need not ask to wait for the next one."""
+        self._forget_starts(now)
+        if self.waits(now) or self._starts:
+            self.refused_for_rate(now)
 
     def waits(self, now: float) -> bool:
         """Whether a background call asked for its turn a moment ago, and did not get it."""

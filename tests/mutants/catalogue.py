@@ -1222,7 +1222,7 @@ MUTANTS = (
         "breakwall/breaker/rate_cap.py",
         "                self._bucket.take_turns(turn_of(own_id, takers), since, now, store_now)\n",
         "                pass\n",
-        ("tests/unit/breaker/test_fleet_limit.py",),
+        (RATE_CAP_TESTS,),
         simulated=False,
     ),
     Mutant(
@@ -1239,6 +1239,22 @@ MUTANTS = (
         "(*fields, 0, 0)",
         "(*fields, 0)",
         ("tests/unit/breaker/circuit/test_codec.py",),
+        simulated=False,
+    ),
+    Mutant(
+        "a process that was refused waits for its turn",
+        "breakwall/breaker/load_meter.py",
+        "            self._background_refused = True\n            self.refused_for_rate(now)\n",
+        "            self._background_refused = True\n",
+        ("tests/unit/breaker/test_load_meter.py",),
+        simulated=False,
+    ),
+    Mutant(
+        "a worker that has no turn need not ask to keep its share",
+        "breakwall/breaker/calls_in_hand.py",
+        "                self._meter.has_no_turn(now)\n",
+        "                pass\n",
+        ("tests/unit/breaker/test_calls_in_hand.py",),
         simulated=False,
     ),
 )

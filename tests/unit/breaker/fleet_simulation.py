@@ -181,6 +181,7 @@ class Scenario:
     rate: float = 400.0  # Of a service that throttles.
     retry_after: float | None = 1.0  # What it asks for then.
     cap: float | None = None  # An operator's, of the workers' calls a second.
+    by_status: bool = False  # Whether a worker asks for a permit only when the status says that there is one.
 
 
 @dataclass
@@ -284,6 +285,9 @@ class Simulation:
         if not self.backlog:
             self._after(0.2, lambda: self._take(worker))
             return
+        if self.scenario.by_status and not (status := worker.status()).background_slots:
+            self._after(min(max(0.05, status.background_wait), 1.0), lambda: self._take(worker))
+            return
         try:
             permit = worker.acquire(background=True)
         except CircuitBreakerError as refused:
@@ -385,6 +389,9 @@ SCENARIOS = {
     ),
     "429 above 5/s, 16 workers, outage": Scenario(
         Throttling, workers=16, slots=4, rate=5.0, backlog=600, seconds=600.0, probes=1
+    ),
+    "429 above 5/s, 16 drains": Scenario(
+        Throttling, workers=16, slots=1, rate=5.0, backlog=600, opens=False, seconds=600.0, by_status=True
     ),
     "429 above 5/s in windows, 16": Scenario(
         Windowed, workers=16, slots=4, rate=5.0, backlog=600, opens=False, retry_after=None, seconds=600.0

@@ -59,7 +59,7 @@ def test_a_service_that_refuses_calls_above_its_rate_is_drained_at_nearly_that_r
     "name",
     [
         "429 above 5/s",
-        "429 above 5/s, 16 workers, pause",
+        "429 above 5/s, 16 drains",
         "429 above 5/s in windows, 16",
         "429 above 1/s, 4 workers",
     ],

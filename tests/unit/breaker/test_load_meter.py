@@ -111,3 +111,22 @@ def test_a_process_that_waits_for_its_turn_says_so_until_it_asks_again() -> None
         assert take(meter, now).waits
     assert not meter.needs_report(10.0 + WAITS_FOR, limited=True)
     assert not take(meter, 10.0 + WAITS_FOR).waits
+
+
+def test_a_process_that_has_just_had_a_turn_waits_for_the_next_one_without_asking() -> None:
+    meter = LoadMeter(0.0)
+    meter.has_no_turn(5.0)
+    assert not meter.waits(5.0)  # It never wanted one.
+    end(meter, begin(meter, 10.0), 10.1)
+    for now in (10.9, 12.5, 14.0):
+        meter.has_no_turn(now)
+        assert meter.waits(now)
+    assert not meter.waits(14.0 + WAITS_FOR)  # The turn came, and it did not take it.
+
+
+def test_a_process_whose_background_call_was_refused_waits_for_its_turn() -> None:
+    meter = LoadMeter(0.0)
+    meter.throttled(1.0, 10.0, background=False)
+    assert not meter.waits(10.0)
+    meter.throttled(1.0, 10.0, background=True)
+    assert meter.waits(11.0)
