@@ -845,8 +845,8 @@ MUTANTS = (
     Mutant(
         "the rate follows what was accepted",
         "breakwall/breaker/circuit/fleet_rate.py",
-        "        rate = OF_ACCEPTED * accepted\n",
-        "        rate = 2 * accepted\n",
+        "max(FIRST_RATE, OF_ACCEPTED * accepted)",
+        "2 * accepted",
         ("tests/unit/breaker/circuit/test_fleet_rate.py",),
         simulated=False,
     ),
