@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from breakwall.breaker.circuit.fleet_limit import SUSPICION, FleetLimit, LoadReport
-from breakwall.breaker.circuit.fleet_rate import rate_share
+from breakwall.breaker.circuit.fleet_rate import turn_among_takers
 from breakwall.breaker.circuit.limit import in_force
 from breakwall.breaker.circuit.shares import ProcessShare, allowance
 from breakwall.breaker.circuit.state import CallOutcome, Circuit, CircuitState
@@ -158,8 +158,10 @@ class CallsInHand:
             self._detector.is_hanging(now)
             if circuit.state is not CircuitState.CLOSED:
                 return None
+            if self._bucket.wait(now) > 0:
+                self._meter.has_no_turn(now)
             limited = circuit.limit is not None and circuit.limit.limits
-            capped = self._cap.takes(now)
+            capped = self._cap.takes(now) or (self._cap.per_second is not None and self._meter.waits(now))
             is_suspicious = self._detector.score >= SUSPICION
             if not self._meter.needs_report(now, limited=limited or is_suspicious) and not (
                 self._cap.needs_report(now)
@@ -208,13 +210,14 @@ class CallsInHand:
             self._meter.forget_ended()
         self._fleet = fleet
         self._allowance = allowance(fleet or FleetLimit(), self._id)
-        share = rate_share(fleet or FleetLimit(), self._id)
-        self._bucket.set_rate(share, now)
-        if share and (held := self._held_for(now, store_now)) > 0:
-            # Not all processes at the same moment: a service of few calls a second would refuse all but one of them.
-            phase = int(self._id, 16) / 16 ** len(self._id)
-            self._bucket.empty_until(now + held + phase / share)
-        self._cap.follow(fleet, self._id, now, is_lost=cannot_tell)
+        self._follow_rate(fleet or FleetLimit(), now, store_now)
+        self._cap.follow(fleet, self._id, now, store_now, is_lost=cannot_tell)
+
+    def _follow_rate(self, fleet: FleetLimit, now: float, store_now: float) -> None:
+        """Take over the fleet's rate, and this process's turns under it. All turns begin when a pause ends."""
+        turn = turn_among_takers(fleet, self._id)
+        self._bucket.set_rate(None if fleet.rate is None else fleet.rate / turn.number, now)
+        self._bucket.take_turns(turn, fleet.hold_until or 0.0, now, store_now)
 
     def _refusal(
         self, now: float, store_now: float, *, background: bool, is_local: bool
@@ -233,6 +236,7 @@ class CallsInHand:
                 return LimitRefusal("the first calls are to be answered before more", RAMP_RETRY_AFTER)
         wait = max(self._bucket.wait(now), self._held_for(now, store_now)) or self._cap.take(now)
         if wait > 0:
+            self._meter.refused_for_rate(now)
             return refusal_by_rate(wait)
         self._bucket.take(now)
         # Its share is full: with a larger one it would start more.

@@ -9,6 +9,9 @@ from breakwall.breaker.circuit.state import CallOutcome
 from breakwall.breaker.hang_detector import HangDetector, RunningCall
 
 LIVE_SECONDS = 1.0  # The average of live calls forgets so fast.
+# Seconds for which a process waits for its turn after it asked for one: longer than until it asks again, so that it
+# does not leave the others between two reports.
+WAITS_FOR = 2.0
 SHORTEST = 0.01  # Seconds in which calls were started, for a rate.
 MOST_DURATIONS = 200  # For one median.
 
@@ -22,6 +25,7 @@ class LoadMeter:
         self.refuses = False  # Whether a live call was refused for the limit.
         # While the service hangs. Calls that pile up then do not show how many places live calls need.
         self.hanging = False
+        self._waits_until = -math.inf
         self._was_active = False
         self._averaged_at = self._reported_at = now
         self._live_average = self._background_sum = 0.0
@@ -68,15 +72,31 @@ class LoadMeter:
         """The service refused a call for its rate, and asked for a pause of ``hold`` seconds."""
         self._throttled += 1
         self._forget_starts(now)
-        self._background_refused = self._background_refused or background
+        if background:
+            self._background_refused = True
+            self.refused_for_rate(now)
         if background and self._starts:
             self._starts.pop()
         self._at_refusal = max(self._at_refusal, (len(self._starts), self._started_for(now)))
         self._held_until = max(self._held_until, now + hold)
 
+    def refused_for_rate(self, now: float) -> None:
+        """A background call has to wait for its turn."""
+        self._waits_until = now + WAITS_FOR
+
+    def has_no_turn(self, now: float) -> None:
+        """There is none yet. Whoever waited for it, or has just had one, need not ask to wait for the next one."""
+        self._forget_starts(now)
+        if self.waits(now) or self._starts:
+            self.refused_for_rate(now)
+
+    def waits(self, now: float) -> bool:
+        """Whether a background call asked for its turn a moment ago, and did not get it."""
+        return now < self._waits_until
+
     def needs_report(self, now: float, *, limited: bool) -> bool:
         """Whether the others need a report, if there is a limit."""
-        active = self._was_active or self.wants or self.refuses or self.number > 0
+        active = self._was_active or self.wants or self.refuses or self.number > 0 or self.waits(now)
         return bool(self._throttled) or (limited and active)
 
     def take(
@@ -114,6 +134,7 @@ class LoadMeter:
             hold=max(0.0, self._held_until - now) if self._throttled else 0.0,
             capped=capped,
             refuses=self.refuses,
+            waits=self.waits(now),
             background_refused=self._background_refused,
         )
         detector.weight = detector.run = 0.0

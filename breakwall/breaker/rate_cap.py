@@ -5,7 +5,7 @@ import threading
 from typing import TypeVar
 
 from breakwall.breaker.circuit.fleet_limit import FleetLimit
-from breakwall.breaker.token_bucket import TokenBucket
+from breakwall.breaker.token_bucket import TokenBucket, turn_of
 
 # A process that uses its share says so in the circuit's row once in so many seconds: twice before it would expire.
 REPORT_INTERVAL = 1.0
@@ -49,13 +49,19 @@ class RateCap:
             self.per_second, self._processes = per_second, max(1, processes)
             self._share(now)
 
-    def follow(self, fleet: FleetLimit | None, own_id: str, now: float, *, is_lost: bool) -> None:
+    def follow(
+        self, fleet: FleetLimit | None, own_id: str, now: float, store_now: float, *, is_lost: bool
+    ) -> None:
         """Take over who shares the cap. ``is_lost``: the row cannot tell now, and the last known shares hold on."""
         takers = [] if fleet is None else [each.id for each in fleet.processes if each.capped]
         with self._lock:
             self._is_named, self._is_lost = own_id in takers, is_lost
             self._takers = max(len(takers), self._takers if is_lost else 1)
             self._share(now)
+            if self._is_named and not is_lost:
+                # From the same moment as the turns under the fleet's rate, else one waits for the other.
+                since = (fleet and fleet.hold_until) or 0.0
+                self._bucket.take_turns(turn_of(own_id, takers), since, now, store_now)
 
     def take(self, now: float) -> float:
         """Take the turn of one call that starts now. Returns 0.0, or the seconds until there may be one."""

@@ -1,8 +1,27 @@
 """A token bucket: at most so many starts a second, evenly spread."""
 
 import math
+from collections.abc import Collection
+from dataclasses import dataclass
 
 BURST_SECONDS = 0.2  # The starts of so many seconds may come at once.
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One of ``number`` processes that start calls one after another: each has every ``number``-th turn."""
+
+    rank: int = 0
+    number: int = 1
+
+    def saved(self, turns: float) -> float:
+        """The part of its next turn that it has waited for, when so many ``turns`` of all processes are over."""
+        return (turns - self.rank - 1) % self.number / self.number
+
+
+def turn_of(id_: str, ids: Collection[str]) -> Turn:
+    """The turn of the process ``id_`` among all ``ids``."""
+    return Turn(sorted(ids).index(id_), len(ids))
 
 
 class TokenBucket:
@@ -12,6 +31,7 @@ class TokenBucket:
         self._rate: float | None = None
         self._tokens = 0.0
         self._at = 0.0
+        self._order: tuple[Turn, float] | None = None
 
     def set_rate(self, rate: float | None, now: float) -> None:
         """Starts a second from now on, 0 for none; None: any number."""
@@ -39,6 +59,18 @@ class TokenBucket:
     def empty_until(self, at: float) -> None:
         """It is empty, and begins to fill at that moment."""
         self._tokens, self._at = min(self._tokens, 0.0), max(self._at, at)
+
+    def take_turns(self, turn: Turn, since: float, now: float, store_now: float) -> None:
+        """Its starts are those of ``turn`` from the moment ``since`` on, which is of the store's clock, also later.
+
+        So those of all processes are one after another. What was saved up before is lost.
+        """
+        if not self._rate:
+            self._order = None
+        elif self._order != (turn, since):
+            self._order = (turn, since)
+            turns = max(0.0, store_now - since) * self._rate * turn.number
+            self._tokens, self._at = turn.saved(turns), now + max(0.0, since - store_now)
 
     def put_back(self) -> None:
         """A start did not happen after all."""

@@ -146,6 +146,7 @@ def _encode_processes(processes: tuple[ProcessLoad, ...]) -> list[list[Any]] | N
             m.starts,
             int(m.capped),
             int(m.refuses),
+            int(m.waits),
         ]
         for m in processes
     ] or None
@@ -156,8 +157,8 @@ def _processes(raw: list[list[Any]]) -> tuple[ProcessLoad, ...]:
 
 
 def _process(id_: Any, at: Any, *fields: Any) -> ProcessLoad:
-    # The release before has one field less, and a newer one may add some.
-    in_hand, background, live, wants, starts, capped, refuses, *_ = (*fields, 0)
+    # The releases before have one or two fields less, and a newer one may add some.
+    in_hand, background, live, wants, starts, capped, refuses, waits, *_ = (*fields, 0, 0)
     return ProcessLoad(
         str(id_),
         _at(at),
@@ -168,6 +169,7 @@ def _process(id_: Any, at: Any, *fields: Any) -> ProcessLoad:
         starts=_number(starts),
         capped=bool(capped),
         refuses=bool(refuses),
+        waits=bool(waits),
     )
 
 

@@ -39,6 +39,9 @@ class LoadReport:
     hold: float = 0.0  # Seconds for which it asked to be left alone then.
     capped: bool = False  # Whether an operator caps the background's rate, and it uses its share.
     refuses: bool = False  # Whether live calls were refused for the limit.
+    waits: bool = (
+        False  # Whether background calls were refused for a rate a moment ago: they wait for their turn.
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +57,12 @@ class ProcessLoad:
     starts: float = 0.0
     capped: bool = False
     refuses: bool = False
+    waits: bool = False
 
     @property
     def takes(self) -> bool:
         """Whether it takes part of what the background may do."""
-        return bool(self.wants or self.background or self.starts)
+        return bool(self.wants or self.background or self.starts or self.waits)
 
 
 @dataclass(frozen=True, slots=True)

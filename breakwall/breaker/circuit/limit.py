@@ -106,6 +106,7 @@ def _with_report(fleet: FleetLimit, report: LoadReport, now: float) -> FleetLimi
         round(report.starts, 1),
         report.capped,
         report.refuses,
+        report.waits,
     )
     others = [
         other for other in fleet.processes if other.id != report.id and other.at > now - PROCESS_EXPIRES

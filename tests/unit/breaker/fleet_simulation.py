@@ -187,6 +187,8 @@ class Scenario:
     probes: int = 3  # At once, while the circuit is half-open.
     rate: float = 400.0  # Of a service that throttles.
     retry_after: float | None = 1.0  # What it asks for then.
+    cap: float | None = None  # An operator's, of the workers' calls a second.
+    by_status: bool = False  # Whether a worker asks for a permit only when the status says that there is one.
 
 
 @dataclass
@@ -219,6 +221,8 @@ class Simulation:
         self.backlog = scenario.backlog
         self.undone = scenario.backlog  # Orders of the backlog, and live ones that were queued.
         self.workers = [self._breaker() for _ in range(scenario.workers)]
+        for worker in self.workers:
+            worker.cap_background_rate(scenario.cap, scenario.workers)
         self.shops = [self._breaker() for _ in range(2)]
         self.workers[0].listen(self._count_opening)
 
@@ -232,7 +236,8 @@ class Simulation:
         result, live = self.result, self.scenario.live
         if not self.undone:
             result.drained = self.clock.now - self.started
-        result.ideal = self.scenario.backlog / (min(self.service.capacity, self.most()) - live)
+        most = min(self.service.capacity, self.most(), self.scenario.cap or math.inf)
+        result.ideal = self.scenario.backlog / (most - live)
         result.limit = self.workers[0].status().limit
         return result
 
@@ -286,6 +291,9 @@ class Simulation:
     def _take(self, worker: CircuitBreaker) -> None:
         if not self.backlog:
             self._after(0.2, lambda: self._take(worker))
+            return
+        if self.scenario.by_status and not (status := worker.status()).background_slots:
+            self._after(min(max(0.05, status.background_wait), 1.0), lambda: self._take(worker))
             return
         try:
             permit = worker.acquire(background=True)
@@ -380,6 +388,36 @@ SCENARIOS = {
     "429 in windows, pause asked": Scenario(Windowed, opens=False),
     "429 in windows, 16 workers": Scenario(Windowed, workers=16, slots=4, opens=False, retry_after=None),
     "429 above 5/s": Scenario(Throttling, rate=5.0, backlog=300, opens=False, retry_after=None),
+    "429 above 5/s, 16 workers": Scenario(
+        Throttling, workers=16, slots=4, rate=5.0, backlog=600, opens=False, retry_after=None, seconds=600.0
+    ),
+    "429 above 5/s, 16 workers, pause": Scenario(
+        Throttling, workers=16, slots=4, rate=5.0, backlog=600, opens=False, seconds=600.0
+    ),
+    "429 above 5/s, 16 workers, outage": Scenario(
+        Throttling, workers=16, slots=4, rate=5.0, backlog=600, seconds=600.0, probes=1
+    ),
+    "429 above 5/s, 16 drains": Scenario(
+        Throttling, workers=16, slots=1, rate=5.0, backlog=600, opens=False, seconds=600.0, by_status=True
+    ),
+    "429 above 5/s in windows, 16": Scenario(
+        Windowed, workers=16, slots=4, rate=5.0, backlog=600, opens=False, retry_after=None, seconds=600.0
+    ),
+    "429 above 1/s, 4 workers": Scenario(
+        Throttling, workers=4, slots=4, rate=1.0, backlog=200, opens=False, retry_after=None, seconds=1000.0
+    ),
+    "429 above 1/s in windows, 4": Scenario(
+        Windowed, workers=4, slots=4, rate=1.0, backlog=200, opens=False, retry_after=None, seconds=1000.0
+    ),
+    "429 above 5/s, cap 5, 16 workers": Scenario(
+        Throttling, workers=16, slots=4, rate=5.0, backlog=600, opens=False, seconds=600.0, cap=5.0
+    ),
+    "429 above 5/s, cap 4, 16 workers": Scenario(
+        Throttling, workers=16, slots=4, rate=5.0, backlog=600, opens=False, seconds=600.0, cap=4.0
+    ),
+    "429 above 5/s in windows, cap 5": Scenario(
+        Windowed, workers=16, slots=4, rate=5.0, backlog=600, opens=False, seconds=600.0, cap=5.0
+    ),
     "429 above 50/s": Scenario(Throttling, rate=50.0, backlog=1500, opens=False, retry_after=None),
     "429 above 50/s in windows": Scenario(Windowed, rate=50.0, backlog=1500, opens=False),
     "429 above 2000/s": Scenario(

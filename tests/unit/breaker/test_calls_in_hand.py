@@ -304,3 +304,19 @@ def test_one_stuck_call_holds_the_window_only_until_it_is_overdue(
         a_round(breaker, clock)
     assert len(full(breaker)) > 3
     stuck.record_success()
+
+
+def test_a_worker_that_asks_for_a_permit_only_when_it_has_a_turn_keeps_its_share(
+    fleet: Fleet, clock: MonotonicClock
+) -> None:
+    breakers = fleet.breakers(8, adaptive_limit=True)
+    for permit in [breaker.acquire(background=True) for breaker in breakers]:
+        permit.record_throttled(1.0)
+    for _ in range(12):
+        clock.sleep(0.5)
+        for breaker in breakers:
+            if breaker.status().background_slots:
+                breaker.acquire(background=True).record_success()
+    limit = breakers[0]._replica.circuit.limit
+    assert limit is not None
+    assert sum([process.takes for process in limit.processes]) == 8

@@ -55,6 +55,27 @@ def test_a_service_that_refuses_calls_above_its_rate_is_drained_at_nearly_that_r
     assert result.openings == 0
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "429 above 5/s",
+        "429 above 5/s, 16 drains",
+        "429 above 5/s in windows, 16",
+        "429 above 1/s, 4 workers",
+    ],
+)
+def test_a_service_of_few_calls_a_second_is_drained_however_many_workers_there_are(name: str) -> None:
+    result = simulated(name, backlog=200)
+    assert result.drained <= 1.7 * result.ideal
+    assert result.throttled <= 0.2 * result.calls
+
+
+def test_workers_under_an_operators_cap_have_their_turns_one_after_another() -> None:
+    result = simulated("429 above 5/s, cap 4, 16 workers", backlog=200)
+    assert result.drained <= 1.2 * result.ideal
+    assert result.throttled <= 0.03 * result.calls
+
+
 @pytest.mark.parametrize("seed", [1, 2])
 def test_after_an_outage_a_healthy_service_with_a_heavy_tail_is_not_cut_down(seed: int) -> None:
     """The medians of few calls vary; their minimum must not make the usual ones look slow."""

@@ -2,10 +2,11 @@ from __future__ import annotations
 
 import pytest
 
+from breakwall.breaker.calls_in_hand import LONGEST_RETRY_AFTER
 from breakwall.breaker.circuit.fleet_limit import LoadReport
 from breakwall.breaker.circuit.state import CallOutcome
 from breakwall.breaker.hang_detector import HangDetector, RunningCall
-from breakwall.breaker.load_meter import LoadMeter
+from breakwall.breaker.load_meter import WAITS_FOR, LoadMeter
 
 
 def begin(meter: LoadMeter, now: float, *, background: bool = True) -> RunningCall:
@@ -99,3 +100,33 @@ def test_a_refusal_for_the_rate_is_reported_without_a_limit() -> None:
     assert (report.throttled, report.hold) == (1, pytest.approx(1.8))
     report = take(meter, 0.4)
     assert (report.throttled, report.hold) == (0, 0.0)
+
+
+def test_a_process_that_waits_for_its_turn_says_so_until_it_asks_again() -> None:
+    meter = LoadMeter(0.0)
+    meter.refused_for_rate(10.0)
+    for now in (10.2, 11.0, 10.5 + LONGEST_RETRY_AFTER):
+        assert meter.needs_report(now, limited=True)
+        assert not meter.needs_report(now, limited=False)
+        assert take(meter, now).waits
+    assert not meter.needs_report(10.0 + WAITS_FOR, limited=True)
+    assert not take(meter, 10.0 + WAITS_FOR).waits
+
+
+def test_a_process_that_has_just_had_a_turn_waits_for_the_next_one_without_asking() -> None:
+    meter = LoadMeter(0.0)
+    meter.has_no_turn(5.0)
+    assert not meter.waits(5.0)  # It never wanted one.
+    end(meter, begin(meter, 10.0), 10.1)
+    for now in (10.9, 12.5, 14.0):
+        meter.has_no_turn(now)
+        assert meter.waits(now)
+    assert not meter.waits(14.0 + WAITS_FOR)  # The turn came, and it did not take it.
+
+
+def test_a_process_whose_background_call_was_refused_waits_for_its_turn() -> None:
+    meter = LoadMeter(0.0)
+    meter.throttled(1.0, 10.0, background=False)
+    assert not meter.waits(10.0)
+    meter.throttled(1.0, 10.0, background=True)
+    assert meter.waits(11.0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from typing import Any
 
@@ -91,6 +92,18 @@ def test_the_fleet_uses_nearly_all_of_the_rate(rate: float, workers: int) -> Non
         fleet.join()
     fleet.run(5.0)
     assert 0.9 * rate * 30 <= fleet.run(30.0) <= rate * 30 + max(workers, rate * BURST_SECONDS)
+
+
+def test_many_workers_start_their_calls_one_after_another() -> None:
+    fleet = CappedFleet(5.0)
+    for _ in range(16):
+        fleet.join()
+    fleet.run(5.0)
+    before = len(fleet.starts)
+    assert 48 <= fleet.run(10.0) <= 52
+    gaps = [later - earlier for earlier, later in itertools.pairwise(fleet.starts[before:])]
+    assert min(gaps) >= 0.2 - 3 * STEP
+    assert max(gaps) <= 0.2 + 3 * STEP
 
 
 def test_a_worker_that_ends_leaves_its_share_within_seconds() -> None:

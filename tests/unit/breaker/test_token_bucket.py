@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+import itertools
 import math
 
 import pytest
 
-from breakwall.breaker.token_bucket import BURST_SECONDS, TokenBucket
+from breakwall.breaker.token_bucket import BURST_SECONDS, TokenBucket, Turn, turn_of
 
 
 def starts(bucket: TokenBucket, since: float, until: float, step: float = 0.01) -> int:
@@ -88,3 +89,53 @@ def test_it_is_full_when_nothing_was_started_for_a_while() -> None:
     bucket.set_rate(50.0, 0.0)
     assert not bucket.is_full(BURST_SECONDS - 0.01)
     assert bucket.is_full(BURST_SECONDS + 0.01)
+
+
+def turns_of(buckets: list[TokenBucket], since: float, until: float) -> list[float]:
+    """When each start of all these buckets was, if each is used at once."""
+    times = []
+    for step in range(round((until - since) * 100)):
+        now = since + step / 100
+        for bucket in buckets:
+            if bucket.wait(now) == 0.0:
+                bucket.take(now)
+                times.append(now)
+    return times
+
+
+@pytest.mark.parametrize("since", [0.0, 90.0, 101.5])
+def test_the_turns_of_all_processes_are_one_after_another(since: float) -> None:
+    buckets = [TokenBucket() for _ in range(16)]
+    for rank, bucket in enumerate(buckets):
+        learned = 100.0 + rank / 100  # Not all at the same moment.
+        bucket.set_rate(5.0 / 16, learned)
+        bucket.take_turns(Turn(rank, 16), since, learned, learned)
+    times = turns_of(buckets, 100.16, 120.16)
+    assert max(100.16, since) <= times[0] <= max(100.16, since) + 0.22
+    gaps = [later - earlier for earlier, later in itertools.pairwise(times)]
+    assert min(gaps) >= 0.18
+    assert max(gaps) <= 0.22
+
+
+def test_the_same_order_changes_nothing_and_another_one_leaves_nothing_saved() -> None:
+    bucket = TokenBucket()
+    bucket.set_rate(1.0, 0.0)
+    bucket.take_turns(Turn(0, 1), 0.0, 0.0, 0.0)
+    bucket.take_turns(Turn(0, 1), 0.0, 0.9, 0.5)
+    assert bucket.wait(1.0) == 0.0
+    bucket.take_turns(Turn(0, 1), 10.0, 1.0, 10.0)
+    assert bucket.wait(1.0) == pytest.approx(1.0)
+
+
+def test_an_order_counts_again_when_a_rate_begins() -> None:
+    bucket = TokenBucket()
+    for now in (0.0, 100.0):
+        bucket.set_rate(0.5, now)
+        bucket.take_turns(Turn(0, 2), 0.0, now, 0.0)
+        assert bucket.wait(now) == pytest.approx(1.0)
+        bucket.set_rate(0.0, now + 5)
+        bucket.take_turns(Turn(0, 2), 0.0, now + 5, 5.0)
+
+
+def test_the_rank_is_by_the_ids() -> None:
+    assert turn_of("b", {"c", "b", "a"}) == Turn(1, 3)

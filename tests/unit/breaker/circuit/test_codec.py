@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -94,7 +95,9 @@ FULL_LIMIT = FleetLimit(
     refused_at=7.0,
     rate_at=8.0,
     hold_until=9.0,
-    processes=(ProcessLoad("a", 1.0, 3, 2.5, 0.75, wants=True, starts=40.0, capped=True, refuses=True),),
+    processes=(
+        ProcessLoad("a", 1.0, 3, 2.5, 0.75, wants=True, starts=40.0, capped=True, refuses=True, waits=True),
+    ),
 )
 
 
@@ -143,6 +146,17 @@ def test_a_limit_survives_being_stored_and_what_a_later_release_adds_to_it() -> 
     read = decode(json.dumps(row))
     assert read is not None
     assert json.loads(encode(read)) == row
+
+
+@pytest.mark.parametrize("missing", [1, 2])
+def test_a_process_that_an_earlier_release_reported_is_read(missing: int) -> None:
+    row = json.loads(encode(Circuit(limit=FULL_LIMIT)))
+    row["li"]["ps"][0] = row["li"]["ps"][0][:-missing]
+    read = decode(json.dumps(row))
+    assert read is not None
+    assert read.limit is not None
+    process = replace(FULL_LIMIT.processes[0], waits=False, refuses=missing < 2)
+    assert read.limit.processes == (process,)
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,10 @@ import pytest
 
 from breakwall.breaker.circuit.fleet_limit import FleetLimit, LoadReport, ProcessLoad
 from breakwall.breaker.circuit.fleet_rate import (
+    CALL_GROWTH,
     DEEPEST_CUT,
     FAR,
+    FIRST_RATE,
     GROWTH_REST,
     LEAST_CUT,
     LEAST_RATE,
@@ -17,9 +19,10 @@ from breakwall.breaker.circuit.fleet_rate import (
     RATE_QUIET_SECONDS,
     RATE_REST,
     rate_grown,
-    rate_share,
     throttled,
+    turn_among_takers,
 )
+from breakwall.breaker.token_bucket import Turn
 
 REFUSED = LoadReport("a", throttled=3, hold=1.0, started_for=1.0, background_refused=True)
 
@@ -101,15 +104,37 @@ def test_unused_it_does_not_grow_and_goes_after_a_minute() -> None:
 
 
 def test_it_never_becomes_nothing() -> None:
-    assert throttled(FleetLimit(), REFUSED, 1000.0).rate == LEAST_RATE
+    assert throttled(FleetLimit(), REFUSED, 1000.0).rate == FIRST_RATE
+    assert throttled(fleet(0, rate=LEAST_RATE), REFUSED, 1000.0).rate == LEAST_RATE
 
 
-def test_it_is_shared_by_those_that_use_it() -> None:
-    idle = ProcessLoad("c", 0.0)
+def test_a_second_without_an_accepted_call_says_little_of_a_low_rate() -> None:
+    assert throttled(fleet(0, rate=1.0), REFUSED, 1000.0).rate == LEAST_CUT
+
+
+def test_a_pause_that_just_ended_is_no_time_in_which_calls_could_be_accepted() -> None:
+    resumed = fleet(100, rate=400.0, hold_until=999.5)
+    assert throttled(resumed, REFUSED, 1000.0).rate == OF_ACCEPTED * 2 * (100 + 2 * 10)
+    assert throttled(replace(resumed, hold_until=999.0), REFUSED, 1000.0).rate == 400 * DEEPEST_CUT
+
+
+def test_a_low_rate_grows_no_quicker_than_its_calls_show_that_it_may() -> None:
+    limit = fleet(1, rate=1.0, refused_at=900.0, rate_at=1000.0)
+    assert grown(limit, 1000.0, 1001.0).rate == pytest.approx(CALL_GROWTH, rel=0.05)
+
+
+@pytest.mark.parametrize("ceiling", [0.7, 1.37, 2.0601, 5.31, 19.7])
+def test_a_low_rate_does_not_stand_still_below_its_ceiling(ceiling: float) -> None:
+    limit = fleet(20, rate=ceiling * 0.8, rate_ceiling=ceiling, refused_at=900.0, rate_at=1000.0)
+    assert grown(limit, 1000.0, 1007.0, step=0.1).rate > ceiling * 0.9  # type: ignore[operator]
+
+
+def test_it_is_shared_by_those_that_use_it_or_wait_for_their_turn_under_it() -> None:
+    idle, waiting = ProcessLoad("c", 0.0), ProcessLoad("aa", 0.0, waits=True)
     limit = fleet(400, rate=100.0)
-    limit = replace(limit, processes=(*limit.processes, idle))
-    assert (rate_share(limit, "a"), rate_share(limit, "c")) == (50.0, 100 / 3)
-    assert rate_share(fleet(400), "a") is None
+    limit = replace(limit, processes=(*limit.processes, idle, waiting))
+    assert [turn_among_takers(limit, id_) for id_ in ("a", "aa", "b")] == [Turn(0, 3), Turn(1, 3), Turn(2, 3)]
+    assert turn_among_takers(limit, "c") == Turn(3, 4)
 
 
 def test_refused_live_calls_alone_pause_the_background_and_give_it_no_rate() -> None:
