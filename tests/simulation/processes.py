@@ -39,6 +39,7 @@ from tests.simulation.limits import LimitObserver
 from tests.simulation.network import Network, SimulatedGateway
 from tests.simulation.observer import RunObserver
 from tests.simulation.pauses import PauseObserver, WatchedHold, WatchedReader
+from tests.simulation.rates import RateObserver
 from tests.simulation.scenario import LEASE, TIMEOUT, Scenario
 from tests.simulation.storage import Storage
 from tests.simulation.task_queue import TaskQueue
@@ -63,6 +64,7 @@ class Context(World):
     observer: RunObserver
     pauses: PauseObserver
     limits: LimitObserver
+    rates: RateObserver
 
 
 class WatchedLedger(Ledger):
@@ -118,6 +120,7 @@ class PipelineProcess(Process):
             jitter=context.rng.random,
         )
         self.breaker.on_permit = self._permit_given
+        self.breaker.on_cap = self._capped
         self.gateway = SimulatedGateway(self, context.network, context.observer)
         ledger = WatchedLedger(
             context.storage.database, lease=LEASE, send_caller_keys=context.scenario.send_caller_keys
@@ -132,6 +135,11 @@ class PipelineProcess(Process):
     def _permit_given(self, permit: Permit, background: bool) -> None:
         self.context.observer.permit_given(self, permit)
         self.context.limits.permit_given(self, permit, self.breaker.status(), background=background)
+        if background:
+            self.context.rates.permit_given(self)
+
+    def _capped(self, rate: float | None, processes: int) -> None:
+        self.context.rates.capped(self, rate, processes)
 
     def monotonic(self) -> float:
         """This process's clock."""
