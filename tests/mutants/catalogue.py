@@ -768,7 +768,6 @@ MUTANTS = (
         "self.per_second / self._takers if self._is_named",
         "self.per_second if self._is_named",
         (RATE_CAP_TESTS,),
-        simulated=False,
     ),
     Mutant(
         "no part of an operator's rate before the others know",
@@ -776,7 +775,6 @@ MUTANTS = (
         "if self._is_named else 0.0, now)",
         "if True else 0.0, now)",
         (RATE_CAP_TESTS,),
-        simulated=False,
     ),
     Mutant(
         "an operator's rate while the circuit is not closed",
@@ -816,7 +814,6 @@ MUTANTS = (
         "            self._take_turn(decision.state, background=background)\n            lease_id",
         "            lease_id",
         (RATE_CAP_TESTS,),
-        simulated=False,
     ),
     Mutant(
         "a process begins without saved turns",
@@ -856,7 +853,6 @@ MUTANTS = (
         "        self._cap(effective_rate(state, self._max_rate), workers)\n",
         "",
         ("tests/contract/worker/control/test_reader.py",),
-        simulated=False,
     ),
     Mutant(
         "the exchange claims no more than the rate lets start",

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from breakwall.breaker import CircuitBreakerConfig, Permit
 from breakwall.crashpoints import reach
@@ -120,7 +121,6 @@ class PipelineProcess(Process):
             jitter=context.rng.random,
         )
         self.breaker.on_permit = self._permit_given
-        self.breaker.on_cap = self._capped
         self.gateway = SimulatedGateway(self, context.network, context.observer)
         ledger = WatchedLedger(
             context.storage.database, lease=LEASE, send_caller_keys=context.scenario.send_caller_keys
@@ -135,11 +135,6 @@ class PipelineProcess(Process):
     def _permit_given(self, permit: Permit, background: bool) -> None:
         self.context.observer.permit_given(self, permit)
         self.context.limits.permit_given(self, permit, self.breaker.status(), background=background)
-        if background:
-            self.context.rates.permit_given(self)
-
-    def _capped(self, rate: float | None, processes: int) -> None:
-        self.context.rates.capped(self, rate, processes)
 
     def monotonic(self) -> float:
         """This process's clock."""
@@ -208,6 +203,7 @@ class WorkerProcess(PipelineProcess):
         super().__init__(name, context)
         database = context.storage.database
         self.is_stopping = False
+        self.breaker.on_cap = partial(context.rates.capped, self)
         self.drain_state = WatchedReader(self)
         self.hold = WatchedHold(context.pauses, self.drain_state)
         self.retrier = Retrier(
@@ -244,6 +240,11 @@ class WorkerProcess(PipelineProcess):
             context.engine.spawn(f"{name}.heartbeat", self, self._beat)
         if context.scenario.pauses:
             context.engine.spawn(f"{name}.released", self, self._release)
+
+    def _permit_given(self, permit: Permit, background: bool) -> None:
+        super()._permit_given(permit, background)
+        if background:
+            self.context.rates.permit_given(self, self.drain_state.state.rate)
 
     def _open_drain(self, due: DispatchQueue) -> None:
         engine, drain_log = self.context.engine, DrainLog(self.order_log, lambda: None)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from breakwall.breaker.token_bucket import BURST_SECONDS
+from breakwall.payments.fleet.drain_control import RateLimit
 from tests.simulation.circuit import SharedCircuit
 from tests.simulation.trace import Violation
 from tests.simulation.world import Part, World
@@ -44,13 +45,14 @@ class RateObserver(Part):
         self._caps[worker] = Cap(rate, processes)
         self._agree()
 
-    def permit_given(self, worker: Process) -> None:
-        """A worker starts a call of the background."""
+    def permit_given(self, worker: Process, known: RateLimit | None) -> None:
+        """A worker, which has read this rate, starts a call of the background."""
         self._advance()
-        if worker not in self._caps:
-            # A released order, before the first reading.
-            self._caps[worker] = Cap(None, 1)
+        # The circuit may let a released order through before the first reading.
+        cap = self._caps.setdefault(worker, Cap(None, 1))
         self._agree()
+        if cap.rate != (known and known.per_second):
+            raise Violation(f"{worker.name} has read {known}, and its breaker has {cap}")
         if self._rate is not None:
             self._faults.seen["call under a rate"] += 1
             self._above += 1
