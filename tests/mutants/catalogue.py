@@ -790,7 +790,6 @@ MUTANTS = (
         "        elif not self._is_shared or self._is_lost:\n",
         "        elif self._is_lost:\n",
         (RATE_CAP_TESTS,),
-        simulated=False,
     ),
     Mutant(
         "an operator's rate by an override of the circuit",
