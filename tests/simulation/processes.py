@@ -244,7 +244,7 @@ class WorkerProcess(PipelineProcess):
     def _permit_given(self, permit: Permit, background: bool) -> None:
         super()._permit_given(permit, background)
         if background:
-            self.context.rates.permit_given(self, self.drain_state.state.rate)
+            self.context.rates.permit_given(self, self.drain_state.known_rate)
 
     def _open_drain(self, due: DispatchQueue) -> None:
         engine, drain_log = self.context.engine, DrainLog(self.order_log, lambda: None)

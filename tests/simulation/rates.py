@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from breakwall.breaker.token_bucket import BURST_SECONDS
-from breakwall.payments.fleet.drain_control import RateLimit
 from tests.simulation.circuit import SharedCircuit
 from tests.simulation.trace import Violation
 from tests.simulation.world import Part, World
@@ -45,14 +44,14 @@ class RateObserver(Part):
         self._caps[worker] = Cap(rate, processes)
         self._agree()
 
-    def permit_given(self, worker: Process, known: RateLimit | None) -> None:
-        """A worker, which has read this rate, starts a call of the background."""
+    def permit_given(self, worker: Process, known: float | None) -> None:
+        """A worker, which knows this rate, starts a call of the background."""
         self._advance()
         # The circuit may let a released order through before the first reading.
         cap = self._caps.setdefault(worker, Cap(None, 1))
         self._agree()
-        if cap.rate != (known and known.per_second):
-            raise Violation(f"{worker.name} has read {known}, and its breaker has {cap}")
+        if cap.rate != known:
+            raise Violation(f"{worker.name} knows the rate {known}, and its breaker {cap.rate}")
         if self._rate is not None:
             self._faults.seen["call under a rate"] += 1
             self._above += 1
@@ -82,8 +81,10 @@ class RateObserver(Part):
         return max(rate, sum(rate / cap.processes for cap in self._caps.values()))
 
     def _check(self, rate: float) -> None:
-        # A worker hears of another one a refresh later.
-        burst = len(self._sharing) + rate * (BURST_SECONDS + self._circuit.config.refresh_interval)
+        # Each worker may have saved up one call, and all together those of a moment. One that has nothing to do hears
+        # late of another one, and saves up as much again by the share that it had.
+        at_once = rate * BURST_SECONDS
+        burst = len(self._sharing) + at_once + max(1.0, at_once)
         if self._above > burst + 1e-6:
             raise Violation(
                 f"{self._above:.1f} calls above a rate of {rate} a second, {burst:.1f} are allowed"
