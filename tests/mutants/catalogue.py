@@ -790,7 +790,6 @@ MUTANTS = (
         "self.per_second / self._takers if self._is_named",
         "self.per_second if self._is_named",
         (RATE_CAP_TESTS,),
-        simulated=False,
     ),
     Mutant(
         "no part of an operator's rate before the others know",
@@ -798,7 +797,6 @@ MUTANTS = (
         "if self._is_named else 0.0, now)",
         "if True else 0.0, now)",
         (RATE_CAP_TESTS,),
-        simulated=False,
     ),
     Mutant(
         "an operator's rate while the circuit is not closed",
@@ -814,7 +812,6 @@ MUTANTS = (
         "        elif not self._is_shared or self._is_lost:\n",
         "        elif self._is_lost:\n",
         (RATE_CAP_TESTS,),
-        simulated=False,
     ),
     Mutant(
         "an operator's rate by an override of the circuit",
@@ -838,7 +835,6 @@ MUTANTS = (
         "            self._take_turn(decision.state, background=background)\n            lease_id",
         "            lease_id",
         (RATE_CAP_TESTS,),
-        simulated=False,
     ),
     Mutant(
         "a process begins without saved turns",
@@ -878,7 +874,6 @@ MUTANTS = (
         "        self._cap(effective_rate(state, self._max_rate), workers)\n",
         "",
         ("tests/contract/worker/control/test_reader.py",),
-        simulated=False,
     ),
     Mutant(
         "the exchange claims no more than the rate lets start",

@@ -55,6 +55,11 @@ class SharedCircuit(Part):
         if self._state is not CircuitState.CLOSED and self._closed_until < moment_ago:
             raise Violation(f"{process} got a permit while the circuit was {self._state}")
 
+    def told_who_shares(self, since: float) -> bool:
+        """Whether processes have read in the circuit, ever since a moment, who of them shares a rate."""
+        always_closed = self.closed_since is not None and self.closed_since <= since
+        return self.config.adaptive_limit and always_closed and self._lost_at < since
+
     def _check_probes(self, circuit: Circuit) -> None:
         probes = len(circuit.leases) + circuit.probes_succeeded
         if probes > self.config.half_open_max_calls:
@@ -94,11 +99,16 @@ class ProcessStore:
 
 
 class WatchedBreaker(CircuitBreaker):
-    """The real breaker, which reports each permit that it gives, and whether it is the background's."""
+    """The real breaker, which reports each permit, whether it is the background's, and each cap that it gets."""
 
     on_permit: Callable[[Permit, bool], None]
+    on_cap: Callable[[float | None, int], None]
 
     def acquire(self, background: bool = False) -> Permit:
         permit = super().acquire(background)
         self.on_permit(permit, background)
         return permit
+
+    def cap_background_rate(self, per_second: float | None, processes: int = 1) -> None:
+        super().cap_background_rate(per_second, processes)
+        self.on_cap(per_second, processes)

@@ -78,6 +78,7 @@ SCHEDULED_FAULTS = (
 MET = (
     "message of several orders",
     "call under a limit",
+    "call under a rate",
     *(kind for kind in Kind if kind is not Kind.EASY),
 )
 """What is no fault, and has to occur too: else the simulation shows nothing about it."""

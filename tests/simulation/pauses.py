@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection
 
-from breakwall.payments.fleet.drain_control import DrainState
+from breakwall.payments.fleet.drain_control import DrainState, effective_rate
 from breakwall.payments.fleet.workers import DEAD_AFTER
 from breakwall.worker.control.hold import Hold
-from breakwall.worker.control.reader import INTERVAL, DrainStateReader
+from breakwall.worker.control.reader import INTERVAL, UNREAD, DrainStateReader
 from tests.simulation.storage import Storage
 from tests.simulation.trace import Violation
 from tests.simulation.world import Part, World
@@ -35,11 +35,19 @@ class WatchedReader(DrainStateReader):
     """A worker's real one, which also knows when it began its last reading that was answered."""
 
     def __init__(self, process: WorkerProcess) -> None:
-        super().__init__(process.context.storage.database, process.breaker.cap_background_rate)
+        self._setting = process.context.scenario.max_rate
+        super().__init__(
+            process.context.storage.database, process.breaker.cap_background_rate, max_rate=self._setting
+        )
         self._engine = process.context.engine
         self._storage = process.context.storage
         self.read_at: float | None = None
         self._seen: list[tuple[object, ...]] | None = None  # What it read then.
+
+    @property
+    def known_rate(self) -> float | None:
+        """The rate that holds as far as it knows; none before the first reading."""
+        return None if self.state is UNREAD else effective_rate(self.state, self._setting)
 
     def run(self) -> None:
         """Like its thread, but without the readings that would change nothing."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from breakwall.breaker import CircuitBreakerConfig, Permit
 from breakwall.crashpoints import reach
@@ -39,6 +40,7 @@ from tests.simulation.limits import LimitObserver
 from tests.simulation.network import Network, SimulatedGateway
 from tests.simulation.observer import RunObserver
 from tests.simulation.pauses import PauseObserver, WatchedHold, WatchedReader
+from tests.simulation.rates import RateObserver
 from tests.simulation.scenario import LEASE, TIMEOUT, Scenario
 from tests.simulation.storage import Storage
 from tests.simulation.task_queue import TaskQueue
@@ -63,6 +65,7 @@ class Context(World):
     observer: RunObserver
     pauses: PauseObserver
     limits: LimitObserver
+    rates: RateObserver
 
 
 class WatchedLedger(Ledger):
@@ -200,6 +203,7 @@ class WorkerProcess(PipelineProcess):
         super().__init__(name, context)
         database = context.storage.database
         self.is_stopping = False
+        self.breaker.on_cap = partial(context.rates.capped, self)
         self.drain_state = WatchedReader(self)
         self.hold = WatchedHold(context.pauses, self.drain_state)
         self.retrier = Retrier(
@@ -236,6 +240,11 @@ class WorkerProcess(PipelineProcess):
             context.engine.spawn(f"{name}.heartbeat", self, self._beat)
         if context.scenario.pauses:
             context.engine.spawn(f"{name}.released", self, self._release)
+
+    def _permit_given(self, permit: Permit, background: bool) -> None:
+        super()._permit_given(permit, background)
+        if background:
+            self.context.rates.permit_given(self, self.drain_state.known_rate)
 
     def _open_drain(self, due: DispatchQueue) -> None:
         engine, drain_log = self.context.engine, DrainLog(self.order_log, lambda: None)

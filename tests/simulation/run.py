@@ -22,6 +22,7 @@ from tests.simulation.patches import breaker_time, no_logging, observed_crash_po
 from tests.simulation.pauses import PauseObserver
 from tests.simulation.previous_version import PreviousVersion
 from tests.simulation.processes import Context, PipelineProcess, ProducerProcess, WorkerProcess
+from tests.simulation.rates import RateObserver
 from tests.simulation.recovery import Recovery
 from tests.simulation.scenario import TIMEOUT, Scenario
 from tests.simulation.service import SimulatedService
@@ -105,7 +106,7 @@ class Run:
         network = Network(world, self.service)
         self.context = Context(
             *(engine, faults, rng, trace, scenario, storage, network, self.broker, circuit, self.observer),
-            *(self.pauses, LimitObserver(world)),
+            *(self.pauses, LimitObserver(world), RateObserver(world, circuit)),
         )
         self.observer.on_death = self._supervise
         self.processes: list[PipelineProcess] = []

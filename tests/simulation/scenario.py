@@ -66,6 +66,7 @@ class Scenario:
     prunes: float | None  # Operators prune orders that finished so many seconds ago; None: they do not.
     pauses: bool  # Whether operators pause and resume the queue, and release orders.
     rates: bool  # Whether operators limit the drain's rate.
+    max_rate: float | None  # The setting RETRY__MAX_RATE.
 
     @property
     def last_customer(self) -> float:
@@ -86,6 +87,7 @@ class Scenario:
         behavior = random_behavior(rng, keys, keys if as_they_are else keys[:from_previous_version])
         start = behavior.profile.absent_after + 5.0 if paid_first else 0.0
         end = start + rng.uniform(60.0, 240.0)
+        rates = rng.random() < (0.4 if crowd else 0.2)
         return cls(
             behavior=behavior,
             load=random_load(rng, crowded=bool(crowd)),
@@ -112,7 +114,8 @@ class Scenario:
             restore=_restore(rng, behavior, start, end) if rng.random() < 0.35 else None,
             prunes=rng.choice((0.0, 1.0, 20.0)) if rng.random() < 0.4 else None,
             pauses=rng.random() < 0.4,
-            rates=rng.random() < (0.4 if crowd else 0.2),
+            rates=rates,
+            max_rate=rng.choice((None, 0.5, 5.0)) if rates else None,
         )
 
 

@@ -2,13 +2,16 @@
 
 import os
 import secrets
+from random import Random
 
 import pytest
 
+from breakwall.breaker.rate_cap import RateCap
 from breakwall.payments.decisions import Progress, Step, next_step
 from breakwall.payments.gateways import GatewayProfile
 from breakwall.payments.retry_policy import RetryPolicy
 from tests.simulation.run import RunResult, simulate
+from tests.simulation.scenario import Scenario
 from tests.simulation.seeds import run_here
 from tests.simulation.storage import Storage
 
@@ -50,5 +53,18 @@ def test_a_pipeline_that_resends_without_looking_first_is_found_out(monkeypatch:
     try:
         found = (simulate(seed, storage).violation or "" for seed in range(500))
         assert any("charged twice" in violation for violation in found)
+    finally:
+        storage.close()
+
+
+def test_workers_that_start_more_calls_than_their_operators_allow_are_found_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(RateCap, "take", lambda *_: 0.0)
+    storage = Storage()
+    try:
+        limited = (seed for seed in range(500) if Scenario.random(Random(seed)).rates)
+        found = (simulate(seed, storage).violation or "" for seed in limited)
+        assert any("above a rate" in violation for violation in found)
     finally:
         storage.close()
