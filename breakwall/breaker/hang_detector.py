@@ -77,8 +77,9 @@ class HangDetector:
         # they alone would have.
         self.weight = self.run = 0.0
         self._history: deque[float] = deque(maxlen=HISTORY)  # The durations of calls that were answered.
-        # Whether calls were overdue. Those that are stuck count as soon as they are overdue, long before they fail.
-        self._overdue: deque[bool] = deque(maxlen=HISTORY)
+        # What calls took when it was decided whether they are overdue: infinite without an answer, and 0 if they failed
+        # sooner. So calls that are stuck count as soon as they are overdue, long before they fail.
+        self._decided: deque[float] = deque(maxlen=HISTORY)
         self._unlearned = 0
         self._undecided: deque[RunningCall] = deque()
         self._suspects: list[RunningCall] = []  # The overdue calls of the present run.
@@ -145,7 +146,7 @@ class HangDetector:
                 self._weigh(call, now, is_overdue=duration >= age)
 
     def _weigh(self, call: RunningCall, now: float, *, is_overdue: bool) -> None:
-        self._overdue.append(is_overdue)
+        self._decided.append(call.duration if call.answered else math.inf if is_overdue else 0.0)
         if not is_overdue:
             self._add_weight(call, -self._down)
             self.score = max(0.0, self.score - self._down)
@@ -177,7 +178,7 @@ class HangDetector:
         self.score = 0.0
         while len(self._history) > HISTORY_AFTER_HANG:
             self._history.popleft()
-        self._overdue.clear()  # The calls of the hang say nothing of what is usual.
+        self._decided.clear()  # The calls of the hang say nothing of what is usual.
         self._learn()
 
     def _learn(self) -> None:
@@ -186,8 +187,9 @@ class HangDetector:
             return
         self.median = statistics.median(self._history)
         self.overdue_age = max(LEAST_OVERDUE_AGE, OVERDUE_MEDIANS * self.median)
-        if not self._overdue:
-            self._overdue.extend([duration >= self.overdue_age for duration in self._history])
-        share = min((sum(self._overdue) + 1) / (len(self._overdue) + 2), HANGING_SHARE / 2)
+        if not self._decided:
+            self._decided.extend(self._history)
+        overdue = sum([duration >= self.overdue_age for duration in self._decided])
+        share = min((overdue + 1) / (len(self._decided) + 2), HANGING_SHARE / 2)
         self._up = math.log(HANGING_SHARE / share)
         self._down = -math.log((1 - HANGING_SHARE) / (1 - share))

@@ -12,6 +12,7 @@ LIVE_SECONDS = 1.0  # The average of live calls forgets so fast.
 # Seconds for which a process waits for its turn after it asked for one: longer than until it asks again, so that it
 # does not leave the others between two reports.
 WAITS_FOR = 2.0
+WAITS_INTERVAL = 1.0  # Seconds between two reports that say nothing but that it waits.
 SHORTEST = 0.01  # Seconds in which calls were started, for a rate.
 MOST_DURATIONS = 200  # For one median.
 
@@ -26,6 +27,7 @@ class LoadMeter:
         # While the service hangs. Calls that pile up then do not show how many places live calls need.
         self.hanging = False
         self._waits_until = -math.inf
+        self._told_waits = False  # Whether the last report said that it waits.
         self._was_active = False
         self._averaged_at = self._reported_at = now
         self._live_average = self._background_sum = 0.0
@@ -96,8 +98,9 @@ class LoadMeter:
 
     def needs_report(self, now: float, *, limited: bool) -> bool:
         """Whether the others need a report, if there is a limit."""
-        active = self._was_active or self.wants or self.refuses or self.number > 0 or self.waits(now)
-        return bool(self._throttled) or (limited and active)
+        active = self._was_active or self.wants or self.refuses or self.number > 0
+        tells = not self._told_waits or now >= self._reported_at + WAITS_INTERVAL
+        return bool(self._throttled) or (limited and (active or (tells and self.waits(now))))
 
     def take(
         self,
@@ -140,7 +143,7 @@ class LoadMeter:
         detector.weight = detector.run = 0.0
         self._answered = self._failed = self._throttled = 0
         self.wants = self.refuses = self._was_active = self._background_refused = False
-        self._reported_at, self._background_sum = now, 0.0
+        self._reported_at, self._told_waits, self._background_sum = now, report.waits, 0.0
         self._at_refusal = (0, 1.0)
         return report
 

@@ -14,9 +14,13 @@ class Turn:
     rank: int = 0
     number: int = 1
 
-    def saved(self, turns: float) -> float:
-        """The part of its next turn that it has waited for, when so many ``turns`` of all processes are over."""
-        return (turns - self.rank - 1) % self.number / self.number
+    def saved(self, turns: float, since: float) -> float:
+        """The part of its next turn that it has waited for, when so many ``turns`` of all processes are over.
+
+        Another process begins after each pause, which ended at ``since``: if pauses come often, nobody else has a turn.
+        """
+        rank = self.rank + round(since * 1000)  # All processes know that moment to the millisecond.
+        return (turns - rank - 1) % self.number / self.number
 
 
 def turn_of(id_: str, ids: Collection[str]) -> Turn:
@@ -63,14 +67,18 @@ class TokenBucket:
     def take_turns(self, turn: Turn, since: float, now: float, store_now: float) -> None:
         """Its starts are those of ``turn`` from the moment ``since`` on, which is of the store's clock, also later.
 
-        So those of all processes are one after another. What was saved up before is lost.
+        So those of all processes are one after another. What was saved up before is lost, but not a turn that has come
+        when only the other processes have changed.
         """
         if not self._rate:
             self._order = None
         elif self._order != (turn, since):
+            self._fill(now)
+            has_come = self._order is not None and self._order[1] == since and self._tokens >= 1
             self._order = (turn, since)
             turns = max(0.0, store_now - since) * self._rate * turn.number
-            self._tokens, self._at = turn.saved(turns), now + max(0.0, since - store_now)
+            self._tokens = 1.0 if has_come else turn.saved(turns, since)
+            self._at = now + max(0.0, since - store_now)
 
     def put_back(self) -> None:
         """A start did not happen after all."""

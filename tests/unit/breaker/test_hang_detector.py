@@ -32,6 +32,11 @@ def second_mode(median: float) -> Service:
     return lambda jitter, now: (3.0, SUCCESS) if jitter.random() < 0.02 else quick(median)(jitter, now)
 
 
+def two_speeds(quick: float, slow: float) -> Service:
+    """Each for half of the calls, so that the median of the newest ones is now the one, now the other."""
+    return lambda jitter, now: (jitter.choice([quick, slow]) * jitter.uniform(0.8, 1.2), SUCCESS)
+
+
 def partly_stuck(median: float) -> Service:
     """One machine of twenty is never heard of until the timeout."""
     return lambda jitter, now: (30.0, FAILURE) if jitter.random() < 0.05 else quick(median)(jitter, now)
@@ -73,7 +78,10 @@ def simulated(service: Service, *, rate: float, seconds: float, seed: int = 1) -
 
 
 @pytest.mark.parametrize("rate", [10, 100, 1000])
-@pytest.mark.parametrize("service", [heavy_tail(0.02), heavy_tail(0.2), second_mode(0.02), second_mode(0.2)])
+@pytest.mark.parametrize(
+    "service",
+    [heavy_tail(0.02), heavy_tail(0.2), second_mode(0.02), second_mode(0.2), two_speeds(0.08, 0.4)],
+)
 def test_a_heavy_tail_refuses_at_most_half_a_per_cent(service: Service, rate: float) -> None:
     result = simulated(service, rate=rate, seconds=30_000 / rate)
     assert result.refused <= 0.005 * result.orders

@@ -2,11 +2,10 @@ from __future__ import annotations
 
 import pytest
 
-from breakwall.breaker.calls_in_hand import LONGEST_RETRY_AFTER
 from breakwall.breaker.circuit.fleet_limit import LoadReport
 from breakwall.breaker.circuit.state import CallOutcome
 from breakwall.breaker.hang_detector import HangDetector, RunningCall
-from breakwall.breaker.load_meter import WAITS_FOR, LoadMeter
+from breakwall.breaker.load_meter import WAITS_FOR, WAITS_INTERVAL, LoadMeter
 
 
 def begin(meter: LoadMeter, now: float, *, background: bool = True) -> RunningCall:
@@ -105,10 +104,12 @@ def test_a_refusal_for_the_rate_is_reported_without_a_limit() -> None:
 def test_a_process_that_waits_for_its_turn_says_so_until_it_asks_again() -> None:
     meter = LoadMeter(0.0)
     meter.refused_for_rate(10.0)
-    for now in (10.2, 11.0, 10.5 + LONGEST_RETRY_AFTER):
+    assert WAITS_FOR > WAITS_INTERVAL + 0.5  # In between it is told once.
+    for now in (10.2, 10.2 + WAITS_INTERVAL):
         assert meter.needs_report(now, limited=True)
         assert not meter.needs_report(now, limited=False)
         assert take(meter, now).waits
+        assert not meter.needs_report(now + WAITS_INTERVAL - 0.1, limited=True)
     assert not meter.needs_report(10.0 + WAITS_FOR, limited=True)
     assert not take(meter, 10.0 + WAITS_FOR).waits
 

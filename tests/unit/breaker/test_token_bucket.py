@@ -127,6 +127,30 @@ def test_the_same_order_changes_nothing_and_another_one_leaves_nothing_saved() -
     assert bucket.wait(1.0) == pytest.approx(1.0)
 
 
+def test_a_turn_that_has_come_stays_when_only_the_other_processes_change() -> None:
+    bucket = TokenBucket()
+    bucket.set_rate(0.5, 0.0)
+    bucket.take_turns(Turn(1, 2), 0.0, 0.0, 0.0)
+    assert bucket.wait(2.0) == 0.0
+    bucket.take_turns(Turn(2, 3), 0.0, 2.0, 2.0)
+    assert bucket.wait(2.0) == 0.0
+
+
+def test_after_each_pause_another_process_begins() -> None:
+    """Where pauses come often only the first ones have a turn."""
+    firsts = set()
+    for pause in range(20):
+        since = 100.0 + 0.617 * pause
+        buckets = [TokenBucket() for _ in range(4)]
+        for rank, bucket in enumerate(buckets):
+            bucket.set_rate(1.0, since)
+            bucket.take_turns(Turn(rank, 4), since, since, since)
+        waits = [bucket.wait(since) for bucket in buckets]
+        assert sorted(waits) == pytest.approx([0.25, 0.5, 0.75, 1.0])
+        firsts.add(waits.index(min(waits)))
+    assert firsts == {0, 1, 2, 3}
+
+
 def test_an_order_counts_again_when_a_rate_begins() -> None:
     bucket = TokenBucket()
     for now in (0.0, 100.0):
