@@ -10,8 +10,10 @@ import itertools
 import math
 import random
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from enum import Enum
+from unittest.mock import patch
 
 from breakwall.breaker import (
     CircuitBreaker,
@@ -207,6 +209,12 @@ class Result:
     trace: list[str] = field(default_factory=list)
 
 
+def seeded_ids(seed: int) -> AbstractContextManager[object]:
+    """Until it ends, processes have the same ids, and so the same ranks, in each run with ``seed``."""
+    ids = random.Random(seed)
+    return patch("secrets.token_hex", lambda size: ids.randbytes(size).hex())
+
+
 class Simulation:
     """One run of a scenario."""
 
@@ -220,10 +228,11 @@ class Simulation:
         self._number = itertools.count()
         self.backlog = scenario.backlog
         self.undone = scenario.backlog  # Orders of the backlog, and live ones that were queued.
-        self.workers = [self._breaker() for _ in range(scenario.workers)]
+        with seeded_ids(seed):
+            self.workers = [self._breaker() for _ in range(scenario.workers)]
+            self.shops = [self._breaker() for _ in range(2)]
         for worker in self.workers:
             worker.cap_background_rate(scenario.cap, scenario.workers)
-        self.shops = [self._breaker() for _ in range(2)]
         self.workers[0].listen(self._count_opening)
 
     def run(self) -> Result:
