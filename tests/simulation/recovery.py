@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, timedelta
+from sqlite3 import OperationalError
 from typing import TYPE_CHECKING
 
 from breakwall.payments.keys import derive_charge_key
@@ -53,7 +54,11 @@ class Recovery:
     def _restore(self) -> None:
         run = self._run
         assert self._saved is not None
-        run.storage.restore_pruned()
+        try:
+            run.storage.restore_pruned()
+        except OperationalError:  # The archivist is in the middle of a transaction.
+            run.engine.after(0.1, self._restore)
+            return
         if self._is_some_key_rotated():
             run.trace.record("database", "is back as it was")
         else:
