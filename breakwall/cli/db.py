@@ -61,7 +61,7 @@ def downgrade_database(yes: YesOption = False, output: OutputOption = Format.TEX
     this version migrates the embedded database again, so stop those first, and start only the old version afterwards.
 
     It shows what it deletes, and asks for confirmation. Exits with 4 if there is neither --yes nor a terminal to ask
-    on, or while the queue is paused: the pause would be deleted, and workers would send the waiting orders.
+    on, or while orders are open that only this version can finish as they were placed.
     """
     from breakwall.payments.db.revisions import BEFORE, current_revision
     from breakwall.payments.operator.downgrade import downgrade, losses
@@ -70,12 +70,12 @@ def downgrade_database(yes: YesOption = False, output: OutputOption = Format.TEX
     with closing(_opened(load_settings())) as database:
         before = database.read(lambda connection: current_revision(connection.engine))
         lost = database.read(lambda connection: losses(connection.engine))
-        if not (yes or lost.paused or before == BEFORE):
+        if not (yes or lost.open_orders or before == BEFORE):
             check_attended(f"this deletes {lost}", "to confirm, add --yes")
             typer.confirm(f"This deletes {lost}. Continue?", abort=True, err=True)
         after = database.read(lambda connection: downgrade(connection.engine))
     was = "already; nothing was changed" if before == after else f"now; it was {before}. Deleted: {lost}"
-    document = {"before": before, "after": after, "drain_actions_lost": lost.drain_actions}
+    document = {"before": before, "after": after, "outcomes_lost": lost.undelivered}
     write_result(output, document, f"The orders database is at revision {after} {was}.")
 
 

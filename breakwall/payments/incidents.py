@@ -10,7 +10,8 @@ class IncidentKind(StrEnum):
 
     ``TWO_CHARGES``: it was charged twice. ``CHARGED_AFTER_CANCEL``, ``CHARGED_AFTER_RESOLUTION``: proof of a payment
     came after a person had cancelled the order, or had said that it was not charged. ``WRONG_CHARGE``: an answer names
-    another order's charge, or another amount. ``REPORTED``: a person reported it.
+    another order's charge, or another amount. ``REPORTED``: a person reported it. ``UNDELIVERED``: the shop could not
+    be told how the order ended.
     """
 
     TWO_CHARGES = "two_charges"
@@ -18,6 +19,7 @@ class IncidentKind(StrEnum):
     CHARGED_AFTER_RESOLUTION = "charged_after_resolution"
     WRONG_CHARGE = "wrong_charge"
     REPORTED = "reported"
+    UNDELIVERED = "undelivered"
 
 
 @dataclass(frozen=True, slots=True)

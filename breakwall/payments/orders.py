@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import MISSING, dataclass, fields
-from datetime import datetime
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import MISSING, dataclass, field, fields
+from datetime import UTC, datetime
 from enum import StrEnum
+from functools import partial
 from typing import Any
 
+from breakwall.card_numbers import holds_card_number
 from breakwall.currencies import MINOR_DIGITS, max_amount, show_money
 from breakwall.errors import BreakwallError, ExitCode
 from breakwall.payments.gateways.base import Outcome
@@ -85,9 +88,15 @@ class Order:
         currency: an ISO 4217 code in capitals.
         idempotency_key: the caller's own name for this order, the same on each retry of the caller; a text like
             ``user_id``, compared byte for byte.
+        payment_method: the payment service's token for what is charged, such as ``pm_1N…``; never a card number.
+        description: a text for the payment service, of at most 500 characters.
+        metadata: for the payment service: at most 20 texts of at most 500 characters, by keys of at most 40.
+        gateway: the name of a configured gateway; without one, the configured one charges.
+        charge_before: a moment (aware), or seconds from when the order is accepted. After it nothing is sent any more,
+            and the order ends as ``cancelled`` once it is proven that nothing was charged.
 
     Raises:
-        InvalidOrderError: naming each unusable field.
+        InvalidOrderError: naming each unusable field. A text that holds what looks like a card number is unusable.
 
     `docs/extending.md` lists what a new field needs.
     """
@@ -96,11 +105,21 @@ class Order:
     amount: int
     currency: str
     idempotency_key: str
+    payment_method: str | None = field(default=None, repr=False)
+    description: str | None = field(default=None, repr=False)
+    metadata: Mapping[str, str] | None = field(default=None, repr=False, hash=False)
+    gateway: str | None = None
+    charge_before: datetime | float | None = None
 
     def __post_init__(self) -> None:
         problems = dict(_problems(self))
         if problems:
             raise InvalidOrderError(problems)
+        if self.metadata is not None:
+            # A copy, and sorted: the caller cannot change it, and services compare the bytes of a repeated request.
+            object.__setattr__(self, "metadata", dict(sorted(self.metadata.items())) or None)
+        if isinstance(self.charge_before, datetime):
+            object.__setattr__(self, "charge_before", self.charge_before.astimezone(UTC))
 
     @classmethod
     def from_json(cls, document: object) -> Order:
@@ -118,7 +137,7 @@ class Order:
         }
         if problems:
             raise InvalidOrderError(problems)
-        return cls(**document)
+        return cls(**{**document, "charge_before": _moment_in(document.get("charge_before"))})
 
 
 FIELDS = tuple(field.name for field in fields(Order))
@@ -128,22 +147,103 @@ REQUIRED = tuple(  # The fields without a default.
 )
 
 
+# What an order carries for the payment service. It is secret: it goes to the gateway, and into no log and no error.
+DETAILS = ("payment_method", "description", "metadata")
+
+
 def optional_fields(source: object) -> dict[str, Any]:
-    """The optional fields of an order that ``source`` has, without those that are None."""
+    """The optional fields of an order that ``source`` has, as they are stored, without those that are None."""
     found = {name: getattr(source, name, None) for name in FIELDS if name not in REQUIRED}
-    return {name: value for name, value in found.items() if value is not None}
+    return {name: stored_value(value) for name, value in found.items() if value is not None}
+
+
+def stored_value(value: Any) -> Any:
+    """The value of an order's field as its column has it: metadata is stored as JSON, always the same for the same."""
+    if not isinstance(value, Mapping):
+        return value
+    return json.dumps(dict(value), ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+
+
+def metadata_in(value: str | Mapping[str, str] | None) -> dict[str, str] | None:
+    """The metadata of an order, or of its row, where it is JSON."""
+    if value is None:
+        return None
+    found: dict[str, str] = json.loads(value) if isinstance(value, str) else dict(value)
+    return found
 
 
 def _problems(order: Order) -> Iterator[tuple[str, str]]:
     known = isinstance(order.currency, str) and order.currency in MINOR_DIGITS
-    if problem := text_problem(order.user_id):
+    if problem := _text_problem(order.user_id):
         yield "user_id", problem
     if problem := _amount_problem(order.amount, order.currency if known else None):
         yield "amount", problem
     if not known:
         yield "currency", "should be an ISO 4217 code in capitals, such as KRW or USD"
-    if problem := text_problem(order.idempotency_key):
+    if problem := _text_problem(order.idempotency_key):
         yield "idempotency_key", problem
+    for name, find_problem in _OPTIONAL.items():
+        value = getattr(order, name)
+        if value is not None and (problem := find_problem(value)):
+            yield name, problem
+
+
+_MAX_METADATA, _MAX_METADATA_KEY, _MAX_METADATA_VALUE = 20, 40, 500
+_LONGEST_PATIENCE = 366 * 86_400.0  # Seconds.
+
+
+def _text_problem(value: object, limit: int = MAX_LENGTH) -> str | None:
+    if problem := text_problem(value, limit=limit):
+        return problem
+    if holds_card_number(str(value)):
+        return "should not hold what looks like a card number: pass the payment service's token for the card"
+    return None
+
+
+def _metadata_problem(value: Any) -> str | None:
+    if not isinstance(value, Mapping):
+        return "should be texts by name"
+    if len(value) > _MAX_METADATA:
+        return f"should have at most {_MAX_METADATA} entries"
+    for name, text in value.items():
+        if problem := _text_problem(name, _MAX_METADATA_KEY):
+            return f"has a name that {problem}"
+        if problem := _text_problem(text, _MAX_METADATA_VALUE):
+            return f"has a value that {problem}"
+    return None
+
+
+def _patience_problem(value: Any) -> str | None:
+    if isinstance(value, datetime):
+        return (
+            None
+            if value.utcoffset() is not None
+            else "should say its time zone, as 2026-11-28T18:00:00+01:00 does"
+        )
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= _LONGEST_PATIENCE:
+        return "should be a moment, or seconds from now: more than 0, at most a year"
+    return None
+
+
+# For each optional field, what says what is wrong with its value.
+_OPTIONAL: dict[str, Callable[[Any], str | None]] = {
+    "payment_method": _text_problem,
+    "description": partial(_text_problem, limit=500),
+    "metadata": _metadata_problem,
+    "gateway": partial(_text_problem, limit=64),
+    "charge_before": _patience_problem,
+}
+
+
+def _moment_in(value: Any) -> Any:
+    """The moment that a text names, as ISO 8601; any other value as it is."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return datetime.fromisoformat(value)
+    except ValueError:
+        problem = "should be a moment such as 2026-11-28T18:00:00+01:00, or a number of seconds from now"
+        raise InvalidOrderError({"charge_before": problem}) from None
 
 
 def _amount_problem(value: Any, currency: str | None) -> str | None:
@@ -173,10 +273,24 @@ def differing_fields(known: object, order: Order) -> list[str]:
     """The names of the fields in which ``order`` differs from a known order.
 
     A field that the known order does not have, or has as None, does not differ: it was not kept, or the order is older
-    than the field.
+    than the field. A known order that names its gateway has all fields, so there None differs from a value. Only a
+    moment of ``charge_before`` can be compared: seconds begin anew each time.
     """
-    kept = {name: getattr(known, name, None) for name in FIELDS}
-    return [name for name, value in kept.items() if value is not None and value != getattr(order, name)]
+    names = [name for name in FIELDS if name not in _COMPARED_IF_GIVEN or _is_comparable(name, order)]
+    kept = {name: getattr(known, name, None) for name in names if hasattr(known, name)}
+    has_all = getattr(known, "gateway", None) is not None
+    return [
+        name
+        for name, value in kept.items()
+        if (value is not None or has_all) and value != getattr(order, name)
+    ]
+
+
+_COMPARED_IF_GIVEN = {"gateway": str, "charge_before": datetime}
+
+
+def _is_comparable(name: str, order: Order) -> bool:
+    return isinstance(getattr(order, name), _COMPARED_IF_GIVEN[name])
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +300,9 @@ class StoredOrder:
     Attributes:
         idempotency_key: the caller's own key.
         charge_key: the key that is sent to the payment service.
+        gateway: the name of the gateway that charges it; None for an order from before gateways had names.
+        charge_before: after this moment nothing is sent.
+        reason: why it ended as it did, a word for programs, such as ``expired``.
         suspected_at: set by `operator.suspect`: a charge may exist that this database does not know.
     """
 
@@ -205,6 +322,12 @@ class StoredOrder:
     created_at: datetime
     settled_at: datetime | None
     suspected_at: datetime | None
+    payment_method: str | None = field(default=None, repr=False)
+    description: str | None = field(default=None, repr=False)
+    metadata: Mapping[str, str] | None = field(default=None, repr=False, hash=False)
+    gateway: str | None = None
+    charge_before: datetime | None = None
+    reason: str | None = None
 
     def check_same_as(self, order: Order) -> None:
         """Raise `IdempotencyConflictError` unless ``order`` is this one, placed again."""
@@ -218,6 +341,7 @@ class StoredAttempt:
 
     Attributes:
         gateway_key: the key that was sent with it.
+        prepared: the payment service's own id of the charge that was prepared with it.
         settled_by: what resolved it, if it was not the answer to it: one of `schema.ResolvedBy`, or None.
     """
 
@@ -231,3 +355,4 @@ class StoredAttempt:
     detail: str | None
     charge_id: str | None
     settled_by: str | None
+    prepared: str | None = None

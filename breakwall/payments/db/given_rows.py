@@ -6,6 +6,7 @@ for each. That costs more than the rows.
 
 import json
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import FromClause, Table, Text, bindparam, cast, column, func, select, type_coerce
@@ -28,7 +29,13 @@ def given_rows(dialect: str, table: Table, names: Sequence[str]) -> FromClause:
     ).subquery("given")
 
 
-def row_parameter(rows: Sequence[dict[str, Any]]) -> dict[str, str]:
-    """The parameter for `given_rows`: rows of texts and whole numbers."""
+def row_parameter(rows: Sequence[dict[str, Any]], dialect: str) -> dict[str, str]:
+    """The parameter for `given_rows`: rows of texts, whole numbers and aware moments."""
+
+    def moment(value: datetime) -> str:
+        # SQLite compares moments as texts, so they have the form in which SQLAlchemy stores them.
+        form = "%Y-%m-%d %H:%M:%S.%f" + ("+00:00" if dialect == "postgresql" else "")
+        return value.astimezone(UTC).strftime(form)
+
     # As UTF-8, because a PostgreSQL with another encoding refuses the escapes of JSON.
-    return {"given_rows": json.dumps(rows, ensure_ascii=False)}
+    return {"given_rows": json.dumps(rows, ensure_ascii=False, default=moment)}

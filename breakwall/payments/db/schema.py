@@ -21,6 +21,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    and_,
     literal_column,
     text,
 )
@@ -125,6 +126,16 @@ orders = Table(
     Column("rejected", Boolean),
     Column("created_at", UtcDateTime, nullable=False),
     Column("settled_at", UtcDateTime),
+    # What the order carries for the payment service. Secret: for the gateway alone.
+    Column("payment_method", String(MAX_LENGTH), info=NEWEST),
+    Column("description", Text, info=NEWEST),
+    Column("metadata", Text, info=NEWEST),  # As JSON, see `orders.stored_value`.
+    # The gateway that charges it. Empty before revision 0007: the configured one.
+    Column("gateway", String(64), info=NEWEST),
+    Column("charge_before", UtcDateTime, info=NEWEST),  # After this moment nothing is sent.
+    Column("reason", String(64), info=NEWEST),  # Why it ended as it did, see `orders.EndReason`.
+    # The fence of the claim whose result `place` returns to its caller, see `outcome_trigger`.
+    Column("told", BigInteger, info=NEWEST),
     CheckConstraint("amount > 0", name="amount_is_positive"),
     _one_of("status", OrderStatus),
     CheckConstraint("(status = 'in_flight') = (lease_until IS NOT NULL)", name="a_claim_has_a_lease"),
@@ -139,6 +150,9 @@ Index("ix_orders_status_created", orders.c.status, orders.c.created_at)
 # Not unique: every answer of a gateway is stored, also a wrong one.
 _partial_index("ix_orders_charge", orders.c.charge_id, where=orders.c.charge_id.is_not(None))
 _partial_index("ix_orders_settled", orders.c.settled_at, where=orders.c.settled_at.is_not(None))
+# Finds queued orders that expire. Most orders do not, and are not in it.
+_expires = and_(orders.c.status == QUEUED, orders.c.charge_before.is_not(None))
+_partial_index("ix_orders_expiry", orders.c.charge_before, orders.c.id, where=_expires)
 
 attempts = Table(
     "attempts",
@@ -158,6 +172,8 @@ attempts = Table(
     Column("advice", String(16)),
     Column("spends_key", Boolean),
     Column("settled_by", String(16)),  # See `ResolvedBy`.
+    # The payment service's own id of the charge that was prepared with this attempt. Committed before it is confirmed.
+    Column("prepared", String(MAX_LENGTH), info=NEWEST),
     CheckConstraint("source IN ('producer', 'worker')", name="source_is_known"),
     _one_of("outcome", Outcome),
     CheckConstraint("(outcome IS NULL) = (finished_at IS NULL)", name="an_end_has_an_outcome"),
@@ -236,6 +252,8 @@ known_keys = Table(
     Column("charge_id", String(MAX_LENGTH)),
     Column("settled_at", UtcDateTime, nullable=False),
     Column("pruned_at", UtcDateTime, nullable=False),
+    # In place of the order's details: `pruned_orders.digest_details`. Empty if it was pruned before revision 0007.
+    Column("details_digest", String(32), info=NEWEST),
 )
 
 Index("ix_known_keys_settled", known_keys.c.settled_at)
@@ -257,7 +275,7 @@ workers = Table(
     Column("seen_at", UtcDateTime, nullable=False),
     Column("idle_since", UtcDateTime),  # When it last worked on an order, or the circuit last stopped it.
     # Whether it starts no call, because too many of its calls in hand are overdue.
-    Column("hanging", Boolean, info=NEWEST),
+    Column("hanging", Boolean),
 )
 
 # Strange messages from the queue, limited in number and size.
@@ -325,4 +343,65 @@ backlog_counts = Table(
     Column("counted_at", UtcDateTime),
     Column("numbers", Text),  # As JSON.
     CheckConstraint("id = 1", name="there_is_one"),
+)
+
+_LONG_ID = BigInteger().with_variant(Integer, "sqlite")  # SQLite numbers rows by itself for this type alone.
+
+# Each end of an order that `place` has not returned to its caller: what the shop is told. `outcome_trigger` writes it.
+outcomes = Table(
+    "outcomes",
+    metadata,
+    Column("id", _LONG_ID, primary_key=True),
+    # No foreign key: it would cost each row a search.
+    Column("order_id", String(32), nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("reason", String(64)),
+    Column("charge_id", String(MAX_LENGTH)),
+    Column("retry_count", Integer, nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+    # When its deliveries were written. Empty until then.
+    Column("taken_at", UtcDateTime),
+)
+
+Index("ix_outcomes_order", outcomes.c.order_id, outcomes.c.id)
+_partial_index("ix_outcomes_new", outcomes.c.id, where=outcomes.c.taken_at.is_(None))
+
+# Where outcomes are delivered to, by the name of the way: `webhook`, `task` or `listener`.
+destinations = Table(
+    "destinations",
+    metadata,
+    Column("name", String(16), primary_key=True),
+    Column("since", UtcDateTime, nullable=False),  # Outcomes from before are not delivered to it.
+)
+
+# The delivery of an outcome to one destination.
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("outcome_id", _LONG_ID, primary_key=True, autoincrement=False),
+    Column("destination", String(16), primary_key=True),
+    Column("order_id", String(32), nullable=False),
+    Column("tries", Integer, nullable=False, server_default=text("0")),
+    Column("due_at", UtcDateTime),  # When it is tried next; empty once it is delivered or given up.
+    Column("delivered_at", UtcDateTime),
+    Column("given_up_at", UtcDateTime),
+    Column("last_error", Text),
+    CheckConstraint(
+        "(due_at IS NULL) = (delivered_at IS NOT NULL OR given_up_at IS NOT NULL)", name="it_is_due_or_ended"
+    ),
+)
+
+_partial_index(
+    "ix_deliveries_due",
+    deliveries.c.destination,
+    deliveries.c.due_at,
+    where=deliveries.c.due_at.is_not(None),
+)
+# Finds an earlier delivery of the same order.
+_partial_index(
+    "ix_deliveries_order",
+    deliveries.c.destination,
+    deliveries.c.order_id,
+    deliveries.c.outcome_id,
+    where=deliveries.c.due_at.is_not(None),
 )

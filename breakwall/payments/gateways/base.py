@@ -1,8 +1,9 @@
 """The words that all gateways share. Nothing above a gateway reads HTTP or a payment service's own words."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Protocol, Self
+from typing import Protocol, Self, runtime_checkable
 
 
 class Outcome(StrEnum):
@@ -83,15 +84,19 @@ class Advice(StrEnum):
 
 
 class LookupResult(StrEnum):
-    """The result of looking up an earlier charge by its key.
+    """The result of looking up, or of cancelling, an earlier charge.
 
-    ``ABSENT`` is trusted only after `GatewayProfile.absent_after`. ``UNAVAILABLE``: no usable answer came back.
+    ``ABSENT``: there is no such charge. ``PREPARED``: it exists and was not confirmed, so nothing was charged yet. Both
+    are trusted only after `GatewayProfile.absent_after`, because a request may arrive late. ``CANCELLED``: it will
+    never charge, which is trusted at once. ``UNAVAILABLE``: no usable answer came back.
     """
 
     SUCCEEDED = "succeeded"
     DECLINED = "declined"
     PROCESSING = "processing"
     ABSENT = "absent"
+    PREPARED = "prepared"
+    CANCELLED = "cancelled"
     UNAVAILABLE = "unavailable"
 
     @property
@@ -112,6 +117,8 @@ class ChargeRequest:
         idempotency_key: the derived key that is sent, not the caller's own.
         reference: the caller's own key, for people. None for an order from before references were sent: its body
             must not change, because services refuse a known key with another body.
+        payment_method, description, metadata: as in `orders.Order`: for the service alone, so never log them.
+        prepared: the service's own id of the charge that was prepared for it: `Gateway.charge` confirms that one.
     """
 
     order_id: str
@@ -120,6 +127,10 @@ class ChargeRequest:
     currency: str
     idempotency_key: str
     reference: str | None = None
+    payment_method: str | None = field(default=None, repr=False)
+    description: str | None = field(default=None, repr=False)
+    metadata: Mapping[str, str] | None = field(default=None, repr=False, hash=False)
+    prepared: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +197,17 @@ class LookupAnswer:
 
 
 @dataclass(frozen=True, slots=True)
+class Prepared:
+    """A charge that the service has created and that charges nothing before it is confirmed.
+
+    Attributes:
+        id: the service's own id of it, 1 to 255 characters.
+    """
+
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
 class GatewayProfile:
     """What the payment service promises. It decides when an order may be sent again.
 
@@ -194,12 +216,17 @@ class GatewayProfile:
         key_life: seconds from its first use for which a key is remembered.
         looks_up: a charge can be looked up by its key.
         absent_after: seconds from an attempt's end after which the answer "no such charge" is trusted.
+        prepares: a charge is created first and charges only when it is confirmed; the gateway is a `PreparingGateway`.
+        cancels: a charge can be cancelled, which proves that it will never charge; the gateway is a
+            `CancellingGateway`.
     """
 
     deduplicates: bool
     key_life: float
     looks_up: bool
     absent_after: float
+    prepares: bool = False
+    cancels: bool = False
 
 
 class Gateway(Protocol):
@@ -220,4 +247,38 @@ class Gateway(Protocol):
 
     def close(self) -> None:
         """Close the connections. Safe to call twice."""
+        ...
+
+
+@runtime_checkable
+class PreparingGateway(Gateway, Protocol):
+    """A gateway whose charges are created first, and confirmed when their id is committed here.
+
+    So a charge can always be found again: by its id. A request that got no answer before that has charged nothing.
+    `charge` gets a request with ``prepared``, and confirms that charge.
+    """
+
+    def prepare(self, request: ChargeRequest, *, deadline: float) -> Prepared | ChargeAnswer:
+        """Create the charge without confirming it, within the same bound as `charge`.
+
+        The same key may give the same charge again, or another one. An answer instead says why there is none; it may be
+        `Outcome.DECLINED`, and no other outcome is believed: nothing was charged.
+        """
+        ...
+
+    def look_up_prepared(self, prepared: str, *, deadline: float) -> LookupAnswer:
+        """Look up a charge by its id, within the same bound as `charge`."""
+        ...
+
+
+@runtime_checkable
+class CancellingGateway(Gateway, Protocol):
+    """A gateway that can make sure that a charge never happens."""
+
+    def cancel(self, request: ChargeRequest, *, deadline: float) -> LookupAnswer:
+        """Cancel the charge of a request, by ``prepared`` if it has one, else by its key; within the bound of `charge`.
+
+        `LookupResult.CANCELLED` proves that no request under this key or id, also a late one, will ever charge. If the
+        charge has succeeded or was declined, the answer says that.
+        """
         ...

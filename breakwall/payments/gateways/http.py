@@ -36,7 +36,9 @@ from breakwall.payments.gateways.wire_keys import wire_key
 Result = TypeVar("Result")
 
 # The fields of a charge's body, in their order. The key is a header.
-_BODY = tuple(field.name for field in fields(ChargeRequest) if field.name != "idempotency_key")
+_BODY = tuple(
+    field.name for field in fields(ChargeRequest) if field.name not in {"idempotency_key", "prepared"}
+)
 
 
 class HttpGateway:

@@ -6,6 +6,7 @@ reads the pruned keys. The insert waits for a transaction that prunes the key, s
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, fields
+from datetime import datetime, timedelta
 from operator import itemgetter
 from typing import Any, cast
 
@@ -17,7 +18,7 @@ from breakwall.payments.db.database import DatabaseUnavailableError
 from breakwall.payments.db.given_rows import given_rows, row_parameter
 from breakwall.payments.db.insert_missing import insert_missing
 from breakwall.payments.db.lock_timeouts import LockBudget
-from breakwall.payments.db.revisions import without_missing_columns
+from breakwall.payments.db.revisions import missing_columns, without_missing_columns
 from breakwall.payments.db.schema import attempts, orders
 from breakwall.payments.db.statements import LEASE, built_once, seconds
 from breakwall.payments.decisions import Progress
@@ -31,7 +32,15 @@ from breakwall.payments.ledger.pruned_orders import (
     was_not_pruned,
 )
 from breakwall.payments.ledger.queries import orders_by_key
-from breakwall.payments.orders import Order, OrderStatus, StoredOrder, check_caller_key
+from breakwall.payments.orders import (
+    InvalidOrderError,
+    Order,
+    OrderStatus,
+    StoredOrder,
+    check_caller_key,
+    stored_value,
+)
+from breakwall.texts import quoted
 
 # Seconds in which the producer itself publishes a new order; after that the dispatcher does.
 PUBLISH_GRACE = 10.0
@@ -70,7 +79,9 @@ class Accepting(LedgerBase):
         row = self._new_row(order, lock_budget)
 
         def work(connection: Connection) -> Attempt | StoredOrder | PrunedOrder:
+            late = self._set_expiries(connection, [row])
             new = self._insert_sending(connection, row)
+            _refuse_late(new.keys() & late)
             if not new:
                 return known_orders(connection, [order])[order.idempotency_key]
             request = charge_request(order, row["id"], row["charge_key"], order.idempotency_key)
@@ -103,8 +114,10 @@ class Accepting(LedgerBase):
         rows = [self._new_row(order, lock_budget) for order in batch]
 
         def work(connection: Connection) -> Accepted:
+            late = self._set_expiries(connection, rows)
             new = self._insert_queued(connection, rows, due)
             withdraw_pruned(connection, new)
+            _refuse_late(new.keys() & late)
             known = {} if len(new) == len(batch) else known_orders(connection, batch)
             accepted = {key: order for key, order in known.items() if key not in new}
             unwanted = frozenset(withdrawn())
@@ -115,7 +128,7 @@ class Accepting(LedgerBase):
 
     def _insert_sending(self, connection: Connection, row: Row) -> dict[str, str]:
         """Insert an order with a claim and an attempt if its key is new; returns its id by its key."""
-        (stored,) = without_missing_columns(connection, orders, [row])
+        (stored,) = self._stored(connection, [row])
         inserting = _insert_sending(self.clock, connection.dialect.name)
         return _ids(connection, inserting, {**stored, "lease_seconds": self.lease})
 
@@ -125,23 +138,51 @@ class Accepting(LedgerBase):
             return {}
         # In one order everywhere: two transactions with the same keys would otherwise wait for each other.
         by_id = sorted(rows, key=itemgetter("id"))
-        stored = without_missing_columns(connection, orders, by_id)
+        stored = self._stored(connection, by_id)
         dialect, names = connection.dialect.name, tuple(stored[0])
         inserting = _insert_queued(self.clock, dialect, names)
-        ids = _ids(connection, inserting, {**row_parameter(stored), **due})
+        ids = _ids(connection, inserting, {**row_parameter(stored, dialect), **due})
         return {key: ids[key] for row in rows if (key := row["idempotency_key"]) in ids}
+
+    def _stored(self, connection: Connection, rows: Sequence[Row]) -> Sequence[Row]:
+        """The rows with the gateway's name, as far as the database has the columns."""
+        has_names = "gateway" not in missing_columns(connection, orders)
+        return without_missing_columns(
+            connection, orders, [{**row, "gateway": self.gateway if has_names else None} for row in rows]
+        )
+
+    def _set_expiries(self, connection: Connection, rows: Sequence[Row]) -> set[str]:
+        """Turn seconds from now into moments, by the database's clock. Returns the keys of orders that have expired."""
+        expiring = [row for row in rows if row["charge_before"] is not None]
+        if not expiring:
+            return set()
+        now = connection.execute(select(self.clock.after(0))).scalar_one()
+        for row in expiring:
+            if not isinstance(row["charge_before"], datetime):
+                row["charge_before"] = now + timedelta(seconds=row["charge_before"])
+        return {row["idempotency_key"] for row in expiring if row["charge_before"] <= now}
 
     def _new_row(self, order: Order, lock_budget: LockBudget | None) -> Row:
         """The order's own columns, with its id and the key that is sent."""
         if self.send_caller_keys:
             check_caller_key(order)
+        if order.gateway not in {None, self.gateway}:
+            raise InvalidOrderError(
+                {"gateway": f"should be the configured one, {quoted(self.gateway)}, or left out"}
+            )
         key = order.idempotency_key
         order_id = derive_order_id(self.read_site(lock_budget), key)
         return {
-            **{field.name: getattr(order, field.name) for field in fields(order)},
+            **{field.name: stored_value(getattr(order, field.name)) for field in fields(order)},
             "id": order_id,
             "charge_key": key if self.send_caller_keys else derive_charge_key(order_id),
         }
+
+
+def _refuse_late(keys: Collection[str]) -> None:
+    """Raise `InvalidOrderError` if there is a new order whose last moment has passed. A known one is just known."""
+    if keys:
+        raise InvalidOrderError({"charge_before": "should be in the future: it has passed"})
 
 
 def _ids(connection: Connection, inserting: Executable, parameters: Row) -> dict[str, str]:

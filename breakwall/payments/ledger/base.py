@@ -22,12 +22,14 @@ class LedgerBase:
         clock: Clock = DATABASE_CLOCK,
         account: str = DEFAULT_ACCOUNT,  # The payment account that charges are made on.
         send_caller_keys: bool = False,  # Instead of derived keys.
+        gateway: str = "http",  # The name of the gateway that charges.
     ) -> None:
         self.database = database
         self.lease = lease
         self.clock = clock
         self.account = account
         self.send_caller_keys = send_caller_keys
+        self.gateway = gateway
         self._site_read: tuple[object, str] | None = None
 
     @property

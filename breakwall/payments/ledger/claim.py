@@ -7,7 +7,7 @@ from sqlalchemy import Row
 
 from breakwall.payments.decisions import Progress
 from breakwall.payments.gateways.base import ChargeRequest
-from breakwall.payments.orders import Order
+from breakwall.payments.orders import DETAILS, Order, metadata_in
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,5 +34,14 @@ class Attempt:
 def charge_request(
     order: Order | Row[Any], order_id: str, charge_key: str, reference: str | None
 ) -> ChargeRequest:
-    """What is sent to charge an order. `Order` says how a new field gets into it."""
-    return ChargeRequest(order_id, order.user_id, order.amount, order.currency, charge_key, reference)
+    """What is sent to charge an order. A row may come from a database without the newest columns."""
+    details: dict[str, Any] = {name: getattr(order, name, None) for name in DETAILS}
+    return ChargeRequest(
+        order_id,
+        order.user_id,
+        order.amount,
+        order.currency,
+        charge_key,
+        reference,
+        **{**details, "metadata": metadata_in(details["metadata"])},
+    )

@@ -1,6 +1,7 @@
 """What is kept of a pruned order: enough to recognize its key, and how the order finished."""
 
 import hashlib
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -14,11 +15,13 @@ from breakwall.payments.db.schema import known_keys, orders
 from breakwall.payments.db.statements import built_once
 from breakwall.payments.ledger.claim import Claim
 from breakwall.payments.orders import (
+    DETAILS,
     IdempotencyConflictError,
     Order,
     OrderStatus,
     differing_fields,
     optional_fields,
+    stored_value,
 )
 
 
@@ -35,25 +38,37 @@ class PrunedOrder:
     charge_id: str | None
     settled_at: datetime  # When it finished.
     pruned_at: datetime
+    details_digest: str | None = None  # See `digest_details`. None: they are not known.
 
     def check_same_as(self, order: Order) -> None:
         """Raise `IdempotencyConflictError` unless ``order`` is this one, placed again."""
         same_user = self.user_digest == digest_user(self.id, order.user_id)
         differing = ([] if same_user else ["user_id"]) + differing_fields(self, order)
+        if self.details_digest not in {None, digest_details(self.id, order)}:
+            differing.append("payment_method, description or metadata")
         if differing:
             raise IdempotencyConflictError(self.idempotency_key, differing)
 
     def as_document(self) -> dict[str, Any]:
-        """Its JSON document, without the user's digest."""
-        kept = {name: value for name, value in asdict(self).items() if name != "user_digest"}
+        """Its JSON document, without the digests."""
+        kept = {name: value for name, value in asdict(self).items() if not name.endswith("_digest")}
         times = {"settled_at": self.settled_at.isoformat(), "pruned_at": self.pruned_at.isoformat()}
         return {**kept, "status": self.status.value, **times}
 
 
 def digest_user(order_id: str, user_id: str) -> str:
     """The digest of a user's id that is kept. It depends on the order, so it does not link the orders of one user."""
-    salted = f"{order_id}:{user_id}".encode("utf-8", "surrogatepass")
-    return hashlib.sha256(salted).digest()[:16].hex()
+    return _digest(f"{order_id}:{user_id}")
+
+
+def digest_details(order_id: str, order: Any) -> str:
+    """The digest of what an order, or its row, carries for the payment service: secret, so it is not kept itself."""
+    details = [stored_value(getattr(order, name, None)) for name in DETAILS]
+    return _digest(f"{order_id}:{json.dumps(details)}")
+
+
+def _digest(salted: str) -> str:
+    return hashlib.sha256(salted.encode("utf-8", "surrogatepass")).digest()[:16].hex()
 
 
 def kept_row(order: Row[Any]) -> dict[str, Any]:
@@ -61,7 +76,10 @@ def kept_row(order: Row[Any]) -> dict[str, Any]:
     shared = {
         column.name: getattr(order, column.name, None) for column in known_keys.c if column.name in orders.c
     }
-    return {**shared, "order_id": order.id, "user_digest": digest_user(order.id, order.user_id)}
+    digests = {"user_digest": digest_user(order.id, order.user_id)}
+    if getattr(order, "gateway", None) is not None:  # Else it is from before orders had details.
+        digests["details_digest"] = digest_details(order.id, order)
+    return {"details_digest": None, **shared, "order_id": order.id, **digests}
 
 
 def pruned_by_key(connection: Connection, keys: Iterable[str]) -> dict[str, PrunedOrder]:

@@ -13,7 +13,7 @@ from breakwall.payments.db.schema import attempts, orders
 from breakwall.payments.gateways.base import Outcome
 from breakwall.payments.keys import order_id_within
 from breakwall.payments.ledger.pruned_orders import PrunedOrder, pruned_by_id, pruned_by_key
-from breakwall.payments.orders import OrderStatus, StoredAttempt, StoredOrder
+from breakwall.payments.orders import OrderStatus, StoredAttempt, StoredOrder, metadata_in
 from breakwall.pickling import Picklable
 from breakwall.texts import is_allowed, quoted
 
@@ -130,8 +130,14 @@ def list_orders(
 
 def list_attempts(database: Database, order_id: str) -> list[StoredAttempt]:
     """An order's attempts, first to last."""
-    wanted = select(*_ATTEMPT_COLUMNS).where(attempts.c.order_id == order_id).order_by(attempts.c.number)
-    return database.read(lambda connection: [_attempt(row) for row in connection.execute(wanted)])
+
+    def work(connection: Connection) -> list[StoredAttempt]:
+        missing = missing_columns(connection, attempts)
+        columns = [column for column in _ATTEMPT_COLUMNS if column.name not in missing]
+        wanted = select(*columns).where(attempts.c.order_id == order_id).order_by(attempts.c.number)
+        return [_attempt(row) for row in connection.execute(wanted)]
+
+    return database.read(work)
 
 
 def orders_by_key(connection: Connection, keys: Sequence[str]) -> dict[str, StoredOrder]:
@@ -170,6 +176,7 @@ def _select_orders(connection: Connection) -> Select[Any]:
 
 def _order(row: Row[Any]) -> StoredOrder:
     values = dict(row._mapping)
+    values["metadata"] = metadata_in(values.get("metadata"))
     return StoredOrder(**{**values, "status": OrderStatus(row.status)})
 
 

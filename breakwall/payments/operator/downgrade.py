@@ -5,43 +5,51 @@ It is not needed while a fleet is rolled, see `revisions`.
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, Engine, func, select, text
+from sqlalchemy import Connection, Engine, and_, exists, func, or_, select, text
 
 from breakwall.migrations import HEAD
-from breakwall.payments.db.clock import DATABASE_CLOCK
 from breakwall.payments.db.errors import SchemaError
 from breakwall.payments.db.lock_timeouts import NO_TIMEOUTS
 from breakwall.payments.db.migrate import alembic_config
 from breakwall.payments.db.migration_lock import migration_engine, migration_lock
 from breakwall.payments.db.migration_steps import MigrationSteps
 from breakwall.payments.db.revisions import BEFORE, check_schema, current_revision
-from breakwall.payments.db.schema import backlog_counts, drain_actions, drain_control, released_orders
+from breakwall.payments.db.schema import attempts, deliveries, destinations, orders, outcomes
 from breakwall.payments.db.sqlite import READ_ONLY
-from breakwall.payments.fleet.drain_control import read_state
+from breakwall.payments.ledger.attempt_conditions import UNRESOLVED
 from breakwall.payments.operator.locking import RefusedError
+from breakwall.payments.orders import DETAILS, OrderStatus
 
-_DROPPED = (released_orders, drain_actions, drain_control, backlog_counts)
+_DROPPED = (deliveries, destinations, outcomes)
 
-_IS_PAUSED = (
-    "the queue is paused, and the table drain_control, which says so, would be dropped: workers would send the waiting "
-    "orders. Nothing was changed. Resume it first (`breakwall queue resume`); to keep the payment service free, stop "
-    "the workers, or use `breakwall breaker force-open`"
+# What the version before cannot finish, because the columns that say it would be dropped.
+_NEEDS_THIS_VERSION = and_(
+    orders.c.status.in_([OrderStatus.QUEUED, OrderStatus.IN_FLIGHT, OrderStatus.REVIEW, OrderStatus.DEAD]),
+    or_(
+        *(orders.c[name].is_not(None) for name in (*DETAILS, "charge_before")),
+        exists().where(attempts.c.order_id == orders.c.id, UNRESOLVED, attempts.c.prepared.is_not(None)),
+    ),
+)
+_OPEN_ORDERS = (
+    "{} of the open orders have details for the payment service, a last moment or a prepared charge, which would be "
+    "dropped: they would be charged without them. Nothing was changed. Let the workers finish them first; `breakwall "
+    "orders list --status` shows them"
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Losses:
-    """What is lost with the tables of the newest revision."""
+    """What is lost with the tables and columns of the newest revision."""
 
-    paused: bool = False  # The drain is paused. Without the table it would continue.
-    rate: float | None = None  # The highest rate that an operator has set, in orders a second.
-    drain_actions: int = 0  # Rows of the history of pauses and rates.
+    open_orders: int = 0  # Unfinished orders that the version before could not finish as they were placed.
+    undelivered: int = 0  # Outcomes that the shop was not told yet.
 
     def __str__(self) -> str:
-        number = self.drain_actions
-        history = "1 row" if number == 1 else f"{number:,} rows"
-        rate = "" if self.rate is None else f", and the limit of {self.rate:,.12g} orders a second"
-        return f"{history} of the history of `breakwall queue pause`, `resume` and `rate`{rate}"
+        number = self.undelivered
+        what = "1 outcome" if number == 1 else f"{number:,} outcomes"
+        return (
+            f"{what} that the shop was not told yet, and what finished orders carried for the payment service"
+        )
 
 
 def losses(engine: Engine) -> Losses:
@@ -55,8 +63,8 @@ def downgrade(engine: Engine) -> str:
     """Take the database back from `HEAD` to `BEFORE`, and return that. One at `BEFORE` stays as it is.
 
     It is one short transaction. If another transaction holds one of the tables, it gives way and is tried again; in
-    the end it raises `MigrationBlockedError`. Raises `RefusedError` while the drain is paused, and `SchemaError` at any
-    other revision. After an error nothing was changed.
+    the end it raises `MigrationBlockedError`. Raises `RefusedError` while orders are open that need this version, and
+    `SchemaError` at any other revision. After an error nothing was changed.
     """
     check_schema(engine)
     with migration_engine(engine) as own, migration_lock(own) as check_lock, own.connect() as connection:
@@ -77,16 +85,18 @@ def _downgrade(connection: Connection) -> str:
             "take it back with that version's `breakwall db downgrade`"
         )
     if connection.dialect.name == "postgresql":
-        # From here on no process pauses the drain. On SQLite the transaction has locked everything.
-        connection.execute(text("LOCK TABLE drain_control IN SHARE ROW EXCLUSIVE MODE"))
-    if _losses(connection).paused:
-        raise RefusedError(_IS_PAUSED)
+        # From here on no process accepts or changes an order. On SQLite the transaction has locked everything.
+        connection.execute(text("LOCK TABLE orders IN SHARE ROW EXCLUSIVE MODE"))
+    if unfinished := _losses(connection).open_orders:
+        raise RefusedError(_OPEN_ORDERS.format(f"{unfinished:,}"))
     command.downgrade(alembic_config(connection), BEFORE)
     return BEFORE
 
 
 def _losses(connection: Connection) -> Losses:
-    state = read_state(connection, DATABASE_CLOCK)
-    actions = connection.scalar(select(func.count()).select_from(drain_actions))
-    rate = None if state.rate is None else state.rate.per_second
-    return Losses(state.paused is not None, rate, actions or 0)
+    untold = select(func.count()).select_from(outcomes)
+    waiting = exists().where(deliveries.c.outcome_id == outcomes.c.id, deliveries.c.delivered_at.is_(None))
+    return Losses(
+        connection.scalar(select(func.count()).select_from(orders).where(_NEEDS_THIS_VERSION)) or 0,
+        connection.scalar(untold.where(or_(outcomes.c.taken_at.is_(None), waiting))) or 0,
+    )

@@ -1,0 +1,43 @@
+"""The trigger that writes an outcome when an order ends, in the transaction that ends it.
+
+An order ends in many ways: by an answer, a look-up, an expiry, a person. A trigger misses none, also not one that a
+process of the version before takes. It adds no round trip. An end that `place` returns to its caller is left out: the
+statement that records it sets ``told`` to the claim's fence.
+"""
+
+from breakwall.payments.orders import OrderStatus
+
+TRIGGER = "orders_outcome"
+FUNCTION = "breakwall_write_outcome"
+
+_ENDS = ", ".join(f"'{status}'" for status in OrderStatus if status.is_final)
+_IS_TOLD = "NEW.told IS NOT NULL AND (OLD.told IS NULL OR NEW.told <> OLD.told)"
+_WHEN = f"NEW.status IN ({_ENDS}) AND NEW.status <> OLD.status AND NOT ({_IS_TOLD})"
+_WRITE = (
+    "INSERT INTO outcomes (order_id, status, reason, charge_id, retry_count, at) "
+    "VALUES (NEW.id, NEW.status, NEW.reason, NEW.charge_id, NEW.retry_count, NEW.settled_at);"
+)
+
+_POSTGRESQL = (
+    f"CREATE OR REPLACE FUNCTION {FUNCTION}() RETURNS trigger LANGUAGE plpgsql AS "
+    f"$$ BEGIN {_WRITE} RETURN NULL; END $$",
+    f"DROP TRIGGER IF EXISTS {TRIGGER} ON orders",
+    f"CREATE TRIGGER {TRIGGER} AFTER UPDATE OF status ON orders FOR EACH ROW WHEN ({_WHEN}) "
+    f"EXECUTE FUNCTION {FUNCTION}()",
+)
+_SQLITE = (
+    f"DROP TRIGGER IF EXISTS {TRIGGER}",
+    f"CREATE TRIGGER {TRIGGER} AFTER UPDATE OF status ON orders FOR EACH ROW WHEN {_WHEN} BEGIN {_WRITE} END",
+)
+
+
+def create_trigger(dialect: str) -> tuple[str, ...]:
+    """The statements that create it, or create it anew."""
+    return _POSTGRESQL if dialect == "postgresql" else _SQLITE
+
+
+def drop_trigger(dialect: str) -> tuple[str, ...]:
+    """The statements that drop it, where it exists."""
+    if dialect == "postgresql":
+        return f"DROP TRIGGER IF EXISTS {TRIGGER} ON orders", f"DROP FUNCTION IF EXISTS {FUNCTION}()"
+    return (f"DROP TRIGGER IF EXISTS {TRIGGER}",)
