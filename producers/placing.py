@@ -162,7 +162,10 @@ class Placing:
         with released_on_error(permit):
             pending.check_caller()  # `acquire` may have waited for its store.
             accepted = self._ledger.accept_sending(
-                pending.order, LockBudget(self.left(pending)), before_commit=pending.check_before_commit
+                pending.order,
+                LockBudget(self.left(pending)),
+                prepares=self._charger.gateway.profile.prepares,
+                before_commit=pending.check_before_commit,
             )
         if not isinstance(accepted, Attempt):
             permit.release()
@@ -173,7 +176,8 @@ class Placing:
     def _send(self, attempt: Attempt, permit: Permit, deadline: float) -> PlaceResult:
         order_id = attempt.claim.order_id
         try:
-            status, charge_id = self._charger.send(attempt, permit, deadline=deadline)
+            send_by = deadline - self._timeout + attempt.claim.send_within
+            status, charge_id = self._charger.send(attempt, permit, deadline=deadline, send_by=send_by)
         except Exception as error:
             # The order is accepted, and may have been charged. Its claim expires, and a worker finishes it.
             if not isinstance(error, DatabaseUnavailableError) and exhausted_resource(error) is None:

@@ -13,6 +13,7 @@ from breakwall.payments.gateways.base import (
     LookupAnswer,
     LookupResult,
     Outcome,
+    Prepared,
 )
 
 PAID = ChargeAnswer(Outcome.SUCCEEDED, Health.SUCCESS, charge_id="ch_1")
@@ -68,3 +69,52 @@ class ScriptedGateway:
 
     def close(self) -> None:
         pass
+
+
+PREPARING = GatewayProfile(
+    deduplicates=False, key_life=0.0, looks_up=False, absent_after=30.0, prepares=True, cancels=False
+)
+CANCELLING = replace(PLAIN, cancels=True)
+CANCELLED = LookupAnswer(LookupResult.CANCELLED, Health.SUCCESS)
+UNCONFIRMED = LookupAnswer(LookupResult.PREPARED, Health.SUCCESS)
+
+
+class CancellingScriptedGateway(ScriptedGateway):
+    """The same for a service that can cancel a charge. ``cancels`` are the answers, ``cancelled`` the requests."""
+
+    def __init__(self, profile: GatewayProfile = CANCELLING) -> None:
+        super().__init__(profile)
+        self.cancels: deque[LookupAnswer] = deque()
+        self.cancelled: list[ChargeRequest] = []
+
+    def cancel(self, request: ChargeRequest, *, deadline: float) -> LookupAnswer:
+        self.cancelled.append(request)
+        return self.cancels.popleft()
+
+
+class PreparingScriptedGateway(CancellingScriptedGateway):
+    """The same for a service whose charges are prepared first: by default, one with the id ``pi_`` and the key.
+
+    ``preparations`` are other answers, ``prepared`` the requests; ``between`` is called after each.
+    """
+
+    def __init__(self, profile: GatewayProfile = PREPARING) -> None:
+        super().__init__(profile)
+        self.preparations: deque[Prepared | ChargeAnswer] = deque()
+        self.prepared: list[ChargeRequest] = []
+        self.between: Callable[[], None] = lambda: None
+
+    def prepare(self, request: ChargeRequest, *, deadline: float) -> Prepared | ChargeAnswer:
+        self.prepared.append(request)
+        answer = self.preparations.popleft() if self.preparations else prepared_for(request)
+        self.between()
+        return answer
+
+    def look_up_prepared(self, prepared: str, *, deadline: float) -> LookupAnswer:
+        self.looked_up.append(prepared)
+        return self.lookups.popleft()
+
+
+def prepared_for(request: ChargeRequest) -> Prepared:
+    """What `PreparingScriptedGateway` prepares."""
+    return Prepared(f"pi_{request.idempotency_key}")

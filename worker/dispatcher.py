@@ -26,6 +26,8 @@ class Dispatcher:
     queue is. ``depth`` gives the number of messages that wait at the broker, or None if it does not answer; ``held``
     the number of orders that this worker has in hand. ``on_blocked`` is called in each run that the gate blocks,
     because such a worker is not idle; ``prune`` in each interval in which less than a full batch was published.
+    ``expire`` ends orders whose last moment has passed, also while the gate is closed; it returns something true if it
+    has ended some.
     """
 
     def __init__(
@@ -39,6 +41,7 @@ class Dispatcher:
         held: Callable[[], int] = lambda: 0,
         on_blocked: Callable[[], None] = lambda: None,
         prune: Callable[[], object] = lambda: None,
+        expire: Callable[[], object] = lambda: None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._due = due
@@ -49,9 +52,10 @@ class Dispatcher:
         self._held = held
         self._on_blocked = on_blocked
         self._prune = prune
+        self._expire = expire
         self._monotonic = monotonic
         self._next_upkeep = float("-inf")
-        self._next_look = float("-inf")  # For expired claims.
+        self._next_look = float("-inf")  # For expired claims, and for orders whose last moment has passed.
         # A new dispatcher starts small too: an outage that it did not see may just have ended.
         self._allowed = 0
         self.is_draining = False  # Whether the next run soon has something to publish again.
@@ -59,7 +63,8 @@ class Dispatcher:
     def run_once(self) -> int:
         """Publish as many due orders as there is room for; once in an interval also prune.
 
-        In every second interval it takes expired claims back first, and in the next one again if there were some.
+        In every second interval it first takes expired claims back and ends orders whose last moment has passed, and in
+        the next one again if there were some.
         Returns how many were published, or raises `DatabaseUnavailableError`.
         """
         self.is_draining = False
@@ -76,7 +81,10 @@ class Dispatcher:
 
     def _take_back_expired(self, now: float) -> None:
         # A claim expires many seconds after its worker has died, so one more does not matter; a commit a second does.
-        if now >= self._next_look and not self._due.reclaim_expired():
+        if now < self._next_look:
+            return
+        reclaimed, ended = self._due.reclaim_expired(), self._expire()
+        if not (reclaimed or ended):
             self._next_look = now + INTERVALS_A_LOOK * self._settings.interval
 
     def _publish_due(self) -> int:

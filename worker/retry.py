@@ -8,6 +8,7 @@ from breakwall.crashpoints import reach
 from breakwall.payments.charge_lookup import ChargeLookup
 from breakwall.payments.charging import Charger, released_on_error, report_health
 from breakwall.payments.decisions import Step, after_look_up, next_step
+from breakwall.payments.gateways.base import LookupAnswer, LookupResult
 from breakwall.payments.ledger.charges import KnownCharge, known_charges
 from breakwall.payments.ledger.claim import Claim
 from breakwall.payments.orders import OrderStatus
@@ -16,6 +17,10 @@ from breakwall.payments.retry_policy import deferral
 _REASONS = {
     Step.DECLINE: (OrderStatus.DECLINED, "Declined, by an answer that came late."),
     Step.CANCEL: (OrderStatus.CANCELLED, "Cancelled; none of its attempts is unresolved."),
+    Step.EXPIRE: (
+        OrderStatus.CANCELLED,
+        "Its last moment has passed; it is proven that nothing was charged.",
+    ),
     Step.REFUSE: (
         OrderStatus.DEAD,
         "The payment service refused the last attempt; it is proven that nothing was charged.",
@@ -70,7 +75,7 @@ class Retrier:
         if step in _REASONS:
             status, reason = _REASONS[step]
             return self._ledger.close_claim(claim, status, None if claim.progress.key_conflict else reason)
-        call = {Step.SEND: self._send, Step.LOOK_UP: self._look_up}[step]
+        call = {Step.SEND: self._send, Step.LOOK_UP: self._look_up, Step.CANCEL_CHARGE: self._cancel}[step]
         # Measured before the permit and the transaction. However long the process pauses in between, the call ends
         # before the permit expires, and the lease expires at least its margin after the call.
         deadline = self._monotonic() + self._timeout
@@ -84,12 +89,13 @@ class Retrier:
 
     def _send(self, claim: Claim, permit: Permit, deadline: float) -> OrderStatus | None:
         with released_on_error(permit):
-            attempt = self._ledger.begin_attempt(claim)
+            attempt = self._ledger.begin_attempt(claim, prepares=self._charger.gateway.profile.prepares)
         if attempt is None:
             permit.release()
             # If the claim still holds, the reason is a cancellation or a late answer. The next claim reads it.
             return self._ledger.release(claim, 0.0, deferred=False)
-        status, _ = self._charger.send(attempt, permit, deadline=deadline)
+        send_by = deadline - self._timeout + claim.send_within
+        status, _ = self._charger.send(attempt, permit, deadline=deadline, send_by=send_by)
         return status
 
     def _look_up(self, claim: Claim, permit: Permit, deadline: float) -> OrderStatus | None:
@@ -99,6 +105,18 @@ class Retrier:
             permit.sent()
             answer = self._lookup.look_up(claim.request, deadline=deadline, age=age)
             reach("after", "look_up")
+        return self._settle(claim, permit, answer)
+
+    def _cancel(self, claim: Claim, permit: Permit, deadline: float) -> OrderStatus | None:
+        with released_on_error(permit):
+            reach("before", "cancel_charge")
+            permit.sent()
+            answer = self._lookup.cancel(claim.request, deadline=deadline)
+            reach("after", "cancel_charge")
+        return self._settle(claim, permit, answer)
+
+    def _settle(self, claim: Claim, permit: Permit, answer: LookupAnswer) -> OrderStatus | None:
+        """Record what a look-up or a cancel has found; if that proves that nothing was charged, the order continues."""
         self._charger.on_received(answer)
         report_health(permit, answer)
         decision = after_look_up(
@@ -110,7 +128,7 @@ class Retrier:
         )
         if decision is not None:
             return self._ledger.record_look_up(claim, answer, decision)
-        proven = self._ledger.prove_absent(claim)
+        proven = self._ledger.prove_absent(claim, cancelled=answer.result is LookupResult.CANCELLED)
         return None if proven is None else self._work(proven)
 
     def _known_charges(self, shape: str) -> list[KnownCharge]:

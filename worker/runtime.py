@@ -17,6 +17,7 @@ from breakwall.payments.db.clock import DATABASE_CLOCK
 from breakwall.payments.db.database import Database
 from breakwall.payments.fleet.released_orders import next_released
 from breakwall.payments.ledger.dispatch_queue import DispatchQueue
+from breakwall.payments.ledger.expiring import Expiring
 from breakwall.payments.ledger.pruning import Pruning
 from breakwall.settings import DAY, Settings
 from breakwall.wiring import log_circuit, open_breaker, open_charger, open_database, open_ledger
@@ -137,6 +138,7 @@ class Runtime:
             held=lambda: self.drain.held,
             on_blocked=self.heartbeat.mark_busy,
             prune=self._prune(),
+            expire=self._expire,
         )
         backlog_log = BacklogLog(
             self.database, self.breaker, self.depth, publishing_fails=lambda: self.publisher.failing
@@ -156,6 +158,11 @@ class Runtime:
             return lambda: None
         pruning = Pruning(self.database, keys_for=retention.keys_days * DAY)
         return PruningStep(pruning, retention.days * DAY).run_once
+
+    def _expire(self) -> list[str]:
+        expired = Expiring(self.database).expire()
+        self.order_log.expired(expired)
+        return expired
 
     @cached_property
     def heartbeat(self) -> Heartbeat:

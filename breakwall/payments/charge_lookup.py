@@ -13,7 +13,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from breakwall.payments.gateways.answer_bodies import UNREADABLE
-from breakwall.payments.gateways.base import ChargeRequest, Gateway, Health, LookupAnswer, LookupResult
+from breakwall.payments.gateways.base import (
+    CancellingGateway,
+    ChargeRequest,
+    Gateway,
+    Health,
+    LookupAnswer,
+    LookupResult,
+    PreparingGateway,
+)
 from breakwall.payments.gateways.lookup_answers import OTHER_STATUS
 from breakwall.payments.keys import key_shape
 from breakwall.payments.ledger.charges import KnownCharge
@@ -60,11 +68,16 @@ class ChargeLookup:
         self._distrusted_until: dict[str, float] = {}
 
     def look_up(self, request: ChargeRequest, *, deadline: float, age: float) -> LookupAnswer:
-        """Ask for the charge of a request; see `Gateway.look_up`. Answers "absent" only if that can be trusted.
+        """Ask for the charge of a request: by its id if it was prepared, else by its key; see `Gateway.look_up`.
+
+        Answers "absent" only if that can be trusted.
 
         ``age``: seconds since the newest unresolved attempt ended. Before the settle time "absent" proves nothing, so
         it is not tested. Raises `DatabaseUnavailableError` if the known charges cannot be read.
         """
+        if request.prepared is not None and isinstance(self._gateway, PreparingGateway):
+            # The answer names a charge that exists, so nothing about it needs a test.
+            return verified(self._gateway.look_up_prepared(request.prepared, deadline=deadline), request)
         answer = self._ask(request, deadline)
         if not _is_not_found(answer):
             return answer
@@ -78,6 +91,15 @@ class ChargeLookup:
         if not _is_not_found(again):
             return again
         return replace(again, result=LookupResult.ABSENT, health=Health.SUCCESS)
+
+    def cancel(self, request: ChargeRequest, *, deadline: float) -> LookupAnswer:
+        """Cancel the charge of a request; see `CancellingGateway.cancel`. "Not found" proves nothing here."""
+        if not isinstance(self._gateway, CancellingGateway):
+            raise TypeError("the gateway's profile says that it cancels, but it has no method `cancel`")
+        answer = verified(self._gateway.cancel(request, deadline=deadline), request)
+        if answer.result in {LookupResult.ABSENT, LookupResult.PREPARED}:
+            return replace(answer, result=LookupResult.UNAVAILABLE)
+        return answer
 
     def _ask(self, request: ChargeRequest, deadline: float) -> LookupAnswer:
         return verified(self._gateway.look_up(request.idempotency_key, deadline=deadline), request)

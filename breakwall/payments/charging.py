@@ -1,13 +1,26 @@
 """One attempt, from its permit to its recorded result, for the producer and the worker."""
 
+import math
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 from breakwall.breaker import Permit
 from breakwall.crashpoints import reach
 from breakwall.payments.db.lock_timeouts import LockBudget
 from breakwall.payments.decisions import after_attempt, without_look_up
-from breakwall.payments.gateways.base import ChargeAnswer, Gateway, Health, LookupAnswer
+from breakwall.payments.gateways.base import (
+    Advice,
+    ChargeAnswer,
+    ChargeRequest,
+    Gateway,
+    Health,
+    LookupAnswer,
+    Outcome,
+    Prepared,
+    PreparingGateway,
+)
 from breakwall.payments.ledger.claim import Attempt
 from breakwall.payments.ledger.ledger import Ledger
 from breakwall.payments.orders import OrderStatus
@@ -30,36 +43,73 @@ class Charger:
         jitter: Callable[[], float],
         *,
         on_recorded: Callable[[ChargeAnswer], None] = lambda answer: None,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.gateway = gateway
         self.ledger = ledger
         self.policy = policy
         self.jitter = jitter
         self.on_recorded = on_recorded
+        self.monotonic = monotonic
         # Called with each answer before the breaker gets the result; by `Retrier` for look-ups. `log_circuit` sets it.
         self.on_received: Callable[[ChargeAnswer | LookupAnswer], None] = lambda answer: None
 
     def send(
-        self, attempt: Attempt, permit: Permit, *, deadline: float, lock_budget: LockBudget | None = None
+        self,
+        attempt: Attempt,
+        permit: Permit,
+        *,
+        deadline: float,
+        send_by: float = math.inf,
+        lock_budget: LockBudget | None = None,
     ) -> tuple[OrderStatus, str | None]:
         """Charge by the ``deadline`` (monotonic), report to the breaker, record. No transaction is open meanwhile.
+
+        After ``send_by`` (monotonic) nothing is sent: the order has expired.
 
         Returns the order's state and, if it is paid, the charge's id. If the answer cannot be recorded, raises
         `DatabaseUnavailableError`: the claim expires then, and a later claim resolves the attempt. Raises `LookupError`
         if the order is no longer in the database.
         """
-        return self.record(attempt, self.charge(attempt, permit, deadline=deadline), lock_budget)
+        answer = self.charge(attempt, permit, deadline=deadline, send_by=send_by)
+        return self.record(attempt, answer, lock_budget)
 
-    def charge(self, attempt: Attempt, permit: Permit, *, deadline: float) -> ChargeAnswer:
+    def charge(
+        self, attempt: Attempt, permit: Permit, *, deadline: float, send_by: float = math.inf
+    ) -> ChargeAnswer:
         """Charge by the ``deadline`` (monotonic), and report to the breaker. The answer is to be recorded next."""
         with released_on_error(permit):
-            reach("before", "charge")
-            permit.sent()
-            answer = self.gateway.charge(attempt.claim.request, deadline=deadline)
-            reach("after", "charge")
+            if self.monotonic() > send_by:
+                answer = EXPIRED
+            else:
+                permit.sent()
+                answer = self._call(attempt, deadline)
         self.on_received(answer)
         report_health(permit, answer)
         return answer
+
+    def _call(self, attempt: Attempt, deadline: float) -> ChargeAnswer:
+        request, gateway = attempt.claim.request, self.gateway
+        if gateway.profile.prepares:
+            prepared = request.prepared or self._prepare(request, deadline)
+            if isinstance(prepared, ChargeAnswer):
+                return prepared
+            if not self.ledger.confirm(attempt, prepared):
+                return NOT_CONFIRMED
+            request = replace(request, prepared=prepared)
+        reach("before", "charge")
+        answer = gateway.charge(request, deadline=deadline)
+        reach("after", "charge")
+        return answer
+
+    def _prepare(self, request: ChargeRequest, deadline: float) -> str | ChargeAnswer:
+        """The id of a charge that is prepared now; or why there is none, which proves that nothing was charged."""
+        if not isinstance(self.gateway, PreparingGateway):
+            raise TypeError("the gateway's profile says that it prepares, but it has no method `prepare`")
+        reach("before", "prepare")
+        prepared = self.gateway.prepare(request, deadline=deadline)
+        reach("after", "prepare")
+        return prepared.id if isinstance(prepared, Prepared) else not_prepared(prepared)
 
     def trusted(self, attempt: Attempt, answer: ChargeAnswer) -> ChargeAnswer:
         """The answer, as far as it is trusted."""
@@ -75,6 +125,29 @@ class Charger:
         result = self.ledger.record(attempt, trusted, decision, lock_budget)
         self.on_recorded(answer)
         return result
+
+
+EXPIRED = ChargeAnswer(
+    Outcome.NOT_SENT,
+    Health.NEUTRAL,
+    code="expired",
+    detail="The order's last moment passed before it was sent.",
+)
+NOT_CONFIRMED = ChargeAnswer(
+    Outcome.NOT_SENT,
+    Health.NEUTRAL,
+    code="not_confirmed",
+    detail="The prepared charge was not confirmed: the claim was lost, or nobody wants the charge any more.",
+)
+
+
+def not_prepared(answer: ChargeAnswer) -> ChargeAnswer:
+    """An answer of `PreparingGateway.prepare`: whatever it says, nothing was confirmed, so nothing was charged."""
+    if answer.outcome is Outcome.UNKNOWN:
+        return replace(answer, outcome=Outcome.FAILED)
+    if answer.outcome is Outcome.SUCCEEDED:
+        return replace(answer, outcome=Outcome.UNKNOWN, advice=Advice.REVIEW)
+    return answer
 
 
 def report_health(permit: Permit, answer: ChargeAnswer | LookupAnswer) -> None:

@@ -49,14 +49,28 @@ class Progress:
     # It may have been charged without an attempt that shows it, see `operator.suspect`.
     suspected: bool = False
     refused: bool = False  # The service has refused the request itself since a person last retried the order.
+    # Each attempt that may have charged was one to confirm the same prepared charge, which can be looked up by its id.
+    prepared: bool = False
+    expired: bool = False  # Its last moment has passed: nothing is sent any more.
     turned_away: bool = False  # The newest attempt was refused, or met a wrong address or wrong credentials.
     looked_up: bool = False  # A look-up after the newest attempt gave no usable answer.
 
     def proven_absent(self) -> Self:
         """The same after a look-up has proven that nothing was charged."""
         return replace(
-            self, unresolved=False, unresolved_age=0.0, stored_errors=0, key_spent=False, suspected=False
+            self,
+            unresolved=False,
+            unresolved_age=0.0,
+            stored_errors=0,
+            key_spent=False,
+            suspected=False,
+            prepared=False,
         )
+
+    @property
+    def is_unwanted(self) -> bool:
+        """Nobody wants it to be charged any more."""
+        return self.cancel_requested or self.expired
 
 
 class Step(Enum):
@@ -64,8 +78,10 @@ class Step(Enum):
 
     SEND = auto()
     LOOK_UP = auto()
+    CANCEL_CHARGE = auto()  # At the payment service: a success proves that it will never charge.
     DECLINE = auto()
     CANCEL = auto()
+    EXPIRE = auto()
     REFUSE = auto()
     GIVE_UP = auto()
     REVIEW = auto()
@@ -75,7 +91,8 @@ def next_step(progress: Progress, profile: GatewayProfile, policy: RetryPolicy) 
     """Choose what may safely be done with a claimed order.
 
     An unresolved attempt is looked up before anything is sent, unless the gateway promises that the same
-    key does not charge twice, and still remembers it.
+    key does not charge twice, and still remembers it. If no look-up decides, or nobody wants the charge any more, it is
+    cancelled at the payment service, where that is possible.
     """
     if progress.key_conflict:
         return Step.REVIEW
@@ -83,9 +100,30 @@ def next_step(progress: Progress, profile: GatewayProfile, policy: RetryPolicy) 
         return _next_after_proof(progress, policy)
     if _may_send_again(progress, profile, policy):
         return Step.SEND
-    if profile.looks_up and progress.lookups < policy.max_attempts:
-        return Step.LOOK_UP
-    return Step.REVIEW
+    return _settle(progress, profile, policy)
+
+
+def _settle(progress: Progress, profile: GatewayProfile, policy: RetryPolicy) -> Step:
+    """How to find out whether an unresolved attempt has charged: look it up, then cancel it at the payment service.
+
+    If nobody wants the charge any more, it is cancelled first, and the two take turns.
+    """
+    ways = [Step.LOOK_UP] * _can_be_looked_up(progress, profile) + [Step.CANCEL_CHARGE] * profile.cancels
+    if progress.lookups >= max_fruitless(progress, profile, policy):
+        return Step.REVIEW
+    if progress.is_unwanted:
+        return ways[(progress.lookups + 1) % len(ways)]
+    return ways[progress.lookups // policy.max_attempts]
+
+
+def _can_be_looked_up(progress: Progress, profile: GatewayProfile) -> bool:
+    return profile.looks_up or (profile.prepares and progress.prepared)
+
+
+def max_fruitless(progress: Progress, profile: GatewayProfile, policy: RetryPolicy) -> int:
+    """How many look-ups and cancels without a usable answer an order may have before a person must decide."""
+    ways = int(_can_be_looked_up(progress, profile)) + int(profile.cancels)
+    return ways * policy.max_attempts
 
 
 def _next_after_proof(progress: Progress, policy: RetryPolicy) -> Step:
@@ -93,24 +131,27 @@ def _next_after_proof(progress: Progress, policy: RetryPolicy) -> Step:
         return Step.DECLINE
     if progress.cancel_requested:
         return Step.CANCEL
+    if progress.expired:
+        return Step.EXPIRE
     if progress.refused:
         return Step.REFUSE
     return Step.GIVE_UP if progress.retries >= policy.max_attempts else Step.SEND
 
 
 def _may_send_again(progress: Progress, profile: GatewayProfile, policy: RetryPolicy) -> bool:
-    is_over = progress.retries >= policy.max_attempts or progress.cancel_requested or progress.declined
+    is_over = progress.retries >= policy.max_attempts or progress.is_unwanted or progress.declined
     if is_over or progress.suspected or progress.refused:
         return False
     # The refusal may mean "done already", or the address is wrong. If there is a look-up, it comes first.
-    if progress.turned_away and profile.looks_up and not progress.looked_up:
+    if progress.turned_away and _can_be_looked_up(progress, profile) and not progress.looked_up:
         return False
     return _key_protects(progress, profile, policy)
 
 
 def _key_protects(progress: Progress, profile: GatewayProfile, policy: RetryPolicy) -> bool:
     last_one = progress.retries + 1 >= policy.max_attempts
-    if profile.looks_up and progress.stored_errors >= (1 if last_one else STORED_ERRORS):
+    can_be_looked_up = _can_be_looked_up(progress, profile)
+    if can_be_looked_up and progress.stored_errors >= (1 if last_one else STORED_ERRORS):
         return False
     # A request may arrive late, by the settle time at most. The key must still be known then.
     return profile.deduplicates and progress.key_age + profile.absent_after < profile.key_life
@@ -124,12 +165,14 @@ class Decision:
     delay: float = 0.0  # Seconds until a queued order is due again.
     # No attempt has charged. If a cancellation was requested meanwhile, the order is cancelled instead.
     uncharged: bool = False
+    # Only another key can succeed, and it is proven that nothing was charged under this one.
+    rotates_key: bool = False
 
 
 def without_look_up(answer: ChargeAnswer, profile: GatewayProfile) -> ChargeAnswer:
     """The answer. If the service has no look-up, a refusal is trusted as proof that nothing was charged."""
     refusal = answer.outcome is Outcome.UNKNOWN and answer.advice is Advice.STOP
-    return replace(answer, outcome=Outcome.FAILED) if refusal and not profile.looks_up else answer
+    return replace(answer, outcome=Outcome.FAILED) if refusal and not profile.finds_charges else answer
 
 
 def after_attempt(
@@ -152,29 +195,32 @@ def after_attempt(
             return Decision(OrderStatus.DEAD, uncharged=True)
     elif answer.advice is Advice.STOP:
         # It may mean "done already": it is looked up now, without a backoff.
-        return Decision(OrderStatus.QUEUED if profile.looks_up else OrderStatus.REVIEW)
+        return Decision(OrderStatus.QUEUED if profile.finds_charges else OrderStatus.REVIEW)
     tries = 0 if answer.advice is Advice.LOOK_AGAIN else progress.retries
     delay = policy.delay(tries, answer.retry_after, jitter)
-    return Decision(OrderStatus.QUEUED, delay, uncharged=not unresolved)
+    is_spent = profile.prepares and answer.spends_key and not unresolved
+    return Decision(OrderStatus.QUEUED, delay, uncharged=not unresolved, rotates_key=is_spent)
 
 
 def after_look_up(
     answer: LookupAnswer, progress: Progress, profile: GatewayProfile, policy: RetryPolicy, jitter: float
 ) -> Decision | None:
-    """Decide by a look-up. None: it is proven that nothing was charged, so the order continues.
+    """Decide by a look-up or a cancel. None: it is proven that nothing was charged, so the order continues.
 
-    "No such charge" is trusted only once the settle time has passed.
+    "No such charge" and "not confirmed" are trusted only once the settle time has passed.
     """
     if answer.contradiction:
         return Decision(OrderStatus.REVIEW)
     if answer.outcome.is_final:
         return Decision(FINAL_STATES[answer.outcome])
-    if answer.result is LookupResult.ABSENT:
+    if answer.result is LookupResult.CANCELLED:
+        return None
+    if answer.result in {LookupResult.ABSENT, LookupResult.PREPARED}:
         if progress.unresolved_age >= profile.absent_after:
             return None
         remaining = profile.absent_after - progress.unresolved_age
         return Decision(OrderStatus.QUEUED, remaining + jitter * policy.base)
     # The charge is still running, or there was no usable answer: again after a backoff, but not for ever.
-    if progress.lookups + 1 >= policy.max_attempts:
+    if progress.lookups + 1 >= max_fruitless(progress, profile, policy):
         return Decision(OrderStatus.REVIEW)
     return Decision(OrderStatus.QUEUED, policy.delay(progress.lookups, answer.retry_after, jitter))

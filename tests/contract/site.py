@@ -14,6 +14,7 @@ from breakwall.payments.decisions import Decision
 from breakwall.payments.gateways.base import ChargeAnswer, Outcome
 from breakwall.payments.interventions import Author
 from breakwall.payments.ledger.dispatch_queue import DispatchQueue
+from breakwall.payments.ledger.expiring import Expiring
 from breakwall.payments.ledger.ledger import Ledger
 from breakwall.payments.ledger.queries import get_order, list_attempts
 from breakwall.payments.operator.suspect import Suspicion
@@ -50,12 +51,12 @@ class RecordingPublisher:
 class Site:
     """One producer and one worker over one database."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, gateway: ScriptedGateway | None = None) -> None:
         self.database = Database(url)
         upgrade(self.database.engine)
         self.clock = ManualClock()
         self.seconds = 0.0
-        self.gateway = ScriptedGateway()
+        self.gateway = gateway or ScriptedGateway()
         self.publisher = RecordingPublisher()
         config = CircuitBreakerConfig(
             failure_threshold=3, recovery_timeout=30.0, half_open_max_calls=3, timeout=TIMEOUT, jitter=0.0
@@ -76,6 +77,7 @@ class Site:
         )
         self.retrier = Retrier(charger, self.breaker, timeout=TIMEOUT)
         self.dispatch_queue = DispatchQueue(self.database, clock=self.clock)
+        self.expiring = Expiring(self.database, clock=self.clock)
         self.people = People(self.database, clock=self.clock)
 
     def know_a_charge(self, key: str = "paid-before") -> None:

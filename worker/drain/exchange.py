@@ -234,7 +234,9 @@ class Exchange:
         paid, self._paid = self._paid, []
         max_attempts = self._charger.policy.max_attempts if begin else None
         try:
-            done = self._ledger.exchange([one.payment for one in paid], ids, max_attempts=max_attempts)
+            payments = [one.payment for one in paid]
+            prepares = self._charger.gateway.profile.prepares
+            done = self._ledger.exchange(payments, ids, max_attempts=max_attempts, prepares=prepares)
         except DatabaseUnavailableError as error:
             self._paid = self._still_leased(paid)
             self._fail(error, ids)
@@ -335,4 +337,4 @@ class Exchange:
 
 def _can_resolve(profile: GatewayProfile) -> bool:
     """Whether an attempt whose outcome is unknown can be finished without a person."""
-    return profile.looks_up or profile.deduplicates
+    return profile.finds_charges or profile.cancels or profile.deduplicates

@@ -35,6 +35,11 @@ class Send:
     def order_id(self) -> str:
         return self.attempt.claim.order_id
 
+    @property
+    def send_by(self) -> float:
+        """The order's last moment, on the same clock."""
+        return self.begun + self.attempt.claim.send_within
+
 
 @dataclass(frozen=True, slots=True)
 class Retry:

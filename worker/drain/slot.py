@@ -102,7 +102,9 @@ class Slot:
         job.permitted.set()
         began = self._monotonic()
         try:
-            answer = self._charger.charge(job.attempt, permit, deadline=job.begun + self._timeout)
+            answer = self._charger.charge(
+                job.attempt, permit, deadline=job.begun + self._timeout, send_by=job.send_by
+            )
         finally:
             self._places.free()
         trusted = self._charger.trusted(job.attempt, answer)
@@ -131,7 +133,8 @@ class Slot:
     def _is_late(self, job: Send) -> bool:
         # A slow commit is no reason: the next one would be as slow.
         now = self._monotonic()
-        return now - job.given > min(LONGEST_WAIT, self._timeout / 4) or now > job.begun + self._timeout
+        latest = min(job.begun + self._timeout, job.send_by)
+        return now - job.given > min(LONGEST_WAIT, self._timeout / 4) or now > latest
 
     def _singly(self, order_id: str, work: Callable[[], OrderStatus | None]) -> Finished:
         started = self._monotonic()

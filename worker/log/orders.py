@@ -70,6 +70,12 @@ class OrderLog:
         outcome = f"queued, {why}, next attempt in {seconds:,.0f} s"
         self._write_many([(one, None) for one in order_ids], OrderStatus.QUEUED.value, outcome)
 
+    def expired(self, order_ids: Sequence[str]) -> None:
+        """Log orders that have ended because their last moment has passed."""
+        self._write_many(
+            [(one, None) for one in order_ids], OrderStatus.CANCELLED.value, "cancelled, expired"
+        )
+
     def nothing_to_do(self, order_ids: Sequence[str]) -> None:
         """Log messages that were doubled, early or late; report those whose orders are unknown."""
         self._write_many([(one, None) for one in order_ids], None, NOTHING_TO_DO)

@@ -13,21 +13,29 @@ FUNCTION = "breakwall_write_outcome"
 _ENDS = ", ".join(f"'{status}'" for status in OrderStatus if status.is_final)
 _IS_TOLD = "NEW.told IS NOT NULL AND (OLD.told IS NULL OR NEW.told <> OLD.told)"
 _WHEN = f"NEW.status IN ({_ENDS}) AND NEW.status <> OLD.status AND NOT ({_IS_TOLD})"
-_WRITE = (
-    "INSERT INTO outcomes (order_id, status, reason, charge_id, retry_count, at) "
-    "VALUES (NEW.id, NEW.status, NEW.reason, NEW.charge_id, NEW.retry_count, NEW.settled_at);"
-)
+
+
+def _write(now: str) -> str:
+    # A person who corrects a state by hand leaves the time out.
+    at = f"coalesce(NEW.settled_at, {now})"
+    columns = "order_id, status, reason, charge_id, retry_count, at"
+    values = f"NEW.id, NEW.status, NEW.reason, NEW.charge_id, NEW.retry_count, {at}"
+    return f"INSERT INTO outcomes ({columns}) VALUES ({values});"  # noqa: S608 - it has no input
+
+
+_SQLITE_NOW = "strftime('%Y-%m-%d %H:%M:%f', 'now') || '000'"
 
 _POSTGRESQL = (
     f"CREATE OR REPLACE FUNCTION {FUNCTION}() RETURNS trigger LANGUAGE plpgsql AS "
-    f"$$ BEGIN {_WRITE} RETURN NULL; END $$",
+    f"$$ BEGIN {_write('clock_timestamp()')} RETURN NULL; END $$",
     f"DROP TRIGGER IF EXISTS {TRIGGER} ON orders",
     f"CREATE TRIGGER {TRIGGER} AFTER UPDATE OF status ON orders FOR EACH ROW WHEN ({_WHEN}) "
     f"EXECUTE FUNCTION {FUNCTION}()",
 )
 _SQLITE = (
     f"DROP TRIGGER IF EXISTS {TRIGGER}",
-    f"CREATE TRIGGER {TRIGGER} AFTER UPDATE OF status ON orders FOR EACH ROW WHEN {_WHEN} BEGIN {_WRITE} END",
+    f"CREATE TRIGGER {TRIGGER} AFTER UPDATE OF status ON orders FOR EACH ROW WHEN {_WHEN} "
+    f"BEGIN {_write(_SQLITE_NOW)} END",
 )
 
 

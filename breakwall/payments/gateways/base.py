@@ -228,6 +228,11 @@ class GatewayProfile:
     prepares: bool = False
     cancels: bool = False
 
+    @property
+    def finds_charges(self) -> bool:
+        """Whether an attempt that may have charged can be looked up: by its key, or by its prepared charge's id."""
+        return self.looks_up or self.prepares
+
 
 class Gateway(Protocol):
     """A payment service. No method raises because of what the service or the network does."""
@@ -255,7 +260,7 @@ class PreparingGateway(Gateway, Protocol):
     """A gateway whose charges are created first, and confirmed when their id is committed here.
 
     So a charge can always be found again: by its id. A request that got no answer before that has charged nothing.
-    `charge` gets a request with ``prepared``, and confirms that charge.
+    `charge` gets a request with ``prepared``, and confirms that charge. However often it is confirmed, it charges once.
     """
 
     def prepare(self, request: ChargeRequest, *, deadline: float) -> Prepared | ChargeAnswer:

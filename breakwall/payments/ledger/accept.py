@@ -4,13 +4,23 @@ A key is known by its order, or by what is kept of a pruned order. The order is 
 reads the pruned keys. The insert waits for a transaction that prunes the key, so the second statement sees its result.
 """
 
+import math
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from operator import itemgetter
 from typing import Any, cast
 
-from sqlalchemy import Connection, Executable, bindparam, delete, insert, literal, select, true
+from sqlalchemy import (
+    Connection,
+    Executable,
+    bindparam,
+    delete,
+    insert,
+    literal,
+    select,
+    true,
+)
 from sqlalchemy.sql.dml import ReturningInsert
 
 from breakwall.payments.db.clock import Clock
@@ -23,8 +33,9 @@ from breakwall.payments.db.schema import attempts, orders
 from breakwall.payments.db.statements import LEASE, built_once, seconds
 from breakwall.payments.decisions import Progress
 from breakwall.payments.keys import derive_charge_key, derive_order_id
+from breakwall.payments.ledger.attempt_outcomes import unconfirmed
 from breakwall.payments.ledger.base import LedgerBase
-from breakwall.payments.ledger.claim import Attempt, Claim, charge_request
+from breakwall.payments.ledger.claim import Attempt, Claim, charge_request, seconds_left
 from breakwall.payments.ledger.pruned_orders import (
     PrunedOrder,
     pruned_by_key,
@@ -68,25 +79,27 @@ class Accepting(LedgerBase):
         order: Order,
         lock_budget: LockBudget | None = None,
         *,
+        prepares: bool = False,
         before_commit: Callable[[], object] = lambda: None,
     ) -> Attempt | StoredOrder | PrunedOrder:
         """Store an order that is charged at once: the order, its claim and its first attempt.
 
         Returns the earlier order, stored or pruned, if the idempotency key is known. Raises `IdempotencyConflictError`
-        if the key belongs to another order, and `InvalidOrderError` if the caller's own key cannot be sent.
-        ``before_commit`` is called last before the commit, and nothing is stored if it raises.
+        if the key belongs to another order, and `InvalidOrderError` if the caller's own key cannot be sent, or the
+        order's last moment has passed. ``prepares`` as in `Claiming.begin_attempt`. ``before_commit`` is called last
+        before the commit, and nothing is stored if it raises.
         """
         row = self._new_row(order, lock_budget)
 
         def work(connection: Connection) -> Attempt | StoredOrder | PrunedOrder:
-            late = self._set_expiries(connection, [row])
+            left = self._set_expiries(connection, [row]).get(order.idempotency_key, math.inf)
             new = self._insert_sending(connection, row)
-            _refuse_late(new.keys() & late)
+            _refuse_late(left <= 0 and bool(new))
             if not new:
                 return known_orders(connection, [order])[order.idempotency_key]
             request = charge_request(order, row["id"], row["charge_key"], order.idempotency_key)
-            claim = Claim(request, 1, Progress())
-            attempt = insert_first_attempt(connection, self.clock, claim, order.idempotency_key)
+            claim = Claim(request, 1, Progress(), left)
+            attempt = insert_first_attempt(connection, self.clock, claim, order.idempotency_key, prepares)
             if attempt is None:
                 withdraw_pruned(connection, new)
                 return known_orders(connection, [order])[order.idempotency_key]
@@ -114,10 +127,10 @@ class Accepting(LedgerBase):
         rows = [self._new_row(order, lock_budget) for order in batch]
 
         def work(connection: Connection) -> Accepted:
-            late = self._set_expiries(connection, rows)
+            left = self._set_expiries(connection, rows)
             new = self._insert_queued(connection, rows, due)
             withdraw_pruned(connection, new)
-            _refuse_late(new.keys() & late)
+            _refuse_late(any(left[key] <= 0 for key in new.keys() & left.keys()))
             known = {} if len(new) == len(batch) else known_orders(connection, batch)
             accepted = {key: order for key, order in known.items() if key not in new}
             unwanted = frozenset(withdrawn())
@@ -151,16 +164,19 @@ class Accepting(LedgerBase):
             connection, orders, [{**row, "gateway": self.gateway if has_names else None} for row in rows]
         )
 
-    def _set_expiries(self, connection: Connection, rows: Sequence[Row]) -> set[str]:
-        """Turn seconds from now into moments, by the database's clock. Returns the keys of orders that have expired."""
+    def _set_expiries(self, connection: Connection, rows: Sequence[Row]) -> dict[str, float]:
+        """Turn seconds from now into moments, by the database's clock.
+
+        Returns the seconds that are left to the orders that have a last moment, by idempotency key.
+        """
         expiring = [row for row in rows if row["charge_before"] is not None]
         if not expiring:
-            return set()
+            return {}
         now = connection.execute(select(self.clock.after(0))).scalar_one()
         for row in expiring:
             if not isinstance(row["charge_before"], datetime):
                 row["charge_before"] = now + timedelta(seconds=row["charge_before"])
-        return {row["idempotency_key"] for row in expiring if row["charge_before"] <= now}
+        return {row["idempotency_key"]: seconds_left(row["charge_before"], now) for row in expiring}
 
     def _new_row(self, order: Order, lock_budget: LockBudget | None) -> Row:
         """The order's own columns, with its id and the key that is sent."""
@@ -179,9 +195,9 @@ class Accepting(LedgerBase):
         }
 
 
-def _refuse_late(keys: Collection[str]) -> None:
-    """Raise `InvalidOrderError` if there is a new order whose last moment has passed. A known one is just known."""
-    if keys:
+def _refuse_late(is_late: bool) -> None:
+    """Raise `InvalidOrderError` for a new order whose last moment has passed. A known one is just known."""
+    if is_late:
         raise InvalidOrderError({"charge_before": "should be in the future: it has passed"})
 
 
@@ -217,7 +233,7 @@ def _insert_queued(clock: Clock, dialect: str, names: tuple[str, ...]) -> Execut
 
 
 def insert_first_attempt(
-    connection: Connection, clock: Clock, claim: Claim, idempotency_key: str
+    connection: Connection, clock: Clock, claim: Claim, idempotency_key: str, prepares: bool = False
 ) -> Attempt | None:
     """Insert the first attempt of an order that was just inserted. None: the key is a pruned order's.
 
@@ -231,17 +247,18 @@ def insert_first_attempt(
         "gateway_key": claim.request.idempotency_key,
         "own_key": idempotency_key,
     }
-    inserting = _insert_first_attempt(clock)
+    inserting = _insert_first_attempt(clock, prepares)
     return None if connection.scalar(inserting, row) is None else Attempt(claim, 1)
 
 
 @built_once
-def _insert_first_attempt(clock: Clock) -> ReturningInsert[Any]:
+def _insert_first_attempt(clock: Clock, prepares: bool) -> ReturningInsert[Any]:
     given = [
         bindparam(name, type_=attempts.c[name].type).label(name)
         for name in ("order_id", "number", "source", "fence", "gateway_key")
     ]
-    row = select(*given, clock.after(0).label("started_at")).where(was_not_pruned("own_key"))
+    more = [value.label(name) for name, value in unconfirmed(clock).items()] if prepares else []
+    row = select(*given, clock.after(0).label("started_at"), *more).where(was_not_pruned("own_key"))
     names = [column.name for column in row.selected_columns]
     return insert(attempts).from_select(names, row).returning(attempts.c.number)
 

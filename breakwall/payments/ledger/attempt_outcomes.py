@@ -10,10 +10,12 @@ from sqlalchemy import (
     and_,
     bindparam,
     func,
+    literal,
     not_,
     or_,
     select,
     true,
+    type_coerce,
     update,
 )
 
@@ -129,6 +131,36 @@ def end_unanswered(connection: Connection, clock: Clock, order_ids: Sequence[str
             detail=_UNANSWERED[by],
         )
     )
+
+
+_UNCONFIRMED: dict[str, Any] = {
+    "outcome": Outcome.NOT_SENT.value,
+    "code": "not_confirmed",
+    "detail": "The charge was not prepared, or not confirmed.",
+    "advice": Advice.RETRY.value,
+    "spends_key": False,
+}
+
+CONFIRMED = (
+    update(attempts)
+    .where(
+        attempts.c.order_id == bindparam("confirmed_order"),
+        attempts.c.number == bindparam("confirmed_number"),
+        attempts.c.outcome == _UNCONFIRMED["outcome"],
+    )
+    .values(prepared=bindparam("prepared"), finished_at=None, **dict.fromkeys(_UNCONFIRMED))
+)
+
+
+def unconfirmed(clock: Clock) -> dict[str, ColumnElement[Any]]:
+    """The columns of an attempt that is to prepare a charge first.
+
+    Until `Claiming.confirm` it has charged nothing, and a crash leaves it so.
+    """
+    values = {
+        name: type_coerce(literal(value), attempts.c[name].type) for name, value in _UNCONFIRMED.items()
+    }
+    return {**values, "finished_at": clock.after(0)}
 
 
 ANY = true()

@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, Row, Update, case, delete, null, select, tuple_, update
+from sqlalchemy import Connection, Insert, Row, Update, case, delete, null, or_, select, tuple_, update
 
 from breakwall.payments.db.schema import attempts, orders
 from breakwall.payments.decisions import Progress
 from breakwall.payments.gateways.base import ChargeAnswer, Outcome
 from breakwall.payments.keys import key_shape
+from breakwall.payments.ledger.attempt_conditions import UNPROCESSED
 from breakwall.payments.ledger.attempt_outcomes import MAX_ERROR
 from breakwall.payments.ledger.base import LedgerBase
 from breakwall.payments.ledger.batch_rows import given_rows, id_parameters, row_parameters
@@ -22,7 +23,7 @@ from breakwall.payments.ledger.batch_statements import (
     is_held,
     lock_due,
 )
-from breakwall.payments.ledger.claim import Attempt, Claim
+from breakwall.payments.ledger.claim import Attempt, Claim, seconds_left
 from breakwall.payments.ledger.claiming import stored_request
 from breakwall.payments.orders import OrderStatus
 
@@ -70,11 +71,17 @@ class BatchClaiming(LedgerBase):
     _batch: BatchStatements | None = None
 
     def exchange(
-        self, payments: Sequence[Payment], order_ids: Sequence[str], *, max_attempts: int | None
+        self,
+        payments: Sequence[Payment],
+        order_ids: Sequence[str],
+        *,
+        max_attempts: int | None,
+        prepares: bool = False,
     ) -> Exchanged:
         """Record payments, then claim the plain ones of some orders and begin an attempt of each.
 
-        ``max_attempts``: of an order, as in `RetryPolicy`; None: begin none, so that no order is plain.
+        ``max_attempts``: of an order, as in `RetryPolicy`; None: begin none, so that no order is plain. ``prepares`` as
+        in `Claiming.begin_attempt`.
 
         A payment that is not straightforward is not in the result: another order owns its charge, its claim is lost,
         its order is to be cancelled. `Ledger.record` decides it. An order that is not due, or that another process
@@ -90,7 +97,8 @@ class BatchClaiming(LedgerBase):
                 for one in payments:
                     (done.paid if one.claim in recorded else done.unpaid).append(one)
             if order_ids:
-                self._claim(connection, statements, order_ids, site, max_attempts, done)
+                begin = statements.begin_prepared if prepares else statements.begin
+                self._claim(connection, statements, order_ids, site, max_attempts, begin, done)
             return done
 
         return self.database.write(work, name="exchange")
@@ -114,7 +122,7 @@ class BatchClaiming(LedgerBase):
             which = tuple_(attempts.c.order_id, attempts.c.number).in_(select(given.id, given.number))
             # Never sent: without an answer, and none can come.
             connection.execute(
-                delete(attempts).where(which, attempts.c.outcome.is_(None)),
+                delete(attempts).where(which, or_(attempts.c.outcome.is_(None), UNPROCESSED)),
                 row_parameters(HELD, [row for row in rows if row[0] in mine], connection),
             )
             return {row.id: OrderStatus(row.status) for row in states}
@@ -172,6 +180,7 @@ class BatchClaiming(LedgerBase):
         order_ids: Sequence[str],
         site: str,
         max_attempts: int | None,
+        begin: Insert,
         done: Exchanged,
     ) -> None:
         locked = connection.execute(statements.lock_due, id_parameters(order_ids, connection)).all()
@@ -184,7 +193,7 @@ class BatchClaiming(LedgerBase):
             rows = connection.execute(statements.claim(connection), wanted).all()
         if rows:
             claimed = id_parameters([row.id for row in rows], connection)
-            connection.execute(statements.begin, claimed)
+            connection.execute(begin, claimed)
         done.attempts = [_attempt(row, site) for row in sorted(rows, key=lambda row: str(row.id))]
         plain = {row.id for row in rows}
         done.others = [row.id for row in locked if row.id not in plain and not row.crash_count]
@@ -219,7 +228,8 @@ def _attempt(row: Row[Any], site: str) -> Attempt:
         lookups=row.look_up_count - row.look_up_floor,
         key_rotations=row.key_rotations,
     )
-    return Attempt(Claim(stored_request(row, site), row.fence, progress), row.attempt_count)
+    left = seconds_left(getattr(row, "charge_before", None), row.now)
+    return Attempt(Claim(stored_request(row, site), row.fence, progress, left), row.attempt_count)
 
 
 def _owned_row(account: str, one: Payment) -> tuple[Any, ...]:

@@ -27,8 +27,10 @@ from breakwall.payments.db.query_hints import likely
 from breakwall.payments.db.revisions import existing_columns, missing_columns
 from breakwall.payments.db.schema import IN_FLIGHT, QUEUED, attempts, charges, orders
 from breakwall.payments.ledger.attempt_conditions import FINAL, REFUSED, UNRESOLVED
+from breakwall.payments.ledger.attempt_outcomes import unconfirmed
 from breakwall.payments.ledger.batch_rows import Columns, given_rows, one_of_ids
 from breakwall.payments.ledger.charges import paid_before
+from breakwall.payments.ledger.claiming import not_expired
 from breakwall.payments.ledger.order_state import state_columns
 from breakwall.payments.orders import OrderStatus
 
@@ -95,17 +97,21 @@ class BatchStatements:
 
         A statement of its own, after the locks: so it sees every attempt that was committed before them.
         """
-        missing = frozenset(missing_columns(connection, orders))
+        missing = frozenset(missing_columns(connection, orders) | missing_columns(connection, attempts))
         if missing not in self._claims:
-            self._claims[missing] = self._claim.returning(*existing_columns(connection, orders))
+            columns = existing_columns(connection, orders)
+            claiming = self._claim("charge_before" not in missing, "prepared" not in missing)
+            self._claims[missing] = claiming.returning(*columns, self._clock.after(0).label("now"))
         return self._claims[missing]
 
-    @cached_property
-    def _claim(self) -> Update:
+    def _claim(self, has_expiry: bool, has_prepared: bool) -> Update:
         locked = one_of_ids(orders.c.id, self._dialect), likely(orders.c.status == QUEUED)
+        # A prepared charge is confirmed again, which `Retrier` does.
+        prepared = exists().where(_ATTEMPT.order_id == orders.c.id, _ATTEMPT.prepared.is_not(None))
         return (
             update(orders)
-            .where(*locked, PLAIN)
+            .where(*locked, PLAIN, not_expired(self._clock, has_expiry))
+            .where(*([~prepared] if has_prepared else []))
             .values(
                 status=OrderStatus.IN_FLIGHT,
                 fence=orders.c.fence + 1,
@@ -120,7 +126,11 @@ class BatchStatements:
     @cached_property
     def begin(self) -> Insert:
         """Writes the attempts of the claimed orders."""
-        row = {
+        return self._begin(self._begun)
+
+    @property
+    def _begun(self) -> dict[str, Any]:
+        return {
             "order_id": orders.c.id,
             "number": orders.c.attempt_count,
             "source": literal("worker"),
@@ -128,6 +138,13 @@ class BatchStatements:
             "gateway_key": orders.c.charge_key,
             "started_at": self._clock.after(0),
         }
+
+    @cached_property
+    def begin_prepared(self) -> Insert:
+        """The same for charges that are prepared first."""
+        return self._begin({**self._begun, **unconfirmed(self._clock)})
+
+    def _begin(self, row: dict[str, Any]) -> Insert:
         claimed = select(*row.values()).where(one_of_ids(orders.c.id, self._dialect))
         return insert(attempts).from_select(list(row), claimed)
 

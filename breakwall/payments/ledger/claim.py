@@ -1,6 +1,8 @@
 """A claim on an order, and an attempt that was begun under it."""
 
+import math
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Row
@@ -17,6 +19,7 @@ class Claim:
     request: ChargeRequest
     fence: int
     progress: Progress
+    send_within: float = math.inf  # Seconds after the claim's transaction within which it may be sent.
 
     @property
     def order_id(self) -> str:
@@ -29,6 +32,11 @@ class Attempt:
 
     claim: Claim
     number: int
+
+
+def seconds_left(charge_before: datetime | None, now: datetime) -> float:
+    """Seconds until an order's last moment; infinite without one."""
+    return math.inf if charge_before is None else (charge_before - now).total_seconds()
 
 
 def charge_request(

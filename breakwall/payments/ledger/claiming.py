@@ -16,20 +16,23 @@ from sqlalchemy import (
     false,
     insert,
     or_,
+    select,
+    true,
     update,
 )
 from sqlalchemy.sql.dml import ReturningUpdate
 
 from breakwall.payments.db.clock import Clock
-from breakwall.payments.db.revisions import Columns, existing_columns
+from breakwall.payments.db.revisions import Columns, existing_columns, missing_columns
 from breakwall.payments.db.schema import QUEUED, attempts, orders
 from breakwall.payments.db.statements import LEASE, built_once, seconds
 from breakwall.payments.decisions import Decision
 from breakwall.payments.gateways.base import ChargeRequest
 from breakwall.payments.keys import derive_order_id
 from breakwall.payments.ledger.attempt_conditions import FINAL, KEY_CONFLICT, UNRESOLVED
+from breakwall.payments.ledger.attempt_outcomes import CONFIRMED, unconfirmed
 from breakwall.payments.ledger.base import LedgerBase
-from breakwall.payments.ledger.claim import Attempt, Claim, charge_request
+from breakwall.payments.ledger.claim import Attempt, Claim, charge_request, seconds_left
 from breakwall.payments.ledger.order_state import (
     HELD,
     HELD_ORDER,
@@ -56,8 +59,10 @@ class Claiming(LedgerBase):
             ).one_or_none()
             if order is None:
                 return None
-            progress = read_progress(connection, order, self.lease)
-            return Claim(stored_request(order, site), order.fence, progress)
+            progress, prepared = read_progress(connection, order, self.lease)
+            request = replace(stored_request(order, site), prepared=prepared)
+            left = seconds_left(getattr(order, "charge_before", None), order.now)
+            return Claim(request, order.fence, progress, left)
 
         return self.database.write(work, name="claim")
 
@@ -78,15 +83,16 @@ class Claiming(LedgerBase):
         decision = Decision(OrderStatus.QUEUED, delay, uncharged=not claim.progress.unresolved)
         return self.database.write(self._applied(claim, decision, {}, counted), name="release")
 
-    def begin_attempt(self, claim: Claim) -> Attempt | None:
+    def begin_attempt(self, claim: Claim, *, prepares: bool = False) -> Attempt | None:
         """Count the worker's attempt and insert its row, before it is sent; the lease starts anew.
 
-        None when nothing may be sent: another process has the order, a person wants it cancelled, or a late
-        answer forbids it. The order's next claim reads which.
+        None when nothing may be sent: another process has the order, a person wants it cancelled, its last moment has
+        passed, or a late answer forbids it. The order's next claim reads which. ``prepares``: the charge is prepared
+        first, so that nothing is charged before `confirm`.
         """
 
         def work(connection: Connection) -> Attempt | None:
-            counting = _count_attempt(self.clock)
+            counting = _count_attempt(self.clock, has_expiry(connection))
             number = connection.scalar(counting, {**held(claim), "lease_seconds": self.lease})
             if number is None:
                 return None
@@ -97,11 +103,31 @@ class Claiming(LedgerBase):
                 "fence": claim.fence,
                 "gateway_key": claim.request.idempotency_key,
             }
-            connection.execute(_insert_attempt(self.clock), row)
+            connection.execute(_insert_attempt(self.clock, prepares), row)
             progress = replace(claim.progress, retries=claim.progress.retries + 1)
             return Attempt(replace(claim, progress=progress), number)
 
         return self.database.write(work, name="begin_attempt")
+
+    def confirm(self, attempt: Attempt, prepared: str) -> bool:
+        """Record the id of an attempt's prepared charge, which may then be confirmed: from here on it may have charged.
+
+        False when it must not be confirmed, for the reasons of `begin_attempt`.
+        """
+
+        def work(connection: Connection) -> bool:
+            may = _may_send(self.clock, has_expiry(connection))
+            locked = select(orders.c.id).where(*may).with_for_update()
+            if connection.scalar(locked, held(attempt.claim)) is None:
+                return False
+            values = {
+                "confirmed_order": attempt.claim.order_id,
+                "confirmed_number": attempt.number,
+                "prepared": prepared,
+            }
+            return connection.execute(CONFIRMED, values).rowcount == 1
+
+        return self.database.write(work, name="confirm")
 
     def close_claim(self, claim: Claim, status: OrderStatus, reason: str | None) -> OrderStatus | None:
         """Finish an order without another attempt: declined, dead, cancelled or in review.
@@ -150,8 +176,30 @@ def _deferral_counted(clock: Clock) -> Values:
     return {"deferral_count": orders.c.deferral_count + 1}
 
 
+def has_expiry(connection: Connection) -> bool:
+    """Whether orders can have a last moment in this database."""
+    return "charge_before" not in missing_columns(connection, orders)
+
+
+def not_expired(clock: Clock, has_expiry: bool) -> ColumnElement[bool]:
+    """The condition that an order's last moment has not passed."""
+    expiry = orders.c.charge_before
+    return or_(expiry.is_(None), expiry > clock.after(0)) if has_expiry else true()
+
+
+def _may_send(clock: Clock, has_expiry: bool) -> tuple[ColumnElement[bool], ...]:
+    """The conditions that an attempt of a claim may be sent."""
+    return (
+        HELD,
+        orders.c.lease_until > clock.after(0),
+        orders.c.cancel_requested.is_(false()),
+        not_expired(clock, has_expiry),
+        ~_FORBIDS_SENDING,
+    )
+
+
 @built_once
-def _count_attempt(clock: Clock) -> ReturningUpdate[Any]:
+def _count_attempt(clock: Clock, has_expiry: bool) -> ReturningUpdate[Any]:
     """Counts the attempt of a claim if it may be sent, and renews the lease."""
     counted = {
         "attempt_count": orders.c.attempt_count + 1,
@@ -159,17 +207,13 @@ def _count_attempt(clock: Clock) -> ReturningUpdate[Any]:
         "lease_until": clock.after(LEASE),
     }
     return (
-        update(orders)
-        .where(HELD, orders.c.lease_until > clock.after(0))
-        .where(orders.c.cancel_requested.is_(false()), ~_FORBIDS_SENDING)
-        .values(counted)
-        .returning(orders.c.attempt_count)
+        update(orders).where(*_may_send(clock, has_expiry)).values(counted).returning(orders.c.attempt_count)
     )
 
 
 @built_once
-def _insert_attempt(clock: Clock) -> Insert:
-    return insert(attempts).values(started_at=clock.after(0))
+def _insert_attempt(clock: Clock, prepares: bool) -> Insert:
+    return insert(attempts).values(started_at=clock.after(0), **(unconfirmed(clock) if prepares else {}))
 
 
 def stored_request(order: Row[Any], site: str) -> ChargeRequest:

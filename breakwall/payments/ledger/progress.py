@@ -3,11 +3,12 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, case, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, bindparam, case, func, null, or_, select
 
 from breakwall.payments.db.clock import Clock, seconds_between
-from breakwall.payments.db.revisions import existing_columns
+from breakwall.payments.db.revisions import existing_columns, missing_columns
 from breakwall.payments.db.schema import attempts, orders
+from breakwall.payments.db.statements import built_once
 from breakwall.payments.decisions import FINAL_STATES, Progress
 from breakwall.payments.ledger.attempt_conditions import (
     KEY_CONFLICT,
@@ -23,15 +24,18 @@ def progress_of(connection: Connection, clock: Clock, order_id: str, *, lease: f
     """What a claim on the order would begin with now. ``lease``: seconds, as in `Ledger`."""
     columns = (*existing_columns(connection, orders), clock.after(0).label("now"))
     wanted = select(*columns).where(orders.c.id == order_id)
-    return read_progress(connection, connection.execute(wanted).one(), lease)
+    return read_progress(connection, connection.execute(wanted).one(), lease)[0]
 
 
-def read_progress(connection: Connection, order: Row[Any], lease: float) -> Progress:
-    """How far an order has come. ``order``: its row, and the database's time as ``now``."""
+def read_progress(connection: Connection, order: Row[Any], lease: float) -> tuple[Progress, str | None]:
+    """How far an order has come, and the id of the charge that was prepared under its key.
+
+    ``order``: its row, and the database's time as ``now``.
+    """
     values = {name: getattr(order, name) for name in ("id", "charge_key", "attempt_floor", "now")}
-    sent = connection.execute(_SUMMARY, values).one()
+    sent = connection.execute(_summary("prepared" in missing_columns(connection, attempts)), values).one()
     doubtful_since = [moment for moment in (sent.unresolved_at, order.suspected_at) if moment is not None]
-    return Progress(
+    progress = Progress(
         retries=order.retry_count - order.retry_floor,
         lookups=order.look_up_count - order.look_up_floor,
         key_rotations=order.key_rotations,
@@ -47,7 +51,10 @@ def read_progress(connection: Connection, order: Row[Any], lease: float) -> Prog
         refused=sent.refused > 0,
         turned_away=sent.turned_away is not None and sent.turned_away == order.attempt_count,
         looked_up=_is_later(order.looked_up_at, sent.last_ended),
+        prepared=sent.prepared is not None and not sent.unprepared and order.suspected_at is None,
+        expired=_has_passed(getattr(order, "charge_before", None), order.now),
     )
+    return progress, sent.prepared
 
 
 def _number_of(*conditions: ColumnElement[bool]) -> ColumnElement[int]:
@@ -60,7 +67,18 @@ _DECLINED = attempts.c.outcome.in_(
 )
 _ENDED = func.coalesce(attempts.c.finished_at, bindparam("now", type_=attempts.c.finished_at.type))
 
-# What an order's attempts say, in one row.
+
+@built_once
+def _summary(has_no_prepared: bool) -> Select[Any]:
+    """What an order's attempts say, in one row. On a database before revision 0007 no charge was ever prepared."""
+    prepared = null() if has_no_prepared else attempts.c.prepared
+    of_the_key = case((_KEY_IN_USE, prepared))
+    return _SUMMARY.add_columns(
+        func.max(of_the_key).label("prepared"),
+        _number_of(UNRESOLVED, of_the_key.is_(None)).label("unprepared"),
+    )
+
+
 _SUMMARY = select(
     func.min(case((_KEY_IN_USE, attempts.c.started_at))).label("since"),
     func.max(case((UNRESOLVED, _ENDED))).label("unresolved_at"),
@@ -72,6 +90,10 @@ _SUMMARY = select(
     _number_of(REFUSED, attempts.c.number > bindparam("attempt_floor")).label("refused"),
     _number_of(_DECLINED).label("declined"),
 ).where(attempts.c.order_id == bindparam("id"))
+
+
+def _has_passed(moment: datetime | None, now: datetime) -> bool:
+    return moment is not None and moment <= now
 
 
 def _is_later(moment: datetime | None, than: datetime | None) -> bool:

@@ -70,7 +70,8 @@ class Recording(LedgerBase):
                 paid_by = pay(connection, self.clock, claim, owned.charge_id)
                 end_attempt(connection, self.clock, attempt, owned)
                 return OrderStatus.PAID, paid_by
-            status = self._apply(connection, claim, decision, owned, last_error(owned))
+            changes = {**last_error(owned), **_next_key(claim, decision)}
+            status = self._apply(connection, claim, decision, owned, changes)
             end_attempt(connection, self.clock, attempt, owned)
             return status, None
 
@@ -124,16 +125,19 @@ class Recording(LedgerBase):
 
         return self.database.write(work, name="record_look_up")
 
-    def prove_absent(self, claim: Claim) -> Claim | None:
-        """Record that no earlier attempt charged. None when the claim no longer holds.
+    def prove_absent(self, claim: Claim, *, cancelled: bool = False) -> Claim | None:
+        """Record that no earlier attempt charged, or will. None when the claim no longer holds.
 
         Only now the key may change. It does if the service may have stored an answer under the old key, and would
-        replay it for ever. Otherwise the key stays, and protects against a request that arrives late.
+        replay it for ever, and if the charge was ``cancelled`` there. Otherwise the key stays, and protects against a
+        request that arrives late.
         """
         request, rotations = claim.request, claim.progress.key_rotations
-        if claim.progress.key_spent:
+        if claim.progress.key_spent or cancelled:
             rotations += 1
-            request = replace(request, idempotency_key=derive_charge_key(claim.order_id, rotations))
+            key = derive_charge_key(claim.order_id, rotations)
+            request = replace(request, idempotency_key=key, prepared=None)
+        detail = "It was cancelled at the payment service." if cancelled else _ABSENT
 
         def work(connection: Connection) -> Claim | None:
             proven = update(orders).where(HELD)
@@ -155,9 +159,10 @@ class Recording(LedgerBase):
                 UNRESOLVED,
                 Outcome.FAILED,
                 ResolvedBy.LOOK_UP,
-                "Looked up afterwards: there is no such charge.",
+                detail,
             )
-            return Claim(request, claim.fence, claim.progress.proven_absent())
+            progress = replace(claim.progress.proven_absent(), key_rotations=rotations)
+            return replace(claim, request=request, progress=progress)
 
         return self.database.write(work, name="prove_absent")
 
@@ -187,6 +192,17 @@ class Recording(LedgerBase):
         unclaimed = orders.c.status.in_([OrderStatus.QUEUED, OrderStatus.DEAD, OrderStatus.CANCELLED])
         values = {**state_columns(self.clock, OrderStatus.REVIEW), "fence": orders.c.fence + 1, **changes}
         connection.execute(update(orders).where(orders.c.id == order_id, unclaimed).values(values))
+
+
+_ABSENT = "Looked up afterwards: there is no such charge."
+
+
+def _next_key(claim: Claim, decision: Decision) -> dict[str, Any]:
+    """The columns of the next key, if a decision wants one."""
+    if not decision.rotates_key:
+        return {}
+    rotations = claim.progress.key_rotations + 1
+    return {"charge_key": derive_charge_key(claim.order_id, rotations), "key_rotations": rotations}
 
 
 def _lookup_counted(clock: Clock) -> Values:
@@ -269,7 +285,7 @@ def _pay_unexpectedly(connection: Connection, clock: Clock, claim: Claim, charge
             detail = f"charged as {before.charge_id} and as {charge_id}: refund one of them"
             report_incident(connection, clock, order_id, IncidentKind.TWO_CHARGES, detail)
         return str(before.charge_id)
-    if before.cancel_requested:
+    if before.cancel_requested or before.status == OrderStatus.CANCELLED:
         detail = f"charged as {charge_id} although it was to be cancelled: refund it"
         report_incident(connection, clock, order_id, IncidentKind.CHARGED_AFTER_CANCEL, detail)
     elif resolved_as_not_charged_since(connection, order_id, claim.fence):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from datetime import timedelta
 from unittest.mock import Mock
 
@@ -16,7 +17,17 @@ from breakwall.payments.orders import OrderStatus
 from breakwall.worker import retry
 from breakwall.worker.retry import Retrier
 from tests.contract.site import LEASE, TIMEOUT, Site, order
-from tests.gateway import ABSENT, DECLINED, DOWN, FOUND, KEYED, LOST, NO_ANSWER, PAID
+from tests.gateway import (
+    ABSENT,
+    DECLINED,
+    DOWN,
+    FOUND,
+    KEYED,
+    LOST,
+    NO_ANSWER,
+    PAID,
+    CancellingScriptedGateway,
+)
 
 
 def queued(site: Site) -> str:
@@ -179,14 +190,19 @@ def test_an_outage_of_any_length_kills_no_order(site: Site) -> None:
 
 @pytest.mark.parametrize("step", Step)
 def test_each_step_is_worked_on_as_what_it_is(
-    site: Site, monkeypatch: pytest.MonkeyPatch, step: Step
+    migrated_url: str, monkeypatch: pytest.MonkeyPatch, step: Step
 ) -> None:
     monkeypatch.setattr(retry, "next_step", lambda *_: step)
-    site.gateway.answers.append(PAID)
-    site.gateway.lookups.append(NO_ANSWER)
-    assert site.retrier.run(queued(site)) is not None
-    assert len(site.gateway.charged) == (step is Step.SEND)
-    assert len(site.gateway.looked_up) == (step is Step.LOOK_UP)
+    gateway = CancellingScriptedGateway()
+    site = Site(migrated_url, gateway)
+    gateway.answers.append(PAID)
+    gateway.lookups.append(NO_ANSWER)
+    gateway.cancels.append(NO_ANSWER)
+    with closing(site.producer):
+        assert site.retrier.run(queued(site)) is not None
+    assert len(gateway.charged) == (step is Step.SEND)
+    assert len(gateway.looked_up) == (step is Step.LOOK_UP)
+    assert len(gateway.cancelled) == (step is Step.CANCEL_CHARGE)
 
 
 class TestAnUnknownOutcome:

@@ -37,7 +37,20 @@ BLIND = GatewayProfile(deduplicates=False, key_life=0.0, looks_up=False, absent_
 
 outcomes = st.sampled_from(Outcome)
 advices = st.sampled_from(Advice)
-profiles = st.sampled_from([PLAIN, KEYED, BLIND])
+CANCELLING = replace(BLIND, cancels=True)
+PREPARING = replace(BLIND, prepares=True)
+
+profiles = st.sampled_from(
+    [
+        PLAIN,
+        KEYED,
+        BLIND,
+        CANCELLING,
+        PREPARING,
+        replace(PREPARING, cancels=True),
+        replace(PLAIN, cancels=True),
+    ]
+)
 progresses = st.builds(
     Progress,
     retries=st.integers(0, 8),
@@ -53,6 +66,8 @@ progresses = st.builds(
     refused=st.booleans(),
     turned_away=st.booleans(),
     looked_up=st.booleans(),
+    prepared=st.booleans(),
+    expired=st.booleans(),
 )
 jitters = st.floats(0, 1)
 
@@ -258,7 +273,7 @@ class TestARefusal:
         self, progress: Progress, profile: GatewayProfile
     ) -> None:
         step = next_step(replace(progress, unresolved=True, refused=True), profile, POLICY)
-        assert step in {Step.LOOK_UP, Step.REVIEW}
+        assert step in {Step.LOOK_UP, Step.CANCEL_CHARGE, Step.REVIEW}
 
 
 class TestWhereARefusalIsAccepted:
@@ -345,3 +360,86 @@ class TestAContradiction:
 def test_nothing_is_unresolved_after_proof_of_absence(progress: Progress, profile: GatewayProfile) -> None:
     step = next_step(progress.proven_absent(), profile, POLICY)
     assert step not in {Step.LOOK_UP, Step.REVIEW} or progress.key_conflict
+
+
+class TestAnOrderWhoseLastMomentHasPassed:
+    @given(progress=progresses, profile=profiles)
+    def test_is_never_sent(self, progress: Progress, profile: GatewayProfile) -> None:
+        assert next_step(replace(progress, expired=True), profile, POLICY) is not Step.SEND
+
+    @given(profile=profiles)
+    def test_ends_as_expired_once_nothing_was_charged(self, profile: GatewayProfile) -> None:
+        assert next_step(Progress(expired=True, refused=True, retries=9), profile, POLICY) is Step.EXPIRE
+
+    def test_ends_as_what_it_was_asked_for_or_declined(self) -> None:
+        expired = Progress(expired=True)
+        assert next_step(replace(expired, cancel_requested=True), PLAIN, POLICY) is Step.CANCEL
+        assert next_step(replace(expired, declined=True), PLAIN, POLICY) is Step.DECLINE
+
+    @given(progress=progresses, profile=profiles)
+    def test_is_not_ended_while_it_may_have_been_charged(
+        self, progress: Progress, profile: GatewayProfile
+    ) -> None:
+        step = next_step(replace(progress, expired=True, unresolved=True), profile, POLICY)
+        assert step in {Step.LOOK_UP, Step.CANCEL_CHARGE, Step.REVIEW}
+
+
+class TestAChargeThatCanBeCancelled:
+    def test_is_cancelled_where_nothing_can_be_looked_up(self) -> None:
+        assert next_step(Progress(unresolved=True), CANCELLING, POLICY) is Step.CANCEL_CHARGE
+
+    def test_is_looked_up_first_and_cancelled_when_that_decides_nothing(self) -> None:
+        profile = replace(PLAIN, cancels=True)
+        steps = [next_step(Progress(unresolved=True, lookups=count), profile, POLICY) for count in (4, 5, 9)]
+        assert steps == [Step.LOOK_UP, Step.CANCEL_CHARGE, Step.CANCEL_CHARGE]
+
+    def test_is_a_persons_when_cancels_decide_nothing_either(self) -> None:
+        assert next_step(Progress(unresolved=True, lookups=5), CANCELLING, POLICY) is Step.REVIEW
+        both = replace(PLAIN, cancels=True)
+        assert next_step(Progress(unresolved=True, lookups=10), both, POLICY) is Step.REVIEW
+
+    def test_is_cancelled_first_if_nobody_wants_it_and_then_looked_up_in_turn(self) -> None:
+        profile = replace(PLAIN, cancels=True)
+        unwanted = Progress(unresolved=True, cancel_requested=True)
+        steps = [next_step(replace(unwanted, lookups=count), profile, POLICY) for count in range(3)]
+        assert steps == [Step.CANCEL_CHARGE, Step.LOOK_UP, Step.CANCEL_CHARGE]
+
+    def test_gives_the_order_to_nobody_before_both_budgets_are_used_up(self) -> None:
+        unavailable = LookupAnswer(LookupResult.UNAVAILABLE, Health.FAILURE)
+        profile = replace(PLAIN, cancels=True)
+        statuses = [
+            after_look_up(unavailable, Progress(unresolved=True, lookups=count), profile, POLICY, 0)
+            for count in (4, 8, 9)
+        ]
+        assert [found and found.status for found in statuses] == ["queued", "queued", "review"]
+
+    def test_that_is_cancelled_has_charged_nothing_whatever_its_age(self) -> None:
+        cancelled = LookupAnswer(LookupResult.CANCELLED, Health.SUCCESS)
+        assert after_look_up(cancelled, Progress(unresolved=True), CANCELLING, POLICY, 0) is None
+
+
+class TestAPreparedCharge:
+    def test_can_be_looked_up_where_keys_cannot(self) -> None:
+        prepared = Progress(unresolved=True, prepared=True)
+        assert next_step(prepared, PREPARING, POLICY) is Step.LOOK_UP
+        assert next_step(replace(prepared, prepared=False), PREPARING, POLICY) is Step.REVIEW
+
+    def test_of_another_gateway_cannot_be_looked_up(self) -> None:
+        assert next_step(Progress(unresolved=True, prepared=True), BLIND, POLICY) is Step.REVIEW
+
+    def test_that_is_not_confirmed_is_trusted_only_after_the_settle_time(self) -> None:
+        found = LookupAnswer(LookupResult.PREPARED, Health.SUCCESS)
+        early, late = (Progress(unresolved=True, unresolved_age=age) for age in (29.0, 30.0))
+        assert after_look_up(found, early, PREPARING, POLICY, 0) == Decision(OrderStatus.QUEUED, 1.0)
+        assert after_look_up(found, late, PREPARING, POLICY, 0) is None
+
+    def test_whose_refusal_proves_nothing_is_looked_up(self) -> None:
+        refused = answer(Outcome.UNKNOWN, Advice.STOP)
+        assert without_look_up(refused, PREPARING) is refused
+        assert after_attempt(refused, Progress(), PREPARING, POLICY, 0) == Decision(OrderStatus.QUEUED)
+
+    def test_that_may_be_stored_as_failed_gets_another_key(self) -> None:
+        spent = replace(answer(Outcome.FAILED), spends_key=True)
+        assert after_attempt(spent, Progress(), PREPARING, POLICY, 0).rotates_key
+        assert not after_attempt(spent, Progress(unresolved=True), PREPARING, POLICY, 0).rotates_key
+        assert not after_attempt(spent, Progress(), PLAIN, POLICY, 0).rotates_key

@@ -61,7 +61,7 @@ class Case:
             places=SleptAtPlaces(self.clock.sleep),
         )
 
-    def _charge(self, attempt: Attempt, permit: Any, *, deadline: float) -> Any:
+    def _charge(self, attempt: Attempt, permit: Any, *, deadline: float, send_by: float) -> Any:
         self.deadlines.append(deadline)
         return PAID
 

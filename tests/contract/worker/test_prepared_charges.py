@@ -1,0 +1,309 @@
+"""Charges that are prepared first: their id is committed before they are confirmed, and nothing is charged before."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+from sqlalchemy import select
+
+from breakwall.payments.db.schema import attempts
+from breakwall.payments.gateways.base import Advice, ChargeAnswer, Health, LookupAnswer, LookupResult, Outcome
+from breakwall.payments.keys import derive_charge_key
+from breakwall.payments.ledger.queries import list_attempts
+from breakwall.payments.orders import OrderStatus
+from tests.contract.site import LEASE, Site, order
+from tests.gateway import (
+    CANCELLED,
+    DECLINED,
+    FOUND,
+    LOST,
+    PAID,
+    PREPARING,
+    UNCONFIRMED,
+    PreparingScriptedGateway,
+)
+
+SETTLE_TIME = PREPARING.absent_after
+BROKEN = ChargeAnswer(Outcome.UNKNOWN, Health.FAILURE, code="ReadTimeout", spends_key=True)
+
+
+class Crash(BaseException):
+    """The process dies."""
+
+
+def crash() -> None:
+    raise Crash
+
+
+@pytest.fixture
+def gateway() -> PreparingScriptedGateway:
+    return PreparingScriptedGateway()
+
+
+@pytest.fixture
+def site(migrated_url: str, gateway: PreparingScriptedGateway) -> Iterator[Site]:
+    site = Site(migrated_url, gateway)
+    yield site
+    site.producer.close()
+
+
+def queued(site: Site) -> str:
+    return site.producer.enqueue([order()])[0].order_id
+
+
+def prepared_ids(site: Site) -> list[str | None]:
+    return [one.prepared for one in list_attempts(site.database, site.get().id)]
+
+
+def lost(site: Site) -> str:
+    """An order whose first charge was confirmed without an answer, due again now."""
+    order_id = queued(site)
+    site.gateway.answers.append(LOST)
+    assert site.retrier.run(order_id) is OrderStatus.QUEUED
+    site.advance(5.0)
+    return order_id
+
+
+def placed(site: Site) -> None:
+    site.producer.place(order())
+
+
+def retried(site: Site) -> None:
+    site.retrier.run(queued(site))
+
+
+def drained(site: Site) -> None:
+    (attempt,) = site.ledger.exchange([], [queued(site)], max_attempts=3, prepares=True).attempts
+    site.charger.send(attempt, site.breaker.acquire(), deadline=float("inf"))
+
+
+WAYS = pytest.mark.parametrize("way", [placed, retried, drained])
+
+
+class TestACharge:
+    @WAYS
+    def test_is_confirmed_after_its_id_is_committed(self, site: Site, way: object) -> None:
+        seen: list[str | None] = []
+        site.gateway.during = lambda: seen.extend(prepared_ids(site))
+        site.gateway.answers.append(PAID)
+        way(site)  # type: ignore[operator]
+        (request,) = site.gateway.charged
+        assert seen == [request.prepared] == [f"pi_{request.idempotency_key}"]
+        assert site.get().status is OrderStatus.PAID
+
+    @WAYS
+    def test_that_is_not_confirmed_yet_is_known_to_have_charged_nothing(
+        self, site: Site, way: object
+    ) -> None:
+        gateway, seen = site.gateway, []
+        assert isinstance(gateway, PreparingScriptedGateway)
+        gateway.between = lambda: seen.extend(site.outcomes())
+        gateway.answers.append(PAID)
+        way(site)  # type: ignore[operator]
+        assert seen == [Outcome.NOT_SENT]
+
+    def test_that_is_paid_has_one_attempt_with_the_payments_outcome(self, site: Site) -> None:
+        site.gateway.answers.append(PAID)
+        site.producer.place(order())
+        (attempt,) = list_attempts(site.database, site.get().id)
+        assert (attempt.outcome, attempt.code, attempt.charge_id) == (Outcome.SUCCEEDED, None, "ch_1")
+
+    def test_that_is_declined_while_it_is_prepared_declines_the_order(
+        self, site: Site, gateway: PreparingScriptedGateway
+    ) -> None:
+        gateway.preparations.append(DECLINED)
+        assert site.producer.place(order()).status is OrderStatus.DECLINED
+        assert gateway.charged == []
+
+
+class TestAPreparationWithoutAnAnswer:
+    def test_has_charged_nothing_and_the_order_is_sent_again_without_a_look_up(
+        self, site: Site, gateway: PreparingScriptedGateway
+    ) -> None:
+        gateway.preparations.append(LOST)
+        order_id = queued(site)
+        assert site.retrier.run(order_id) is OrderStatus.QUEUED
+        assert site.outcomes() == [Outcome.FAILED]
+        site.advance(5.0)
+        gateway.answers.append(PAID)
+        assert site.retrier.run(order_id) is OrderStatus.PAID
+        assert gateway.looked_up == []
+
+    def test_is_repeated_under_the_same_key(self, site: Site, gateway: PreparingScriptedGateway) -> None:
+        gateway.preparations.append(LOST)
+        order_id = queued(site)
+        site.retrier.run(order_id)
+        site.advance(5.0)
+        gateway.answers.append(PAID)
+        site.retrier.run(order_id)
+        assert gateway.prepared[0] == gateway.prepared[1]
+
+    def test_that_the_service_may_have_stored_is_repeated_under_another_key(
+        self, site: Site, gateway: PreparingScriptedGateway
+    ) -> None:
+        gateway.preparations.append(BROKEN)
+        order_id = queued(site)
+        site.retrier.run(order_id)
+        site.advance(5.0)
+        gateway.answers.append(PAID)
+        assert site.retrier.run(order_id) is OrderStatus.PAID
+        assert [one.idempotency_key for one in gateway.prepared] == [
+            derive_charge_key(order_id),
+            derive_charge_key(order_id, 1),
+        ]
+
+    def test_says_succeeded_is_not_believed(self, site: Site, gateway: PreparingScriptedGateway) -> None:
+        gateway.preparations.append(PAID)
+        assert site.producer.place(order()).status is OrderStatus.REVIEW
+
+    def test_because_the_process_died_has_charged_nothing(
+        self, site: Site, gateway: PreparingScriptedGateway
+    ) -> None:
+        order_id = queued(site)
+        gateway.between = crash
+        with pytest.raises(Crash):
+            site.retrier.run(order_id)
+        gateway.between = lambda: None
+        site.advance(LEASE)
+        site.dispatch_queue.reclaim_expired()
+        gateway.answers.append(PAID)
+        assert site.retrier.run(order_id) is OrderStatus.PAID
+        assert (site.outcomes(), gateway.looked_up) == ([Outcome.NOT_SENT, Outcome.SUCCEEDED], [])
+
+
+class TestAPreparedChargeIsNotConfirmed:
+    def test_if_a_person_wants_the_order_cancelled_meanwhile(
+        self, site: Site, gateway: PreparingScriptedGateway
+    ) -> None:
+        order_id = queued(site)
+        gateway.between = lambda: site.people.cancel(order_id)
+        assert site.retrier.run(order_id) is OrderStatus.CANCELLED
+        assert gateway.charged == []
+
+    def test_if_another_process_has_the_order_meanwhile(
+        self, site: Site, gateway: PreparingScriptedGateway
+    ) -> None:
+        order_id = queued(site)
+
+        def lose_the_claim() -> None:
+            site.advance(LEASE)
+            site.dispatch_queue.reclaim_expired()
+            assert site.ledger.claim(order_id) is not None
+
+        gateway.between = lose_the_claim
+        site.retrier.run(order_id)
+        assert (gateway.charged, site.outcomes()) == ([], [Outcome.NOT_SENT])
+
+    def test_if_the_last_moment_passes_meanwhile(self, site: Site, gateway: PreparingScriptedGateway) -> None:
+        order_id = site.producer.enqueue([replace(order(), charge_before=5.0)])[0].order_id
+        gateway.between = lambda: site.advance(5.0)
+        site.retrier.run(order_id)
+        assert (gateway.charged, site.expiring.expire()) == ([], [order_id])
+
+
+class TestAConfirmationWithoutAnAnswer:
+    def test_is_looked_up_by_the_charges_id(self, site: Site, gateway: PreparingScriptedGateway) -> None:
+        order_id = lost(site)
+        gateway.lookups.append(FOUND)
+        assert site.retrier.run(order_id) is OrderStatus.PAID
+        assert gateway.looked_up == [f"pi_{derive_charge_key(order_id)}"]
+
+    def test_is_looked_up_although_no_other_charge_is_known(
+        self, site: Site, gateway: PreparingScriptedGateway
+    ) -> None:
+        order_id = lost(site)
+        site.advance(SETTLE_TIME)
+        gateway.lookups.append(UNCONFIRMED)
+        gateway.answers.append(PAID)
+        assert site.retrier.run(order_id) is OrderStatus.PAID
+
+    def test_is_not_believed_to_have_charged_nothing_before_the_settle_time(
+        self, site: Site, gateway: PreparingScriptedGateway
+    ) -> None:
+        order_id = lost(site)
+        gateway.lookups.append(UNCONFIRMED)
+        assert site.retrier.run(order_id) is OrderStatus.QUEUED
+        assert (len(gateway.charged), site.outcomes()) == (1, [Outcome.UNKNOWN])
+
+    def test_is_repeated_for_the_same_charge_if_it_was_not_confirmed(
+        self, site: Site, gateway: PreparingScriptedGateway
+    ) -> None:
+        order_id = lost(site)
+        site.advance(SETTLE_TIME)
+        gateway.lookups.append(UNCONFIRMED)
+        gateway.answers.append(PAID)
+        site.retrier.run(order_id)
+        assert (len(gateway.prepared), gateway.charged[0]) == (1, gateway.charged[1])
+
+    def test_gets_another_charge_under_another_key_if_this_one_was_cancelled(
+        self, site: Site, gateway: PreparingScriptedGateway
+    ) -> None:
+        order_id = lost(site)
+        gateway.lookups.append(CANCELLED)
+        gateway.answers.append(PAID)
+        assert site.retrier.run(order_id) is OrderStatus.PAID
+        assert gateway.charged[1].prepared == f"pi_{derive_charge_key(order_id, 1)}"
+
+    def test_is_repeated_without_a_look_up_where_keys_protect(
+        self, site: Site, gateway: PreparingScriptedGateway
+    ) -> None:
+        gateway.profile = replace(PREPARING, deduplicates=True, key_life=86_400.0)
+        order_id = lost(site)
+        gateway.answers.append(PAID)
+        assert site.retrier.run(order_id) is OrderStatus.PAID
+        assert (len(gateway.prepared), gateway.charged[0]) == (1, gateway.charged[1])
+
+    def test_is_unknown_after_a_crash(self, site: Site, gateway: PreparingScriptedGateway) -> None:
+        order_id = queued(site)
+        gateway.during = crash
+        with pytest.raises(Crash):
+            site.retrier.run(order_id)
+        site.advance(LEASE)
+        site.dispatch_queue.reclaim_expired()
+        assert site.outcomes() == [Outcome.UNKNOWN]
+        gateway.lookups.append(FOUND)
+        assert site.retrier.run(order_id) is OrderStatus.PAID
+
+    def test_that_was_refused_is_looked_up_at_once(
+        self, site: Site, gateway: PreparingScriptedGateway
+    ) -> None:
+        refused = ChargeAnswer(Outcome.UNKNOWN, Health.SUCCESS, code="http_400", advice=Advice.STOP)
+        order_id = queued(site)
+        gateway.answers.append(refused)
+        assert site.retrier.run(order_id) is OrderStatus.QUEUED
+        gateway.lookups.append(replace(FOUND))
+        assert site.retrier.run(order_id) is OrderStatus.PAID
+
+    def test_needs_a_person_when_the_look_ups_are_used_up(
+        self, site: Site, gateway: PreparingScriptedGateway
+    ) -> None:
+        order_id = lost(site)
+        gateway.lookups.extend([LookupAnswer(LookupResult.UNAVAILABLE, Health.FAILURE)] * 3)
+        while site.get().status is OrderStatus.QUEUED:
+            site.retrier.run(order_id)
+            site.advance(60.0)
+        assert (site.get().status, len(gateway.looked_up)) == (OrderStatus.REVIEW, 3)
+
+
+class TestTheDrain:
+    def test_undoes_an_attempt_that_was_not_prepared(self, site: Site) -> None:
+        order_id = queued(site)
+        (attempt,) = site.ledger.exchange([], [order_id], max_attempts=3, prepares=True).attempts
+        site.ledger.undo_attempts([attempt], 0.0, deferred=False)
+        rows = site.database.read(lambda connection: connection.scalars(select(attempts.c.number)).all())
+        assert (rows, site.get().retry_count) == ([], 0)
+
+    def test_leaves_an_order_with_a_prepared_charge_to_the_single_way(
+        self, site: Site, gateway: PreparingScriptedGateway
+    ) -> None:
+        order_id = queued(site)
+        gateway.answers.append(ChargeAnswer(Outcome.THROTTLED, Health.THROTTLED))
+        site.retrier.run(order_id)
+        site.advance(60.0)
+        done = site.ledger.exchange([], [order_id], max_attempts=3, prepares=True)
+        assert (done.attempts, done.others) == ([], [order_id])
+        gateway.answers.append(PAID)
+        site.retrier.run(order_id)
+        assert (len(gateway.prepared), gateway.charged[0]) == (1, gateway.charged[1])
