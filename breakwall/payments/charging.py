@@ -79,16 +79,13 @@ class Charger:
     ) -> ChargeAnswer:
         """Charge by the ``deadline`` (monotonic), and report to the breaker. The answer is to be recorded next."""
         with released_on_error(permit):
-            if self.monotonic() > send_by:
-                answer = EXPIRED
-            else:
-                permit.sent()
-                answer = self._call(attempt, deadline)
+            permit.sent()
+            answer = self._call(attempt, deadline, send_by)
         self.on_received(answer)
         report_health(permit, answer)
         return answer
 
-    def _call(self, attempt: Attempt, deadline: float) -> ChargeAnswer:
+    def _call(self, attempt: Attempt, deadline: float, send_by: float) -> ChargeAnswer:
         request, gateway = attempt.claim.request, self.gateway
         if gateway.profile.prepares:
             prepared = request.prepared or self._prepare(request, deadline)
@@ -98,6 +95,8 @@ class Charger:
                 return NOT_CONFIRMED
             request = replace(request, prepared=prepared)
         reach("before", "charge")
+        if self.monotonic() > send_by:
+            return EXPIRED
         answer = gateway.charge(request, deadline=deadline)
         reach("after", "charge")
         return answer

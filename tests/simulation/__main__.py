@@ -56,6 +56,9 @@ def report(tally: Tally, seconds: float) -> str:
         "",
         "Processes killed at",
         *_columns(tally.killed_at),
+        "",
+        "Orders that ended in review, by the kind of payment service, if no operator acts",
+        *(f"{share:>8.1%}  {kind}" for kind, share in tally.review_shares.items()),
     ]
     if tally.never_seen:
         lines += ["", f"Never occurred: {', '.join(tally.never_seen)}"]

@@ -79,6 +79,8 @@ MET = (
     "message of several orders",
     "call under a limit",
     "call under a rate",
+    "charge prepared",
+    "charge cancelled at the service",
     *(kind for kind in Kind if kind is not Kind.EASY),
 )
 """What is no fault, and has to occur too: else the simulation shows nothing about it."""

@@ -96,13 +96,18 @@ class FinalChecks:
 
     def _may_be_in_review(self, order: Row[Any]) -> bool:
         scenario = self._scenario
-        looked_up_in_vain = order.look_up_count - order.look_up_floor >= scenario.max_attempts
         return (
-            not scenario.behavior.profile.looks_up
-            or looked_up_in_vain
+            self._ways(order) == 0
+            or order.look_up_count - order.look_up_floor >= scenario.max_attempts * self._ways(order)
             or order.crash_count > POISON_CRASHES
             or self._is_disputed(order.id)
         )
+
+    def _ways(self, order: Row[Any]) -> int:
+        """How many ways there are to find out whether the order was charged, without a person."""
+        profile = self._scenario.behavior.profile
+        by_id = profile.prepares and self._scenario.restore is None  # A restore may have lost the ids.
+        return int(profile.looks_up or by_id) + int(profile.cancels and (by_id or not profile.prepares))
 
     def _is_disputed(self, order_id: str) -> bool:
         return order_id in self._observer.misled or order_id in self._service.refused

@@ -1,11 +1,12 @@
 """The network between the product and the payment service, and the gateway at the product's end."""
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
 from breakwall.payments.gateways import ChargeAnswer, ChargeRequest, GatewayProfile, LookupAnswer
-from breakwall.payments.gateways.base import LookupResult, Outcome
+from breakwall.payments.gateways.base import Health, LookupResult, Outcome, Prepared
 from breakwall.payments.gateways.charge_answers import classify_charge, classify_charge_error
 from breakwall.payments.gateways.lookup_answers import classify_lookup, classify_lookup_error
 from breakwall.payments.gateways.transport.errors import DeadlinePassedError, Phase, PoolFullError
@@ -186,9 +187,57 @@ class SimulatedGateway:
             self._listen(answer, request)
         return answer
 
+    def prepare(self, request: ChargeRequest, *, deadline: float) -> Prepared | ChargeAnswer:
+        self._observer.charge_asked(request)
+        result = self._ask_about(lambda _, answer: self._network.service.prepare(request, answer), deadline)
+        if isinstance(result, Failure):
+            return classify_charge_error(result.error, result.phase)
+        fields = _fields(result)
+        if "id" in fields:
+            return Prepared(str(fields["id"]))
+        return classify_charge(result.status, result.headers, result.body, now=0.0)
+
+    def look_up_prepared(self, prepared: str, *, deadline: float) -> LookupAnswer:
+        service = self._network.service
+        return self._state(
+            self._ask_about(lambda _, answer: service.look_up_prepared(prepared, answer), deadline)
+        )
+
+    def cancel(self, request: ChargeRequest, *, deadline: float) -> LookupAnswer:
+        if self.profile.prepares and request.prepared is None:
+            return LookupAnswer(LookupResult.UNAVAILABLE, Health.NEUTRAL, code="needs_an_id")
+        return self._state(
+            self._ask_about(lambda _, answer: self._network.service.cancel(request, answer), deadline)
+        )
+
+    def _ask_about(
+        self, arrive: Callable[[float, SendReply], None], deadline: float
+    ) -> ServiceReply | Failure:
+        """Ask something that charges nothing."""
+        return self._network.ask(
+            self._clock, deadline, lambda ends_at: self._observer.leaves(None, ends_at), arrive
+        )
+
+    def _state(self, result: ServiceReply | Failure) -> LookupAnswer:
+        if isinstance(result, Failure):
+            return classify_lookup_error(result.error, result.phase)
+        status = _fields(result).get("status")
+        if result.status == 200 and status in {LookupResult.PREPARED, LookupResult.CANCELLED}:
+            return LookupAnswer(LookupResult(str(status)), Health.SUCCESS)
+        return classify_lookup(result.status, result.headers, result.body, now=0.0)
+
     def _listen(self, answer: ChargeAnswer | LookupAnswer, request: ChargeRequest) -> None:
         if self._network.service.ledger.misleads(answer.charge_id, answer.details, request):
             self._observer.misled_about(request.order_id)
 
     def close(self) -> None:
         """Nothing is open."""
+
+
+def _fields(reply: ServiceReply) -> dict[str, object]:
+    """The fields of a JSON object; none of anything else."""
+    try:
+        found = json.loads(reply.body)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}

@@ -16,6 +16,8 @@ from tests.simulation.storage import Storage
 from tests.simulation.trace import Violation
 from tests.simulation.world import Part, World
 
+CONNECTING = 0.06  # Seconds from the last look at an order's last moment to the first byte, at most.
+
 
 class RunObserver(Part):
     """Called where the product passes a crash point, gets a permit or sends a request.
@@ -198,6 +200,15 @@ class RunObserver(Part):
         if request is not None:
             self._check_attempt(request, ends_at)
 
+    def _check_expiry(self, request: ChargeRequest) -> None:
+        """Nothing is sent after an order's last moment, but by a process that stood still since it looked."""
+        (last,) = self._storage.values("SELECT charge_before FROM orders WHERE id = ?", request.order_id)
+        if last is None:
+            return
+        late = self._engine.now - self._storage.moment(last)
+        if late > CONNECTING and self._engine.task.process.paused_until < self._engine.now - late:
+            raise Violation(f"a charge of {request.order_id} leaves {late:.3f} s after its last moment")
+
     def _check_attempt(self, request: ChargeRequest, ends_at: float) -> None:
         key = request.idempotency_key
         self._trace.record("network", f"takes the charge of {key}")
@@ -212,6 +223,11 @@ class RunObserver(Part):
         )
         if not unanswered or written < self.requests[request.order_id, key]:
             raise Violation(f"a charge of {key} leaves before its attempt is written")
+        self._check_expiry(request)
+        if request.prepared is not None and not self._storage.rows(
+            "SELECT 1 FROM attempts WHERE order_id = ? AND prepared = ?", request.order_id, request.prepared
+        ):
+            raise Violation(f"the prepared charge {request.prepared} is confirmed before it is written")
         if suspected is not None:
             raise Violation(f"a charge of {key} leaves while its order is suspected and was not looked up")
         if lease_until is not None and self._storage.moment(lease_until) < ends_at:

@@ -13,9 +13,11 @@ from breakwall.payments.db.database import DatabaseUnavailableError
 from breakwall.payments.fleet.released_orders import next_released
 from breakwall.payments.fleet.workers import HEARTBEAT_INTERVAL
 from breakwall.payments.gateways import ChargeAnswer, ChargeRequest, GatewayProfile, LookupAnswer
+from breakwall.payments.gateways.base import Prepared
 from breakwall.payments.ledger.batch_claiming import Exchanged, Payment
 from breakwall.payments.ledger.claim import Attempt, Claim
 from breakwall.payments.ledger.dispatch_queue import DispatchQueue
+from breakwall.payments.ledger.expiring import Expiring
 from breakwall.payments.ledger.ledger import Ledger
 from breakwall.payments.orders import OrderStatus
 from breakwall.payments.retry_policy import RetryPolicy
@@ -79,19 +81,24 @@ class WatchedLedger(Ledger):
         self.on_claim(order_id)
         return super().claim(order_id)
 
-    def prove_absent(self, claim: Claim) -> Claim | None:
-        proven = super().prove_absent(claim)
+    def prove_absent(self, claim: Claim, *, cancelled: bool = False) -> Claim | None:
+        proven = super().prove_absent(claim, cancelled=cancelled)
         if proven is not None:
             self.on_absence(claim.order_id)
         return proven
 
     def exchange(
-        self, payments: Sequence[Payment], order_ids: Sequence[str], *, max_attempts: int | None
+        self,
+        payments: Sequence[Payment],
+        order_ids: Sequence[str],
+        *,
+        max_attempts: int | None,
+        prepares: bool = False,
     ) -> Exchanged:
         if order_ids and max_attempts is not None:
             self.on_claim(", ".join(order_ids))
         self.observer.may_begin(order_ids)
-        done = super().exchange(payments, order_ids, max_attempts=max_attempts)
+        done = super().exchange(payments, order_ids, max_attempts=max_attempts, prepares=prepares)
         begun = {one.claim.order_id for one in done.attempts}
         self.observer.did_not_begin([one for one in order_ids if one not in begun])
         return done
@@ -129,7 +136,7 @@ class PipelineProcess(Process):
         ledger.on_claim = context.pauses.claims
         ledger.observer = context.observer
         policy = RetryPolicy(base=1.0, cap=60.0, max_attempts=context.scenario.max_attempts)
-        self.charger = Charger(self.gateway, ledger, policy, context.rng.random)
+        self.charger = Charger(self.gateway, ledger, policy, context.rng.random, monotonic=self.monotonic)
         self.publisher = SimulatedPublisher(context, context.broker, context.scenario.ids_a_message)
 
     def _permit_given(self, permit: Permit, background: bool) -> None:
@@ -171,6 +178,12 @@ class BulkheadWatch:
 
     def look_up(self, idempotency_key: str, *, deadline: float) -> LookupAnswer:
         return self._gateway.look_up(idempotency_key, deadline=deadline)
+
+    def prepare(self, request: ChargeRequest, *, deadline: float) -> Prepared | ChargeAnswer:
+        return self._gateway.prepare(request, deadline=deadline)
+
+    def look_up_prepared(self, prepared: str, *, deadline: float) -> LookupAnswer:
+        return self._gateway.look_up_prepared(prepared, deadline=deadline)
 
     def close(self) -> None:
         """Nothing is open."""
@@ -224,7 +237,9 @@ class WorkerProcess(PipelineProcess):
         due = DispatchQueue(database)
         self.gate = Gate(self.breaker, self.drain_state.is_paused)
         self.dispatcher = Dispatcher(
-            due, self.gate, self.publisher, context.broker.depth, settings, monotonic=self.monotonic
+            *(due, self.gate, self.publisher, context.broker.depth, settings),
+            expire=Expiring(database).expire,
+            monotonic=self.monotonic,
         )
         self.order_log = OrderLog(database, self.breaker)
         self._open_drain(due)
@@ -357,8 +372,11 @@ class WorkerProcess(PipelineProcess):
 
     def _has_work(self) -> bool:
         storage = self.context.storage
-        expired, due = storage.values("SELECT min(lease_until) <= :now, min(dispatch_at) <= :now FROM orders")
-        return bool(expired or (due and self.gate.allowance().slots != 0))
+        expired, due, late = storage.values(
+            "SELECT min(lease_until) <= :now, min(dispatch_at) <= :now,"
+            " min(CASE status WHEN 'queued' THEN charge_before END) <= :now FROM orders"
+        )
+        return bool(expired or late or (due and self.gate.allowance().slots != 0))
 
     def _run_dispatcher(self) -> int:
         try:

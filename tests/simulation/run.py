@@ -52,6 +52,7 @@ class RunResult:
     violation: str | None  # What must never happen and did; None for a good run.
     seen: Counter[str]  # How often each fault occurred.
     killed_at: Counter[str]  # How often a process died at each crash point.
+    kind: str | None  # The kind of payment service, if orders that wait for a person are left as they are.
     orders: Counter[str]  # By status.
     charged: int  # How often money moved.
     seconds: float  # Of virtual time.
@@ -144,7 +145,11 @@ class Run:
 
     def _customers(self) -> Customers:
         scenario = self.scenario
-        orders = [self._order(number, key) for number, key in enumerate(scenario.keys)]
+        lasting = scenario.from_previous_version + scenario.paid_first
+        orders = [
+            self._order(number, key, None if number < lasting else self.rng.choice(scenario.patience))
+            for number, key in enumerate(scenario.keys)
+        ]
         before, rest = orders[: scenario.from_previous_version], orders[scenario.from_previous_version :]
         previous = PreviousVersion(self.rng, self.storage, self.service)
         due = [scenario.faults_from + self.rng.uniform(0.0, 30.0) for _ in before]
@@ -162,10 +167,11 @@ class Run:
             waits=scenario.waits,
         )
 
-    def _order(self, number: int, key: str) -> Order:
+    def _order(self, number: int, key: str, patience: float | None) -> Order:
         """No two orders of a run are of the same amount."""
         currency = self.rng.choice(("KRW", "USD", "EUR"))
-        return Order(f"user-{number}", 10 * self.rng.randint(1, 10_000) + number, currency, key)
+        amount = 10 * self.rng.randint(1, 10_000) + number
+        return Order(f"user-{number}", amount, currency, key, charge_before=patience)
 
     def outcome(self, violation: str | None) -> RunResult:
         """The result of the run at its end."""
@@ -175,6 +181,7 @@ class Run:
             violation=violation,
             seen=self.faults.seen,
             killed_at=self.observer.killed_at,
+            kind=None if self.scenario.operators else self.scenario.behavior.name,
             orders=Counter(status for (status,) in statuses),
             charged=sum(map(len, self.service.ledger.charges.values())),
             seconds=self.engine.now,

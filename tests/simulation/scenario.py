@@ -67,6 +67,9 @@ class Scenario:
     pauses: bool  # Whether operators pause and resume the queue, and release orders.
     rates: bool  # Whether operators limit the drain's rate.
     max_rate: float | None  # The setting RETRY__MAX_RATE.
+    patience: tuple[
+        float | None, ...
+    ]  # For how many seconds orders may be charged; each order has one of them.
 
     @property
     def last_customer(self) -> float:
@@ -85,6 +88,8 @@ class Scenario:
         keys = random_keys(rng, from_previous_version + paid_first + rng.randint(2, 6) + crowd)
         as_they_are = rng.random() < 0.4
         behavior = random_behavior(rng, keys, keys if as_they_are else keys[:from_previous_version])
+        if behavior.profile.prepares:
+            from_previous_version = 0  # It has prepared no charges.
         start = behavior.profile.absent_after + 5.0 if paid_first else 0.0
         end = start + rng.uniform(60.0, 240.0)
         rates = rng.random() < (0.4 if crowd else 0.2)
@@ -116,6 +121,7 @@ class Scenario:
             pauses=rng.random() < 0.4,
             rates=rates,
             max_rate=rng.choice((None, 0.5, 5.0)) if rates else None,
+            patience=(None, 5.0, 20.0, 60.0) if rng.random() < 0.3 else (None,),
         )
 
 

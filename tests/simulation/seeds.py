@@ -29,6 +29,9 @@ class Tally:
     seen: Counter[str] = field(default_factory=Counter)
     killed_at: Counter[str] = field(default_factory=Counter)
     orders: Counter[str] = field(default_factory=Counter)
+    # By the kind of payment service: how many orders there were, and how many of them ended in review.
+    by_kind: Counter[str] = field(default_factory=Counter)
+    reviews: Counter[str] = field(default_factory=Counter)
     charged: int = 0
     virtual_seconds: float = 0.0
     rests: list[float] = field(
@@ -41,6 +44,9 @@ class Tally:
         self.seen += outcome.seen
         self.killed_at += outcome.killed_at
         self.orders += outcome.orders
+        if outcome.kind is not None:
+            self.by_kind[outcome.kind] += outcome.orders.total()
+            self.reviews[outcome.kind] += outcome.orders["review"]
         self.charged += outcome.charged
         self.virtual_seconds += outcome.seconds
         self.rests.append(outcome.rested_after)
@@ -52,6 +58,11 @@ class Tally:
         return (
             sorted(self.rests)[min(len(self.rests) - 1, int(share * len(self.rests)))] if self.rests else 0.0
         )
+
+    @property
+    def review_shares(self) -> dict[str, float]:
+        """The share of the orders that ended in review, by the kind of payment service."""
+        return {kind: self.reviews[kind] / number for kind, number in sorted(self.by_kind.items()) if number}
 
     @property
     def never_seen(self) -> list[str]:

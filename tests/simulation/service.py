@@ -6,6 +6,7 @@ from collections.abc import Callable
 from breakwall.payments.decisions import STORED_ERRORS
 from breakwall.payments.gateways import ChargeRequest
 from tests.simulation.misrouted_answers import MisroutedAnswers
+from tests.simulation.prepared_charges import PreparedCharges
 from tests.simulation.service_behavior import ServiceBehavior
 from tests.simulation.service_ledger import Execution, ServiceLedger
 from tests.simulation.service_load import LoadBehavior, ServiceLoad
@@ -25,6 +26,7 @@ class SimulatedService(Part):
         self.load = ServiceLoad(world, load)
         self.ledger = ServiceLedger()
         self.refused: set[str] = set()  # Orders whose key it knows from another payload.
+        self.prepared = PreparedCharges(self._paid, self._declined)
         self._misrouted = MisroutedAnswers(world, self.ledger, behavior, is_owned)
         self._errors_heard: Counter[tuple[str, str]] = Counter()
 
@@ -35,7 +37,10 @@ class SimulatedService(Part):
         if refusal is not None:
             answer(refusal)
             return
-        known = self._remembered(request)
+        if request.idempotency_key in self.prepared.cancelled_keys or self._is_cancelled(request):
+            answer(as_json(409, code="cancelled"))
+            return
+        known = self._remembered(request) or self._confirmed(request)
         if known is None:
             self._execute(request, limit, answer)
         elif known.request != request and self._is_refused(known.request, request):
@@ -44,6 +49,37 @@ class SimulatedService(Part):
             answer(as_json(409, code="key_in_use"))
         else:
             self._replay(request, known, answer)
+
+    def prepare(self, request: ChargeRequest, answer: SendReply) -> None:
+        """Create a charge that charges nothing yet; the same one again for a key that is remembered."""
+        refusal = self._refusal() or self._bad_request() or self.load.refusal()
+        key, profile = request.idempotency_key, self.behavior.profile
+        since = self._engine.now - profile.key_life if profile.deduplicates else float("inf")
+        if refusal is None:
+            refusal = self.prepared.stored_errors.get(key)
+        if refusal is None and self._faults.occurs("5xx before charging"):
+            refusal = self._broken()
+            if self.behavior.stores_errors:
+                self.prepared.stored_errors[key] = refusal
+        if refusal is not None:
+            answer(refusal)
+            return
+        one = self.prepared.of_key(key, since=since) or self.prepared.create(request, self._engine.now)
+        self._faults.seen["charge prepared"] += 1
+        answer(as_json(200, id=one.id, status="prepared"))
+
+    def look_up_prepared(self, prepared: str, answer: SendReply) -> None:
+        """Answer what has happened with a prepared charge."""
+        answer(self._refusal() or self.prepared.state_of(prepared))
+
+    def cancel(self, request: ChargeRequest, answer: SendReply) -> None:
+        """Make sure that a charge never happens, unless it has happened, or is happening."""
+        refusal = self._refusal()
+        if refusal is None:
+            executions = self.ledger.under(self._stored_as(request))
+            refusal = self.prepared.cancel(request, executions)
+            self._faults.seen["charge cancelled at the service"] += b"cancelled" in refusal.body
+        answer(refusal)
 
     def look_up(self, key: str, answer: SendReply) -> None:
         """Answer what happened under a key."""
@@ -144,8 +180,17 @@ class SimulatedService(Part):
         forgotten = self._engine.now >= newest.begun_at + self.behavior.profile.key_life
         return None if forgotten else newest
 
+    def _is_cancelled(self, request: ChargeRequest) -> bool:
+        return request.prepared is not None and self.prepared.named_in(request).cancelled
+
+    def _confirmed(self, request: ChargeRequest) -> Execution | None:
+        """What was done to confirm the same prepared charge, whatever the service remembers of keys."""
+        return None if request.prepared is None else self.prepared.named_in(request).execution
+
     def _execute(self, request: ChargeRequest, limit: float, answer: SendReply) -> None:
         execution = Execution(request, self._engine.now)
+        if request.prepared is not None:
+            self.prepared.named_in(request).execution = execution
         self.ledger.begin(self._stored_as(request), execution)
         hang = self.load.overload()
         slow = self._faults.occurs("charging takes long")
@@ -162,6 +207,8 @@ class SimulatedService(Part):
             answer(execution.answer)
             if not self.behavior.stores_errors:
                 self.ledger.forget(self._stored_as(execution.request), execution)
+            if execution.request.prepared is not None:
+                self.prepared.named_in(execution.request).execution = None
             return
         execution.visible_at = self._visible_from(limit)
         if self._faults.occurs("declined"):

@@ -48,23 +48,29 @@ def random_behavior(rng: Random, keys: Sequence[str], travelling: Sequence[str])
             the order or the amount, which differs for each order: without either the product could not notice.
     """
     absent_after = rng.choice((0.0, 5.0, 30.0))
-    name, deduplicates, key_life, looks_up = rng.choice(
+    name, deduplicates, key_life, looks_up, prepares, cancels = rng.choice(
         (
-            ("keys and look-up", True, DAY, True),
-            ("keys for a while and look-up", True, rng.uniform(40.0, 150.0), True),
-            ("keys only", True, DAY, False),
-            ("keys for a while only", True, rng.uniform(40.0, 150.0), False),
-            ("look-up only", False, 0.0, True),
-            ("look-up only", False, 0.0, True),
-            ("neither", False, 0.0, False),
+            ("keys and look-up", True, DAY, True, False, False),
+            ("keys for a while and look-up", True, rng.uniform(40.0, 150.0), True, False, False),
+            ("keys only", True, DAY, False, False, False),
+            ("keys for a while only", True, rng.uniform(40.0, 150.0), False, False, False),
+            ("look-up only", False, 0.0, True, False, False),
+            ("look-up only", False, 0.0, True, False, False),
+            ("neither", False, 0.0, False, False, False),
+            ("prepares", False, 0.0, False, True, False),
+            ("prepares, with keys", True, DAY, False, True, False),
+            ("prepares and cancels", True, rng.choice((60.0, DAY)), False, True, True),
+            ("cancels", False, 0.0, False, False, True),
+            ("cancels, with look-up", False, 0.0, True, False, True),
         )
     )
-    mangling = _random_mangling(rng, keys)
+    # To cancel a key that the service takes for another one would cancel another order's charge.
+    mangling = FAITHFUL if prepares or cancels else _random_mangling(rng, keys)
     confuses = mangling.confuses(travelling)
     telling = [("order_id",), ("amount", "currency"), ("order_id", "amount", "currency")]
     return ServiceBehavior(
         name=name,
-        profile=GatewayProfile(deduplicates, key_life, looks_up, absent_after),
+        profile=GatewayProfile(deduplicates, key_life, looks_up, absent_after, prepares, cancels),
         stores_errors=deduplicates and rng.random() < 0.5,
         shows_processing=rng.random() < 0.5,
         shows_declines=rng.random() < 0.5,
@@ -73,7 +79,7 @@ def random_behavior(rng: Random, keys: Sequence[str], travelling: Sequence[str])
         mangling=mangling,
         confuses=confuses,
         compares=rng.random() < 0.5,
-        says_done=deduplicates and rng.random() < 0.25,
+        says_done=deduplicates and not prepares and rng.random() < 0.25,
         names=rng.choice(telling if confuses else [*telling, (), (), ()]),
     )
 

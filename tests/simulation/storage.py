@@ -29,8 +29,8 @@ PRUNABLE = ("orders", "attempts", "incidents", "interventions")  # The tables th
 KEPT_WHEN = {
     # An order that was never at rest is deleted by the transaction that inserted it.
     "orders": "WHEN OLD.settled_at IS NOT NULL",
-    # An attempt that was not sent is undone.
-    "attempts": "WHEN OLD.outcome IS NOT NULL",
+    # An attempt that was not sent is undone, which the order has counted before.
+    "attempts": "WHEN OLD.number <= (SELECT attempt_count FROM orders WHERE id = OLD.order_id)",
 }
 
 KEEP_PRUNED = "".join(
