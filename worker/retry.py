@@ -105,7 +105,7 @@ class Retrier:
             permit.sent()
             answer = self._lookup.look_up(claim.request, deadline=deadline, age=age)
             reach("after", "look_up")
-        return self._settle(claim, permit, answer)
+        return self._conclude(claim, permit, answer)
 
     def _cancel(self, claim: Claim, permit: Permit, deadline: float) -> OrderStatus | None:
         with released_on_error(permit):
@@ -113,9 +113,9 @@ class Retrier:
             permit.sent()
             answer = self._lookup.cancel(claim.request, deadline=deadline)
             reach("after", "cancel_charge")
-        return self._settle(claim, permit, answer)
+        return self._conclude(claim, permit, answer)
 
-    def _settle(self, claim: Claim, permit: Permit, answer: LookupAnswer) -> OrderStatus | None:
+    def _conclude(self, claim: Claim, permit: Permit, answer: LookupAnswer) -> OrderStatus | None:
         """Record what a look-up or a cancel has found; if that proves that nothing was charged, the order continues."""
         self._charger.on_received(answer)
         report_health(permit, answer)

@@ -100,10 +100,10 @@ def next_step(progress: Progress, profile: GatewayProfile, policy: RetryPolicy) 
         return _next_after_proof(progress, policy)
     if _may_send_again(progress, profile, policy):
         return Step.SEND
-    return _settle(progress, profile, policy)
+    return _resolve(progress, profile, policy)
 
 
-def _settle(progress: Progress, profile: GatewayProfile, policy: RetryPolicy) -> Step:
+def _resolve(progress: Progress, profile: GatewayProfile, policy: RetryPolicy) -> Step:
     """How to find out whether an unresolved attempt has charged: look it up, then cancel it at the payment service.
 
     If nobody wants the charge any more, it is cancelled first, and the two take turns.

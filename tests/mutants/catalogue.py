@@ -104,7 +104,7 @@ MUTANTS = (
     Mutant(
         "the look-up before a resend",
         DECISIONS,
-        "    return _settle(progress, profile, policy)\n",
+        "    return _resolve(progress, profile, policy)\n",
         "    return Step.SEND\n",
         ("tests/unit/payments/test_decisions.py", RETRY_TESTS),
     ),

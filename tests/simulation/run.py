@@ -147,7 +147,7 @@ class Run:
         scenario = self.scenario
         lasting = scenario.from_previous_version + scenario.paid_first
         orders = [
-            self._order(number, key, None if number < lasting else self.rng.choice(scenario.patience))
+            self._order(number, key, None if number < lasting else self.rng.choice(scenario.times_left))
             for number, key in enumerate(scenario.keys)
         ]
         before, rest = orders[: scenario.from_previous_version], orders[scenario.from_previous_version :]
@@ -167,11 +167,11 @@ class Run:
             waits=scenario.waits,
         )
 
-    def _order(self, number: int, key: str, patience: float | None) -> Order:
+    def _order(self, number: int, key: str, time_left: float | None) -> Order:
         """No two orders of a run are of the same amount."""
         currency = self.rng.choice(("KRW", "USD", "EUR"))
         amount = 10 * self.rng.randint(1, 10_000) + number
-        return Order(f"user-{number}", amount, currency, key, charge_before=patience)
+        return Order(f"user-{number}", amount, currency, key, charge_before=time_left)
 
     def outcome(self, violation: str | None) -> RunResult:
         """The result of the run at its end."""

@@ -67,7 +67,7 @@ class Scenario:
     pauses: bool  # Whether operators pause and resume the queue, and release orders.
     rates: bool  # Whether operators limit the drain's rate.
     max_rate: float | None  # The setting RETRY__MAX_RATE.
-    patience: tuple[
+    times_left: tuple[
         float | None, ...
     ]  # For how many seconds orders may be charged; each order has one of them.
 
@@ -121,7 +121,7 @@ class Scenario:
             pauses=rng.random() < 0.4,
             rates=rates,
             max_rate=rng.choice((None, 0.5, 5.0)) if rates else None,
-            patience=(None, 5.0, 20.0, 60.0) if rng.random() < 0.3 else (None,),
+            times_left=(None, 5.0, 20.0, 60.0) if rng.random() < 0.3 else (None,),
         )
 
 

@@ -16,15 +16,15 @@ from breakwall.payments.orders import InvalidOrderError, Order, OrderStatus
 from tests.contract.site import LEASE, Site, order
 from tests.gateway import ABSENT, DECLINED, FOUND, LOST, PAID
 
-PATIENCE = 60.0
+TIME_LEFT = 60.0
 
 
-def patient(key: str = "cart-1") -> Order:
-    return replace(order(key), charge_before=PATIENCE)
+def expiring(key: str = "cart-1") -> Order:
+    return replace(order(key), charge_before=TIME_LEFT)
 
 
 def queued(site: Site) -> str:
-    return site.producer.enqueue([patient()])[0].order_id
+    return site.producer.enqueue([expiring()])[0].order_id
 
 
 def incidents_of(site: Site) -> list[str]:
@@ -35,8 +35,8 @@ def lost(site: Site) -> str:
     """An order whose first attempt may have charged, and whose last moment has passed."""
     site.know_a_charge()
     site.gateway.answers.append(LOST)
-    order_id = site.producer.place(patient()).order_id
-    site.advance(PATIENCE)
+    order_id = site.producer.place(expiring()).order_id
+    site.advance(TIME_LEFT)
     return order_id
 
 
@@ -44,7 +44,7 @@ class TestAQueuedOrder:
     def test_ends_at_its_last_moment_while_the_circuit_is_open(self, site: Site) -> None:
         order_id = queued(site)
         site.open_circuit()
-        site.advance(PATIENCE - 1)
+        site.advance(TIME_LEFT - 1)
         assert site.expiring.expire() == []
         site.advance(1)
         assert site.expiring.expire() == [order_id]
@@ -52,31 +52,31 @@ class TestAQueuedOrder:
 
     def test_ends_once(self, site: Site) -> None:
         queued(site)
-        site.advance(PATIENCE)
+        site.advance(TIME_LEFT)
         assert len(site.expiring.expire()) == 1
         assert site.expiring.expire() == []
 
     def test_is_not_sent_after_its_last_moment(self, site: Site) -> None:
         order_id = queued(site)
-        site.advance(PATIENCE)
+        site.advance(TIME_LEFT)
         assert site.retrier.run(order_id) is OrderStatus.CANCELLED
         assert site.gateway.charged == []
 
     def test_is_not_begun_by_the_drain_after_its_last_moment(self, site: Site) -> None:
         order_id = queued(site)
-        site.advance(PATIENCE)
+        site.advance(TIME_LEFT)
         done = site.ledger.exchange([], [order_id], max_attempts=3)
         assert (done.attempts, done.others) == ([], [order_id])
 
     def test_whose_last_moment_passes_after_its_claim_is_not_begun(self, site: Site) -> None:
         claim = site.ledger.claim(queued(site))
         assert claim is not None
-        site.clock.advance(PATIENCE)
+        site.clock.advance(TIME_LEFT)
         assert site.ledger.begin_attempt(claim) is None
 
     def test_is_told_to_the_shop(self, site: Site) -> None:
         queued(site)
-        site.advance(PATIENCE)
+        site.advance(TIME_LEFT)
         site.expiring.expire()
         outcomes = text("SELECT status FROM outcomes")
         assert site.database.read(lambda connection: connection.scalars(outcomes).all()) == ["cancelled"]
@@ -119,7 +119,7 @@ class TestAnOrderThatMayHaveBeenCharged:
         site.advance(LEASE)
         site.dispatch_queue.reclaim_expired()
         site.charger.record(attempt, DECLINED)
-        site.advance(PATIENCE)
+        site.advance(TIME_LEFT)
         assert site.expiring.expire() == []
         assert site.retrier.run(order_id) is OrderStatus.DECLINED
 
@@ -131,7 +131,7 @@ class TestAnOrderThatMayHaveBeenCharged:
         assert attempt is not None
         site.advance(LEASE)
         site.dispatch_queue.reclaim_expired()
-        site.advance(PATIENCE)
+        site.advance(TIME_LEFT)
         site.know_a_charge()
         site.gateway.lookups.append(ABSENT)
         assert site.retrier.run(order_id) is OrderStatus.CANCELLED
@@ -142,8 +142,8 @@ class TestAnOrderThatMayHaveBeenCharged:
 class TestPlacing:
     def test_charges_an_order_whose_last_moment_is_to_come(self, site: Site) -> None:
         site.gateway.answers.append(PAID)
-        assert site.producer.place(patient()).status is OrderStatus.PAID
-        assert site.get().charge_before == site.clock.now + timedelta(seconds=PATIENCE)
+        assert site.producer.place(expiring()).status is OrderStatus.PAID
+        assert site.get().charge_before == site.clock.now + timedelta(seconds=TIME_LEFT)
 
     @pytest.mark.parametrize("way", ["place", "enqueue"])
     def test_refuses_an_order_whose_last_moment_has_passed(self, site: Site, way: str) -> None:
@@ -154,10 +154,10 @@ class TestPlacing:
             site.get()
 
     def test_again_after_the_last_moment_says_how_the_order_ended(self, site: Site) -> None:
-        moment = site.clock.now + timedelta(seconds=PATIENCE)
+        moment = site.clock.now + timedelta(seconds=TIME_LEFT)
         site.gateway.answers.append(PAID)
         site.producer.place(replace(order(), charge_before=moment))
-        site.advance(PATIENCE)
+        site.advance(TIME_LEFT)
         again = site.producer.place(replace(order(), charge_before=moment))
         assert (again.status, again.replayed) == (OrderStatus.PAID, True)
 
@@ -167,7 +167,7 @@ class TestPlacing:
         assert claim is not None
         attempt = site.ledger.begin_attempt(claim)
         assert attempt is not None
-        assert claim.send_within == PATIENCE
+        assert claim.send_within == TIME_LEFT
         permit = site.breaker.acquire()
         assert site.charger.charge(attempt, permit, deadline=float("inf"), send_by=0.0) is EXPIRED
         assert (site.gateway.charged, site.outcomes()) == ([], [None])
