@@ -5,11 +5,23 @@ digits, which no bank has issued for decades: shops have order numbers that look
 """
 
 import re
+import unicodedata
 from collections.abc import Iterator
 
-# Groups of digits that are not a part of a longer word: tokens and ids hold digits, too.
-_GROUPS = re.compile(r"(?<![0-9A-Za-z_])[0-9]+(?:[ -][0-9]+)*(?![0-9A-Za-z_])")
 _SHORTEST, _LONGEST = 14, 19
+
+# People write a card number in groups of four digits or more; only the last one may be shorter. Dates and order numbers
+# begin with shorter ones. One space or dash is between two groups.
+_LEAST_GROUP = 4
+
+# Groups of digits that are not a part of a longer word or of a decimal number: tokens and ids hold digits, too.
+_GROUPS = re.compile(r"(?<![0-9A-Za-z_])(?<![0-9]\.)[0-9]+(?:[ -][0-9]+)*(?![0-9A-Za-z_])")
+
+# Most texts have fewer digits in a row, and are done with one search.
+_ENOUGH_DIGITS = re.compile(rf"(?:[0-9][ -]?){{{_SHORTEST}}}")
+
+# What looks like a space or a dash, after compatibility normalisation.
+_DASHES = {ord(dash): "-" for dash in "\u00ad\u2010\u2011\u2012\u2013\u2014\u2015\u2212"}
 
 # For each network: how its numbers begin, and how many digits they have.
 _NETWORKS = (
@@ -28,6 +40,11 @@ _BEGINNINGS = [(re.compile(begins), lengths) for begins, lengths in _NETWORKS]
 
 def holds_card_number(text: str) -> bool:
     """Whether a part of the text looks like a card number, written with spaces, dashes or neither."""
+    if not text.isascii():
+        # Digits, spaces and dashes of other forms, as word processors and Asian keyboards write them.
+        text = unicodedata.normalize("NFKC", text).translate(_DASHES)
+    if _ENOUGH_DIGITS.search(text) is None:
+        return False
     return any(_is_card_number(digits) for found in _GROUPS.finditer(text) for digits in _joined(found[0]))
 
 
@@ -36,12 +53,12 @@ def _joined(groups: str) -> Iterator[str]:
     parts = re.split("[ -]", groups)
     for first in range(len(parts)):
         digits = ""
-        for part in parts[first:]:
+        for part in parts[first : first + _LONGEST]:
             digits += part
-            if len(digits) > _LONGEST:
-                break
-            if len(digits) >= _SHORTEST:
+            if _SHORTEST <= len(digits) <= _LONGEST:
                 yield digits
+            if len(digits) > _LONGEST or len(part) < _LEAST_GROUP:
+                break
 
 
 def _is_card_number(digits: str) -> bool:

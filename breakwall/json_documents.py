@@ -27,8 +27,8 @@ _EPOCH_FIELDS = {"opened_at", "open_until", "last_failure_at", "store_time", "se
 
 
 def order_document(order: StoredOrder) -> dict[str, Any]:
-    """An order's fields."""
-    return _document(order)
+    """An order's fields, except its payment method: only whether there is one."""
+    return _without_payment_method(_document(order))
 
 
 def order_history_document(
@@ -39,7 +39,7 @@ def order_history_document(
 ) -> dict[str, Any]:
     """An order's fields, and its attempts, interventions and incidents, each from first to last."""
     return {
-        **_document(order),
+        **order_document(order),
         "attempts": [_document(attempt) for attempt in attempts],
         "interventions": [_document(intervention) for intervention in interventions],
         "incidents": [_document(incident) for incident in incidents],
@@ -51,7 +51,7 @@ def placed_order_document(order: Order, result: PlaceResult) -> dict[str, Any]:
     return {
         "id": result.order_id,
         "idempotency_key": order.idempotency_key,
-        **asdict(order),
+        **_without_payment_method(_document(order)),
         "status": result.status.value,
         "charge_id": result.charge_id,
         "replayed": result.replayed,
@@ -60,7 +60,7 @@ def placed_order_document(order: Order, result: PlaceResult) -> dict[str, Any]:
 
 def retried_order_document(order: StoredOrder, drain: DrainState) -> dict[str, Any]:
     """An order that was retried by its name. ``released``: it is worked on although the queue is paused."""
-    return {**_document(order), "released": drain.paused is not None}
+    return {**order_document(order), "released": drain.paused is not None}
 
 
 def incident_document(incident: StoredIncident) -> dict[str, Any]:
@@ -103,6 +103,11 @@ def fleet_document(backlog: Backlog, fleet: Sequence[Worker]) -> dict[str, Any]:
         "workers": [_document(worker) for worker in fleet],
         "warnings": document["warnings"],
     }
+
+
+def _without_payment_method(fields: dict[str, Any]) -> dict[str, Any]:
+    has_one = fields.pop("payment_method") is not None
+    return {**fields, "has_payment_method": has_one}
 
 
 def _document(row: DataclassInstance) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from itertools import islice
 
 from breakwall.payments.db.database import Database
 from breakwall.payments.ledger.accept import known_by_key
-from breakwall.payments.orders import IdempotencyConflictError, InvalidOrderError, Order, check_caller_key
+from breakwall.payments.orders import IdempotencyConflictError, InvalidOrderError, Order
 from breakwall.producers.order_files import OrderLine
 from breakwall.producers.producer import BATCH, OrderProducer
 from breakwall.texts import quoted
@@ -77,9 +77,9 @@ class OrderImporter:
                 # Nothing of the batch was stored. One read finds all its conflicting orders.
                 self._drop_conflicts(orders, conflict)
                 continue
-            except InvalidOrderError:
-                # Nothing of the batch was stored. With PAYMENT_KEYS=caller, a key may be too long for the header.
-                self._drop_unsendable(orders)
+            except InvalidOrderError as error:
+                # Nothing of the batch was stored: for example, the last moment of one has passed.
+                self._drop_invalid(orders, error)
                 continue
             known = sum(result.replayed for result in results)
             self.summary.already_known += known
@@ -100,13 +100,12 @@ class OrderImporter:
         for key, found in conflicts.items():
             self._report_bad(orders.pop(key)[0], str(found))
 
-    def _drop_unsendable(self, orders: dict[str, tuple[int, Order]]) -> None:
-        for key, (number, order) in list(orders.items()):
-            try:
-                check_caller_key(order)
-            except InvalidOrderError as error:
-                del orders[key]
-                self._report_bad(number, str(error))
+    def _drop_invalid(self, orders: dict[str, tuple[int, Order]], error: InvalidOrderError) -> None:
+        invalid = [key for key in orders if key in error.keys]
+        if not invalid:
+            raise error  # Nobody may try the same batch for ever.
+        for key in invalid:
+            self._report_bad(orders.pop(key)[0], str(error))
 
     def _report_bad(self, number: int, problem: str) -> None:
         self.summary.bad += 1

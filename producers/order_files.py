@@ -1,5 +1,6 @@
 """Reads orders from files: CSV, a JSON array or JSON Lines. Each record is checked on its own."""
 
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -39,7 +40,7 @@ class OrderFile(Iterable[OrderLine]):
         units: Units = Units.MINOR,
         encoding: str | None = None,
     ) -> None:
-        wanted = Columns({name: (name,) for name in FIELDS}, REQUIRED, columns)
+        wanted = Columns({name: (name,) for name in FIELDS}, REQUIRED, columns, secret=True)
         self._records = Records(stream, wanted, encoding=encoding, may_be_empty=True)
         self._units = units
         self._strict = self._records.json and not columns
@@ -63,7 +64,7 @@ class OrderFile(Iterable[OrderLine]):
             return OrderLine(record.number, problem=record.problem)
         document = record.document if self._strict else None
         fields = _first_values(record.values) if document is None else document
-        return OrderLine(record.number, Order.from_json(self._with_amount(fields)))
+        return OrderLine(record.number, Order.from_json(_with_details(self._with_amount(fields))))
 
     def _with_amount(self, fields: dict[str, Any]) -> dict[str, Any]:
         """The fields, with the amount in minor units if it can be converted."""
@@ -76,6 +77,27 @@ class OrderFile(Iterable[OrderLine]):
         if currency not in MINOR_DIGITS:
             return {**fields, "amount": 1}  # Any amount: the error to report is the unknown currency.
         return {**fields, "amount": minor_units(amount, currency, self._units)}
+
+
+def _with_details(fields: dict[str, Any]) -> dict[str, Any]:
+    """The fields, with metadata that is JSON in a text, as in CSV, and with seconds as a number."""
+    metadata, before = fields.get("metadata"), fields.get("charge_before")
+    changed: dict[str, Any] = {}
+    if isinstance(metadata, str):
+        changed["metadata"] = _object_in(metadata)
+    if isinstance(before, Decimal):
+        changed["charge_before"] = float(before)
+    return fields | changed
+
+
+def _object_in(text: str) -> object:
+    try:
+        found: object = json.loads(text)
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict):
+        raise InvalidOrderError({"metadata": 'should be a JSON object of texts, such as {"cart": "17"}'})
+    return found
 
 
 def _first_values(values: Mapping[str, Sequence[Any]]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from sqlalchemy.exc import DataError
 from breakwall.breaker import forking
 from breakwall.host.exhaustion import exhausted_resource
 from breakwall.payments.db.database import DatabaseUnavailableError
-from breakwall.payments.db.errors import SAFE_TO_REPEAT, exhaustion_as_unavailable
+from breakwall.payments.db.errors import SAFE_TO_REPEAT, SchemaError, exhaustion_as_unavailable
 from breakwall.payments.db.lock_timeouts import LockBudget
 from breakwall.payments.ledger.accept import Accepted
 from breakwall.payments.ledger.ledger import Ledger
@@ -220,5 +220,6 @@ def _similar(one: float | None, other: float | None) -> bool:
 
 def _may_be_of_one_order(error: Exception) -> bool:
     """Whether the other orders of a transaction might be stored without one of them."""
-    unavailable = isinstance(error, DatabaseUnavailableError)
+    # A database before its newest revision has no columns for what one order carries.
+    unavailable = isinstance(error, DatabaseUnavailableError) and not isinstance(error, SchemaError)
     return not unavailable or isinstance(error.__cause__, DataError)

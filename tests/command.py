@@ -96,8 +96,8 @@ class Terminal:
         os.close(ours)
         return Ran(command.wait(), written.decode(), "")
 
-    def place(self, *, key: str = "cart-1", amount: str = "10000", currency: str = "KRW") -> Ran:
-        line = ["--user", "u1", "--amount", amount, "--currency", currency, "--key", key]
+    def place(self, *details: str, key: str = "cart-1", amount: str = "10000", currency: str = "KRW") -> Ran:
+        line = ["--user", "u1", "--amount", amount, "--currency", currency, "--key", key, *details]
         return self.run("orders", "place", *line, "-o", "json")
 
     def show(self, name: str = "cart-1") -> Any:

@@ -30,7 +30,10 @@ class Columns:
         required: Sequence[str],  # the fields that every file must have
         # By field, the columns that the caller named instead of the defaults; all of them must be there.
         chosen: Mapping[str, Sequence[str]] | None = None,
+        *,
+        secret: bool = False,  # Without a header, the first row is not shown in its place.
     ) -> None:
+        self._secret = secret
         self._needed = (*dict.fromkeys((*required, *(chosen or ()))),)
         self.chosen = dict(chosen or {})
         self.names: dict[str, Sequence[str]] = {**defaults, **self.chosen}
@@ -55,6 +58,14 @@ class Columns:
         absent = self._absent(set(found.values()))
         if not absent:
             return
+        known = {fold(name) for names in self.names.values() for name in names}
+        if self._secret and known.isdisjoint(found.values()):
+            wanted = ", ".join(self._needed)
+            problem = (
+                f"none of the {len(found)} columns has the name of a field. The file should begin with a header that "
+                f"has {wanted}; where its names are others, say which is which: --columns {self._needed[0]}=…"
+            )
+            raise UnreadableFileError(number, None, problem)
         listed = ", ".join(map(shown, list(found)[:_MAX_LISTED])) + (" …" if len(found) > _MAX_LISTED else "")
         named = [self._named(field, name) for field, name in absent.items()]
         advice = ",".join(f"{field}=…" for field in absent)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -12,6 +12,7 @@ from typing import Any
 
 from breakwall.card_numbers import holds_card_number
 from breakwall.currencies import MINOR_DIGITS, max_amount, show_money
+from breakwall.durations import seconds_in
 from breakwall.errors import BreakwallError, ExitCode
 from breakwall.payments.gateways.base import Outcome
 from breakwall.payments.gateways.wire_keys import wire_key
@@ -41,14 +42,16 @@ class InvalidOrderError(Picklable, BreakwallError, ValueError):
 
     Attributes:
         problems: for each unusable field, what would be right.
+        keys: the idempotency keys of the orders of a batch that have these problems; empty before there is a batch.
     """
 
     kind = "invalid_order"
     exit_code = ExitCode.USAGE
 
-    def __init__(self, problems: Mapping[str, str]) -> None:
+    def __init__(self, problems: Mapping[str, str], keys: Iterable[str] = ()) -> None:
         super().__init__("; ".join(f"{field}: {problem}" for field, problem in problems.items()))
         self.problems = dict(problems)
+        self.keys = frozenset(keys)
 
     def sentences(self) -> list[str]:
         """One for each field."""
@@ -90,10 +93,11 @@ class Order:
             ``user_id``, compared byte for byte.
         payment_method: the payment service's token for what is charged, such as ``pm_1N…``; never a card number.
         description: a text for the payment service, of at most 500 characters.
-        metadata: for the payment service: at most 20 texts of at most 500 characters, by keys of at most 40.
+        metadata: for the payment service: at most 20 texts of at most 500 characters, by names of at most 40. None for
+            an empty one.
         gateway: the name of a configured gateway; without one, the configured one charges.
-        charge_before: a moment (aware), or seconds from when the order is accepted. After it nothing is sent any more,
-            and the order ends as ``cancelled`` once it is proven that nothing was charged.
+        charge_before: a moment (aware), or seconds from when the order is accepted, at most 366 days. After it nothing
+            is sent any more, and the order ends as ``cancelled`` once it is proven that nothing was charged.
 
     Raises:
         InvalidOrderError: naming each unusable field. A text that holds what looks like a card number is unusable.
@@ -137,7 +141,7 @@ class Order:
         }
         if problems:
             raise InvalidOrderError(problems)
-        return cls(**{**document, "charge_before": _moment_in(document.get("charge_before"))})
+        return cls(**{**document, "charge_before": expiry_in(document.get("charge_before"))})
 
 
 FIELDS = tuple(field.name for field in fields(Order))
@@ -154,22 +158,39 @@ DETAILS = ("payment_method", "description", "metadata")
 def optional_fields(source: object) -> dict[str, Any]:
     """The optional fields of an order that ``source`` has, as they are stored, without those that are None."""
     found = {name: getattr(source, name, None) for name in FIELDS if name not in REQUIRED}
-    return {name: stored_value(value) for name, value in found.items() if value is not None}
+    return {
+        name: metadata_text(value) if name == "metadata" else value
+        for name, value in found.items()
+        if value is not None
+    }
 
 
-def stored_value(value: Any) -> Any:
-    """The value of an order's field as its column has it: metadata is stored as JSON, always the same for the same."""
-    if not isinstance(value, Mapping):
-        return value
-    return json.dumps(dict(value), ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+def metadata_text(metadata: str | Mapping[str, str]) -> str:
+    """Metadata as its column has it: as JSON, always the same text for the same entries."""
+    if isinstance(metadata, str):
+        return metadata
+    return json.dumps(dict(metadata), ensure_ascii=False, sort_keys=True, separators=(",", ":"))
 
 
-def metadata_in(value: str | Mapping[str, str] | None) -> dict[str, str] | None:
+def metadata_in(metadata: str | Mapping[str, str]) -> dict[str, str]:
     """The metadata of an order, or of its row, where it is JSON."""
-    if value is None:
-        return None
-    found: dict[str, str] = json.loads(value) if isinstance(value, str) else dict(value)
+    found: dict[str, str] = json.loads(metadata) if isinstance(metadata, str) else dict(metadata)
     return found
+
+
+def expiry_in(value: Any) -> Any:
+    """The moment, or the seconds, of a text such as ``2026-11-28T18:00:00+01:00``, ``90``, ``10m`` or ``2h``.
+
+    Any other value, or text, is returned as it is: then `Order` says what would be right.
+    """
+    if not isinstance(value, str):
+        return value
+    if (seconds := seconds_in(value)) is not None:
+        return seconds
+    try:
+        return datetime.fromisoformat(value.strip())
+    except ValueError:
+        return value
 
 
 def _problems(order: Order) -> Iterator[tuple[str, str]]:
@@ -188,8 +209,8 @@ def _problems(order: Order) -> Iterator[tuple[str, str]]:
             yield name, problem
 
 
-_MAX_METADATA, _MAX_METADATA_KEY, _MAX_METADATA_VALUE = 20, 40, 500
-_LONGEST_PATIENCE = 366 * 86_400.0  # Seconds.
+_MAX_METADATA, _MAX_METADATA_NAME, _MAX_METADATA_VALUE = 20, 40, 500
+_FURTHEST_EXPIRY = 366 * 86_400.0  # Seconds.
 
 
 def _text_problem(value: object, limit: int = MAX_LENGTH) -> str | None:
@@ -202,26 +223,36 @@ def _text_problem(value: object, limit: int = MAX_LENGTH) -> str | None:
 
 def _metadata_problem(value: Any) -> str | None:
     if not isinstance(value, Mapping):
-        return "should be texts by name"
+        return 'should be texts by name, such as {"cart": "17"}'
     if len(value) > _MAX_METADATA:
         return f"should have at most {_MAX_METADATA} entries"
-    for name, text in value.items():
-        if problem := _text_problem(name, _MAX_METADATA_KEY):
-            return f"has a name that {problem}"
+    # Its names may be as secret as its values, so the problem counts the entries.
+    for number, (name, text) in enumerate(value.items(), 1):
+        if problem := _text_problem(name, _MAX_METADATA_NAME):
+            return f"the name of entry {number} {problem}"
         if problem := _text_problem(text, _MAX_METADATA_VALUE):
-            return f"has a value that {problem}"
+            return f"the value of entry {number} {problem}"
     return None
 
 
-def _patience_problem(value: Any) -> str | None:
+def _expiry_problem(value: Any) -> str | None:
     if isinstance(value, datetime):
+        return _moment_problem(value)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= _FURTHEST_EXPIRY:
         return (
-            None
-            if value.utcoffset() is not None
-            else "should say its time zone, as 2026-11-28T18:00:00+01:00 does"
+            "should be a moment such as 2026-11-28T18:00:00+01:00, or seconds from now: more than 0, at most "
+            f"{_FURTHEST_EXPIRY:.0f}, which is 366 days"
         )
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= _LONGEST_PATIENCE:
-        return "should be a moment, or seconds from now: more than 0, at most a year"
+    return None
+
+
+def _moment_problem(moment: datetime) -> str | None:
+    if moment.utcoffset() is None:
+        return "should say its time zone, as 2026-11-28T18:00:00+01:00 does"
+    try:
+        moment.astimezone(UTC)
+    except OverflowError:
+        return "should be a moment between the years 1 and 9999 in UTC"
     return None
 
 
@@ -231,19 +262,8 @@ _OPTIONAL: dict[str, Callable[[Any], str | None]] = {
     "description": partial(_text_problem, limit=500),
     "metadata": _metadata_problem,
     "gateway": partial(_text_problem, limit=64),
-    "charge_before": _patience_problem,
+    "charge_before": _expiry_problem,
 }
-
-
-def _moment_in(value: Any) -> Any:
-    """The moment that a text names, as ISO 8601; any other value as it is."""
-    if not isinstance(value, str):
-        return value
-    try:
-        return datetime.fromisoformat(value)
-    except ValueError:
-        problem = "should be a moment such as 2026-11-28T18:00:00+01:00, or a number of seconds from now"
-        raise InvalidOrderError({"charge_before": problem}) from None
 
 
 def _amount_problem(value: Any, currency: str | None) -> str | None:
@@ -266,31 +286,33 @@ def check_caller_key(order: Order) -> None:
             f"should be at most {MAX_LENGTH} characters long as it travels: a percent sign takes three, and so "
             "does each byte of what is not visible ASCII"
         )
-        raise InvalidOrderError({"idempotency_key": problem})
+        raise InvalidOrderError({"idempotency_key": problem}, [order.idempotency_key])
 
 
 def differing_fields(known: object, order: Order) -> list[str]:
     """The names of the fields in which ``order`` differs from a known order.
 
     A field that the known order does not have, or has as None, does not differ: it was not kept, or the order is older
-    than the field. A known order that names its gateway has all fields, so there None differs from a value. Only a
-    moment of ``charge_before`` can be compared: seconds begin anew each time.
+    than the field. A known order that names its gateway was placed with all the fields that came with it, so there None
+    differs from a value. Without a gateway or a last moment, ``order`` leaves them to the known one. Only a moment of
+    ``charge_before`` can be compared: seconds begin anew each time.
     """
-    names = [name for name in FIELDS if name not in _COMPARED_IF_GIVEN or _is_comparable(name, order)]
-    kept = {name: getattr(known, name, None) for name in names if hasattr(known, name)}
-    has_all = getattr(known, "gateway", None) is not None
+    complete = _CAME_WITH_GATEWAYS if getattr(known, "gateway", None) is not None else frozenset()
+    names = [name for name in FIELDS if hasattr(known, name) and _is_comparable(name, order)]
+    kept = {name: getattr(known, name) for name in names}
     return [
         name
         for name, value in kept.items()
-        if (value is not None or has_all) and value != getattr(order, name)
+        if (value is not None or name in complete) and value != getattr(order, name)
     ]
 
 
+_CAME_WITH_GATEWAYS = frozenset({*DETAILS, "charge_before"})
 _COMPARED_IF_GIVEN = {"gateway": str, "charge_before": datetime}
 
 
 def _is_comparable(name: str, order: Order) -> bool:
-    return isinstance(getattr(order, name), _COMPARED_IF_GIVEN[name])
+    return name not in _COMPARED_IF_GIVEN or isinstance(getattr(order, name), _COMPARED_IF_GIVEN[name])
 
 
 @dataclass(frozen=True, slots=True)

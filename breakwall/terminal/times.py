@@ -1,24 +1,23 @@
 """Durations (90s, 15m, 2h, 7d) and points in time (2026-11-27T09:00+09:00) on the command line."""
 
-import re
 from datetime import UTC, datetime
 
 import typer
 
+from breakwall.durations import seconds_in
+
 MOMENT = "Such as 2026-11-27 or 2026-11-27T09:00+09:00; without an offset, UTC."
 
-_SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
-_DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,3})?)([smhd]?)")
 # Seconds, a century: longer than anything here; every database computes with it.
 _LONGEST = 100 * 365.25 * 86_400
 
 
 def parse_duration(text: str, option: str) -> float:
     """A duration in seconds: ``parse_duration("15m", "--older-than") == 900.0``. Raises BadParameter."""
-    found = _DURATION.fullmatch(text.strip())
-    if found is None:
+    seconds = seconds_in(text)
+    if seconds is None:
         raise typer.BadParameter("should be a number with s, m, h or d: 90s, 15m, 2h, 7d", param_hint=option)
-    return min(float(found[1]) * _SECONDS[found[2]], _LONGEST)
+    return min(seconds, _LONGEST)
 
 
 def parse_moment(text: str, option: str) -> datetime:

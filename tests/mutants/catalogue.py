@@ -1445,8 +1445,8 @@ MUTANTS = (
     Mutant(
         "the keys of pruned orders that are queued",
         ACCEPT,
-        "            withdraw_pruned(connection, new)\n            _refuse_late(any",
-        "            _refuse_late(any",
+        "            withdraw_pruned(connection, new)\n            _refuse_late({",
+        "            _refuse_late({",
         (PRUNING_TESTS,),
         simulated=False,
     ),
@@ -1891,7 +1891,7 @@ MUTANTS = (
     Mutant(
         "an order whose last moment has passed is not accepted",
         ACCEPT,
-        "            _refuse_late(left <= 0 and bool(new))\n",
+        "            _refuse_late(new.keys() if left <= 0 else ())\n",
         "",
         ("tests/contract/worker/test_expiry.py",),
         simulated=False,

@@ -11,7 +11,7 @@ from breakwall.cli.orders.order_fields import charged_fields
 from breakwall.errors import ExitCode
 from breakwall.json_documents import placed_order_document
 from breakwall.payments.db.lock_timeouts import LOCK_TIMEOUT
-from breakwall.payments.orders import Order
+from breakwall.payments.orders import InvalidOrderError, Order, expiry_in
 from breakwall.terminal.options import Format, OutputOption
 from breakwall.terminal.output import field_lines, plain, write_result
 from breakwall.terminal.words import state
@@ -43,6 +43,34 @@ def place(
             help="Your own name for the order. Placing the same order again with this key charges nothing.",
         ),
     ],
+    payment_method: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TOKEN",
+            help="The payment service's token for what is charged, never a card number. Other users of this machine "
+            "can see it while the command runs.",
+        ),
+    ] = None,
+    description: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="For the payment service: at most 500 characters.")
+    ] = None,
+    metadata: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=VALUE", help="For the payment service; may be repeated, at most 20 times."
+        ),
+    ] = None,
+    gateway: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The configured gateway that must charge it.")
+    ] = None,
+    charge_before: Annotated[
+        str | None,
+        typer.Option(
+            metavar="WHEN",
+            help="Nothing is sent after it: a moment such as 2026-11-28T18:00:00+01:00, or a time from now: 90s, 10m, "
+            "2h.",
+        ),
+    ] = None,
     output: OutputOption = Format.TEXT,
 ) -> None:
     """Accept one order: charge it now, or queue it while the payment service is down.
@@ -52,7 +80,17 @@ def place(
     Exits with 0 if the order is paid, queued or in flight. Exits with 4 if it is declined, or if it was placed before
     with the same key and is dead, cancelled or in review.
     """
-    order = Order(user_id=user, amount=_amount(amount), currency=currency, idempotency_key=key)
+    order = Order(
+        user_id=user,
+        amount=_amount(amount),
+        currency=currency,
+        idempotency_key=key,
+        payment_method=payment_method,
+        description=description,
+        metadata=_metadata(metadata or []),
+        gateway=gateway,
+        charge_before=expiry_in(charge_before),
+    )
 
     # Imported after the order's check: it takes half a second, and a bad order is refused at once.
     from breakwall.producers.producer import OrderProducer
@@ -73,6 +111,19 @@ def _amount(text: str) -> Any:
     It is cut after 31 characters, more than any amount has: Python refuses integers with thousands of digits.
     """
     return int(text[:31]) if re.fullmatch(r"-?[0-9]+", text) else text
+
+
+def _metadata(pairs: list[str]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for number, pair in enumerate(pairs, 1):
+        name, equals, value = pair.partition("=")
+        # The text may be secret, so the problem counts.
+        if not equals:
+            raise InvalidOrderError({"metadata": f"entry {number} should be NAME=VALUE"})
+        if name in found:
+            raise InvalidOrderError({"metadata": f"entry {number} has the name of another entry"})
+        found[name] = value
+    return found
 
 
 def _lines(order: Order, result: PlaceResult) -> list[str]:

@@ -32,7 +32,12 @@ _NEW_COLUMNS: dict[str, tuple[tuple[str, Any], ...]] = {
         ("told", sa.BigInteger()),
     ),
     "attempts": (("prepared", sa.String(length=255)),),
-    "known_keys": (("details_digest", sa.String(length=32)),),
+    "known_keys": (
+        ("details_digest", sa.String(length=32)),
+        ("gateway", sa.String(length=64)),
+        ("charge_before", _MOMENT),
+        ("reason", sa.String(length=64)),
+    ),
 }
 
 _KINDS = "'two_charges', 'charged_after_cancel', 'charged_after_resolution', 'wrong_charge', 'reported'"

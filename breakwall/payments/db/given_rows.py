@@ -34,8 +34,8 @@ def row_parameter(rows: Sequence[dict[str, Any]], dialect: str) -> dict[str, str
 
     def moment(value: datetime) -> str:
         # SQLite compares moments as texts, so they have the form in which SQLAlchemy stores them.
-        form = "%Y-%m-%d %H:%M:%S.%f" + ("+00:00" if dialect == "postgresql" else "")
-        return value.astimezone(UTC).strftime(form)
+        zone = UTC if dialect == "postgresql" else None
+        return value.astimezone(UTC).replace(tzinfo=zone).isoformat(" ", "microseconds")
 
     # As UTF-8, because a PostgreSQL with another encoding refuses the escapes of JSON.
     return {"given_rows": json.dumps(rows, ensure_ascii=False, default=moment)}

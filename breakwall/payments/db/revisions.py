@@ -8,7 +8,7 @@ A table or column of the newest revision may therefore be missing. A process wor
 exists: each transaction asks until then.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -88,15 +88,18 @@ def missing_columns(connection: Connection, table: Table) -> set[str]:
 
     Such a column has the same name in Python: rows to insert are compared with these names.
     """
-    newest = {column.name for column in table.c if "newest" in column.info}
-    if not newest:
-        return newest
     known = _existing.setdefault(connection.engine, set())
+    whole = f"{table.name}.*"  # Seen with every column: each transaction of each order asks.
+    if whole in known:
+        return set()
+    newest = {column.name for column in table.c if "newest" in column.info}
     missing = {name for name in newest if f"{table.name}.{name}" not in known}
     if missing:
         found = {column["name"] for column in inspect(connection).get_columns(table.name)}
         known.update(f"{table.name}.{name}" for name in missing & found)
         missing -= found
+    if not missing:
+        known.add(whole)
     return missing
 
 
@@ -107,11 +110,17 @@ def existing_columns(connection: Connection, table: Table) -> Columns:
 
 
 def without_missing_columns(
-    connection: Connection, table: Table, rows: Sequence[dict[str, Any]]
+    connection: Connection,
+    table: Table,
+    rows: Sequence[dict[str, Any]],
+    dispensable: Collection[str] = (),
 ) -> Sequence[dict[str, Any]]:
-    """Rows to insert, without the columns that are missing; `SchemaError` if a row has a value for one of them."""
+    """Rows to insert, without the columns that are missing; `SchemaError` if a row has a value for one of them.
+
+    The values of ``dispensable`` columns may be lost.
+    """
     missing = missing_columns(connection, table)
-    for name in missing:
+    for name in missing.difference(dispensable):
         if any(row.get(name) is not None for row in rows):
             raise SchemaError(
                 f"the orders database has no column {name} before its next revision: run `breakwall db upgrade`"

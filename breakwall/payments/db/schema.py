@@ -129,7 +129,7 @@ orders = Table(
     # What the order carries for the payment service. Secret: for the gateway alone.
     Column("payment_method", String(MAX_LENGTH), info=NEWEST),
     Column("description", Text, info=NEWEST),
-    Column("metadata", Text, info=NEWEST),  # As JSON, see `orders.stored_value`.
+    Column("metadata", Text, info=NEWEST),  # As JSON, see `orders.metadata_text`.
     # The gateway that charges it. Empty before revision 0007: the configured one.
     Column("gateway", String(64), info=NEWEST),
     Column("charge_before", UtcDateTime, info=NEWEST),  # After this moment nothing is sent.
@@ -254,6 +254,10 @@ known_keys = Table(
     Column("pruned_at", UtcDateTime, nullable=False),
     # In place of the order's details: `pruned_orders.digest_details`. Empty if it was pruned before revision 0007.
     Column("details_digest", String(32), info=NEWEST),
+    # As the order had them: a late answer may bring it back.
+    Column("gateway", String(64), info=NEWEST),
+    Column("charge_before", UtcDateTime, info=NEWEST),
+    Column("reason", String(64), info=NEWEST),
 )
 
 Index("ix_known_keys_settled", known_keys.c.settled_at)

@@ -11,16 +11,7 @@ from datetime import datetime, timedelta
 from operator import itemgetter
 from typing import Any, cast
 
-from sqlalchemy import (
-    Connection,
-    Executable,
-    bindparam,
-    delete,
-    insert,
-    literal,
-    select,
-    true,
-)
+from sqlalchemy import Connection, Executable, Select, bindparam, delete, insert, literal, select, true
 from sqlalchemy.sql.dml import ReturningInsert
 
 from breakwall.payments.db.clock import Clock
@@ -28,7 +19,7 @@ from breakwall.payments.db.database import DatabaseUnavailableError
 from breakwall.payments.db.given_rows import given_rows, row_parameter
 from breakwall.payments.db.insert_missing import insert_missing
 from breakwall.payments.db.lock_timeouts import LockBudget
-from breakwall.payments.db.revisions import missing_columns, without_missing_columns
+from breakwall.payments.db.revisions import without_missing_columns
 from breakwall.payments.db.schema import attempts, orders
 from breakwall.payments.db.statements import LEASE, built_once, seconds
 from breakwall.payments.decisions import Progress
@@ -49,12 +40,15 @@ from breakwall.payments.orders import (
     OrderStatus,
     StoredOrder,
     check_caller_key,
-    stored_value,
+    metadata_text,
 )
 from breakwall.texts import quoted
 
 # Seconds in which the producer itself publishes a new order; after that the dispatcher does.
 PUBLISH_GRACE = 10.0
+
+# The gateway's name is written for every order. An order without it is charged by the configured one.
+_DISPENSABLE = ("gateway",)
 
 Row = dict[str, Any]  # Values by the column's or the parameter's name.
 
@@ -89,12 +83,12 @@ class Accepting(LedgerBase):
         order's last moment has passed. ``prepares`` as in `Claiming.begin_attempt`. ``before_commit`` is called last
         before the commit, and nothing is stored if it raises.
         """
+        self._check([order])
         row = self._new_row(order, lock_budget)
 
         def work(connection: Connection) -> Attempt | StoredOrder | PrunedOrder:
             left = self._set_expiries(connection, [row]).get(order.idempotency_key, math.inf)
             new = self._insert_sending(connection, row)
-            _refuse_late(left <= 0 and bool(new))
             if not new:
                 return known_orders(connection, [order])[order.idempotency_key]
             request = charge_request(order, row["id"], row["charge_key"], order.idempotency_key)
@@ -103,6 +97,7 @@ class Accepting(LedgerBase):
             if attempt is None:
                 withdraw_pruned(connection, new)
                 return known_orders(connection, [order])[order.idempotency_key]
+            _refuse_late(new.keys() if left <= 0 else ())
             before_commit()
             return attempt
 
@@ -124,13 +119,14 @@ class Accepting(LedgerBase):
         """
         # With a delay: a message now would have no effect. Without: the producer sends the first message itself.
         due = {"due_in": delay, "dispatch_in": delay or PUBLISH_GRACE, "deferrals": deferrals}
+        self._check(batch)
         rows = [self._new_row(order, lock_budget) for order in batch]
 
         def work(connection: Connection) -> Accepted:
             left = self._set_expiries(connection, rows)
             new = self._insert_queued(connection, rows, due)
             withdraw_pruned(connection, new)
-            _refuse_late(any(left[key] <= 0 for key in new.keys() & left.keys()))
+            _refuse_late({key for key in new if left.get(key, math.inf) <= 0})
             known = {} if len(new) == len(batch) else known_orders(connection, batch)
             accepted = {key: order for key, order in known.items() if key not in new}
             unwanted = frozenset(withdrawn())
@@ -141,7 +137,7 @@ class Accepting(LedgerBase):
 
     def _insert_sending(self, connection: Connection, row: Row) -> dict[str, str]:
         """Insert an order with a claim and an attempt if its key is new; returns its id by its key."""
-        (stored,) = self._stored(connection, [row])
+        (stored,) = without_missing_columns(connection, orders, [row], _DISPENSABLE)
         inserting = _insert_sending(self.clock, connection.dialect.name)
         return _ids(connection, inserting, {**stored, "lease_seconds": self.lease})
 
@@ -151,54 +147,62 @@ class Accepting(LedgerBase):
             return {}
         # In one order everywhere: two transactions with the same keys would otherwise wait for each other.
         by_id = sorted(rows, key=itemgetter("id"))
-        stored = self._stored(connection, by_id)
+        stored = without_missing_columns(connection, orders, by_id, _DISPENSABLE)
         dialect, names = connection.dialect.name, tuple(stored[0])
         inserting = _insert_queued(self.clock, dialect, names)
         ids = _ids(connection, inserting, {**row_parameter(stored, dialect), **due})
         return {key: ids[key] for row in rows if (key := row["idempotency_key"]) in ids}
-
-    def _stored(self, connection: Connection, rows: Sequence[Row]) -> Sequence[Row]:
-        """The rows with the gateway's name, as far as the database has the columns."""
-        has_names = "gateway" not in missing_columns(connection, orders)
-        return without_missing_columns(
-            connection, orders, [{**row, "gateway": self.gateway if has_names else None} for row in rows]
-        )
 
     def _set_expiries(self, connection: Connection, rows: Sequence[Row]) -> dict[str, float]:
         """Turn seconds from now into moments, by the database's clock.
 
         Returns the seconds that are left to the orders that have a last moment, by idempotency key.
         """
-        expiring = [row for row in rows if row["charge_before"] is not None]
-        if not expiring:
-            return {}
-        now = connection.execute(select(self.clock.after(0))).scalar_one()
-        for row in expiring:
-            if not isinstance(row["charge_before"], datetime):
-                row["charge_before"] = now + timedelta(seconds=row["charge_before"])
-        return {row["idempotency_key"]: seconds_left(row["charge_before"], now) for row in expiring}
+        now: Any = None
+        left = {}
+        for row in rows:
+            before = row["charge_before"]
+            if before is None:
+                continue
+            if now is None:
+                now = connection.scalar(_now(self.clock))
+            if not isinstance(before, datetime):
+                row["charge_before"] = before = now + timedelta(seconds=before)
+            left[row["idempotency_key"]] = seconds_left(before, now)
+        return left
+
+    def _check(self, batch: Sequence[Order]) -> None:
+        """Raise `InvalidOrderError` for orders that this process cannot charge."""
+        if self.send_caller_keys:
+            for order in batch:
+                check_caller_key(order)
+        strange = [order.idempotency_key for order in batch if order.gateway not in {None, self.gateway}]
+        if strange:
+            problem = f"should be the configured one, {quoted(self.gateway)}, or left out"
+            raise InvalidOrderError({"gateway": problem}, strange)
 
     def _new_row(self, order: Order, lock_budget: LockBudget | None) -> Row:
         """The order's own columns, with its id and the key that is sent."""
-        if self.send_caller_keys:
-            check_caller_key(order)
-        if order.gateway not in {None, self.gateway}:
-            raise InvalidOrderError(
-                {"gateway": f"should be the configured one, {quoted(self.gateway)}, or left out"}
-            )
         key = order.idempotency_key
         order_id = derive_order_id(self.read_site(lock_budget), key)
         return {
-            **{field.name: stored_value(getattr(order, field.name)) for field in fields(order)},
+            **{field.name: getattr(order, field.name) for field in fields(order)},
+            "metadata": None if order.metadata is None else metadata_text(order.metadata),
+            "gateway": self.gateway,
             "id": order_id,
             "charge_key": key if self.send_caller_keys else derive_charge_key(order_id),
         }
 
 
-def _refuse_late(is_late: bool) -> None:
-    """Raise `InvalidOrderError` for a new order whose last moment has passed. A known one is just known."""
-    if is_late:
-        raise InvalidOrderError({"charge_before": "should be in the future: it has passed"})
+@built_once
+def _now(clock: Clock) -> Select[tuple[datetime]]:
+    return select(clock.after(0))
+
+
+def _refuse_late(keys: Collection[str]) -> None:
+    """Raise `InvalidOrderError` if there is a new order whose last moment has passed. A known one is just known."""
+    if keys:
+        raise InvalidOrderError({"charge_before": "should be in the future: it has passed"}, keys)
 
 
 def _ids(connection: Connection, inserting: Executable, parameters: Row) -> dict[str, str]:

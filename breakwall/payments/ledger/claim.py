@@ -9,7 +9,7 @@ from sqlalchemy import Row
 
 from breakwall.payments.decisions import Progress
 from breakwall.payments.gateways.base import ChargeRequest
-from breakwall.payments.orders import DETAILS, Order, metadata_in
+from breakwall.payments.orders import Order, metadata_in
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ def charge_request(
     order: Order | Row[Any], order_id: str, charge_key: str, reference: str | None
 ) -> ChargeRequest:
     """What is sent to charge an order. A row may come from a database without the newest columns."""
-    details: dict[str, Any] = {name: getattr(order, name, None) for name in DETAILS}
+    metadata = getattr(order, "metadata", None)
     return ChargeRequest(
         order_id,
         order.user_id,
@@ -51,5 +51,7 @@ def charge_request(
         order.currency,
         charge_key,
         reference,
-        **{**details, "metadata": metadata_in(details["metadata"])},
+        getattr(order, "payment_method", None),
+        getattr(order, "description", None),
+        None if metadata is None else metadata_in(metadata),
     )

@@ -21,7 +21,6 @@ from breakwall.payments.orders import (
     OrderStatus,
     differing_fields,
     optional_fields,
-    stored_value,
 )
 
 
@@ -39,6 +38,9 @@ class PrunedOrder:
     settled_at: datetime  # When it finished.
     pruned_at: datetime
     details_digest: str | None = None  # See `digest_details`. None: they are not known.
+    gateway: str | None = None
+    charge_before: datetime | None = None
+    reason: str | None = None
 
     def check_same_as(self, order: Order) -> None:
         """Raise `IdempotencyConflictError` unless ``order`` is this one, placed again."""
@@ -52,7 +54,7 @@ class PrunedOrder:
     def as_document(self) -> dict[str, Any]:
         """Its JSON document, without the digests."""
         kept = {name: value for name, value in asdict(self).items() if not name.endswith("_digest")}
-        times = {"settled_at": self.settled_at.isoformat(), "pruned_at": self.pruned_at.isoformat()}
+        times = {name: value.isoformat() for name, value in kept.items() if isinstance(value, datetime)}
         return {**kept, "status": self.status.value, **times}
 
 
@@ -63,8 +65,8 @@ def digest_user(order_id: str, user_id: str) -> str:
 
 def digest_details(order_id: str, order: Any) -> str:
     """The digest of what an order, or its row, carries for the payment service: secret, so it is not kept itself."""
-    details = [stored_value(getattr(order, name, None)) for name in DETAILS]
-    return _digest(f"{order_id}:{json.dumps(details)}")
+    details = {name: value for name, value in optional_fields(order).items() if name in DETAILS}
+    return _digest(f"{order_id}:{json.dumps(details, sort_keys=True)}")
 
 
 def _digest(salted: str) -> str:

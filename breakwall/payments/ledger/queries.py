@@ -176,7 +176,8 @@ def _select_orders(connection: Connection) -> Select[Any]:
 
 def _order(row: Row[Any]) -> StoredOrder:
     values = dict(row._mapping)
-    values["metadata"] = metadata_in(values.get("metadata"))
+    if values.get("metadata") is not None:
+        values["metadata"] = metadata_in(values["metadata"])
     return StoredOrder(**{**values, "status": OrderStatus(row.status)})
 
 

@@ -86,7 +86,7 @@ def _check(status: OrderStatus | None, expected: OrderStatus) -> None:
 
 
 WAYS: dict[str, tuple[Callable[[Walker], Callable[[], object]], int, int]] = {
-    "place, paid": (Walker.place_paid, 223, 135),
+    "place, paid": (Walker.place_paid, 223, 137),
     "place, queued because the circuit is open": (Walker.place_queued, 175, 102),
     "retry, paid": (Walker.retry_paid, 305, 157),
 }

@@ -20,7 +20,7 @@ from breakwall.payments.orders import (
     check_caller_key,
     differing_fields,
 )
-from tests.unit.payments.described_order import DescribedOrder
+from tests.unit.payments.remarked_order import RemarkedOrder
 
 GOOD: dict[str, Any] = {"user_id": "u1", "amount": 1000, "currency": "USD", "idempotency_key": "cart-1"}
 
@@ -94,9 +94,9 @@ def test_a_json_order_needs_exactly_its_fields() -> None:
 
 
 def test_an_optional_field_that_is_missing_in_json_is_its_default(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(orders, "FIELDS", (*FIELDS, "description"))
-    assert DescribedOrder.from_json(GOOD) == DescribedOrder(**GOOD, description=None)
-    assert DescribedOrder.from_json({**GOOD, "description": "tea"}).description == "tea"
+    monkeypatch.setattr(orders, "FIELDS", (*FIELDS, "remark"))
+    assert RemarkedOrder.from_json(GOOD) == RemarkedOrder(**GOOD, remark=None)
+    assert RemarkedOrder.from_json({**GOOD, "remark": "tea"}).remark == "tea"
 
 
 @pytest.mark.parametrize(
@@ -104,17 +104,17 @@ def test_an_optional_field_that_is_missing_in_json_is_its_default(monkeypatch: p
     [
         (None, "tea", []),
         ("tea", "tea", []),
-        ("tea", "milk", ["description"]),
-        ("tea", None, ["description"]),
+        ("tea", "milk", ["remark"]),
+        ("tea", None, ["remark"]),
     ],
 )
 def test_a_known_order_that_is_older_than_a_field_does_not_differ_in_it(
     monkeypatch: pytest.MonkeyPatch, known: str | None, placed: str | None, differing: list[str]
 ) -> None:
-    monkeypatch.setattr(orders, "FIELDS", (*FIELDS, "description"))
-    stored = DescribedOrder(**GOOD, description=known)
-    assert differing_fields(stored, DescribedOrder(**GOOD, description=placed)) == differing
-    assert differing_fields(Order(**GOOD), DescribedOrder(**GOOD, description=placed)) == []
+    monkeypatch.setattr(orders, "FIELDS", (*FIELDS, "remark"))
+    stored = RemarkedOrder(**GOOD, remark=known)
+    assert differing_fields(stored, RemarkedOrder(**GOOD, remark=placed)) == differing
+    assert differing_fields(Order(**GOOD), RemarkedOrder(**GOOD, remark=placed)) == []
 
 
 def test_a_field_is_required_unless_it_has_a_default() -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 
@@ -16,7 +17,6 @@ from breakwall.payments.db.migrate import upgrade
 from breakwall.payments.db.revisions import check_schema, missing_columns, without_missing_columns
 from breakwall.payments.db.schema import NEWEST, known_keys, orders
 from breakwall.payments.decisions import Decision, Progress
-from breakwall.payments.fleet.drain_control import DrainControl, DrainState
 from breakwall.payments.gateways.base import ChargeRequest
 from breakwall.payments.keys import derive_charge_key
 from breakwall.payments.ledger import pruned_orders
@@ -25,12 +25,12 @@ from breakwall.payments.ledger.pruned_orders import PrunedOrder
 from breakwall.payments.ledger.pruning import Pruning
 from breakwall.payments.ledger.queries import OrderNotFoundError
 from breakwall.payments.operator.resolve import resolve_paid
-from breakwall.payments.orders import IdempotencyConflictError, Order, OrderStatus
+from breakwall.payments.orders import DETAILS, IdempotencyConflictError, Order, OrderStatus
 from tests.contract.payments.db.rolling import execute, go_ahead, go_back, stand_at
 from tests.contract.people import ANNA
 from tests.contract.site import LEASE, Site, order
 from tests.gateway import ABSENT, DECLINED, DOWN, LOST, PAID
-from tests.unit.payments.described_order import DescribedOrder
+from tests.unit.payments.remarked_order import RemarkedOrder
 
 
 @pytest.fixture(params=[go_back, go_ahead], ids=["the version before", "the version after"])
@@ -125,56 +125,100 @@ def prune(site: Site) -> int:
     return sum(pruned for pruned, _ in pruning.run(90.0))
 
 
-def test_a_table_that_a_migration_makes_is_used_without_a_restart(site: Site) -> None:
-    go_back(site)
-    control = DrainControl(site.database, clock=site.clock)
-    assert control.read() == DrainState()
-    for change in (lambda: control.pause(ANNA), lambda: control.set_rate(ANNA, 5.0)):
+DETAILED = replace(
+    order(), payment_method="pm_1", description="tea", metadata={"cart": "17"}, charge_before=60
+)
+
+
+def place_detailed(site: Site) -> OrderStatus:
+    return site.producer.place(DETAILED).status
+
+
+def enqueue_detailed(site: Site) -> OrderStatus:
+    return site.producer.enqueue([DETAILED])[0].status
+
+
+class TestAnOrderWithDetailsBeforeTheirColumnsExist:
+    @pytest.mark.parametrize("hand_in", [place_detailed, enqueue_detailed])
+    @pytest.mark.parametrize("field", [*DETAILS, "charge_before", "all of them"])
+    def test_is_refused_and_not_charged_without_them(
+        self, site: Site, field: str, hand_in: Callable[[Site], OrderStatus]
+    ) -> None:
+        """Dropped, they would never reach the payment service, and a replay would not differ."""
+        go_back(site)
+        one = DETAILED if field == "all of them" else replace(order(), **{field: getattr(DETAILED, field)})
         with pytest.raises(SchemaError, match="run `breakwall db upgrade`"):
-            change()
-    upgrade(site.database.engine)
-    assert control.pause(ANNA) == control.read() != DrainState()
+            site.producer.place(one) if hand_in is place_detailed else site.producer.enqueue([one])
+        assert site.gateway.charged == []
+        with pytest.raises(OrderNotFoundError):
+            site.get()
+
+    @pytest.mark.parametrize("hand_in", [place_detailed, enqueue_detailed])
+    def test_is_accepted_after_the_migration_without_a_restart(
+        self, site: Site, hand_in: Callable[[Site], OrderStatus]
+    ) -> None:
+        go_back(site)
+        with pytest.raises(SchemaError):
+            hand_in(site)
+        upgrade(site.database.engine)
+        site.gateway.answers.append(PAID)
+        assert hand_in(site) in {"paid", "queued"}
+        assert (site.get().payment_method, site.get().gateway) == ("pm_1", "http")
+
+    def test_does_not_refuse_the_orders_that_it_shares_a_transaction_with(self, site: Site) -> None:
+        go_back(site)
+        site.open_circuit()
+        plain = [order(f"cart-{n}") for n in range(2, 6)]
+        with ThreadPoolExecutor(5) as threads:
+            placed = [threads.submit(site.producer.place, one) for one in (DETAILED, *plain)]
+        assert isinstance(placed[0].exception(), SchemaError)
+        assert [one.result().status for one in placed[1:]] == ["queued"] * 4
+
+    def test_may_name_the_gateway_that_charges_anyway(self, site: Site) -> None:
+        go_back(site)
+        site.gateway.answers.append(PAID)
+        assert site.producer.place(replace(order(), gateway="http")).status == "paid"
 
 
-def test_a_table_that_a_downgrade_drops_is_no_longer_used(site: Site) -> None:
-    control = DrainControl(site.database, clock=site.clock)
-    control.set_rate(ANNA, 5.0)
-    site.producer.enqueue([order()])
+def test_the_details_that_a_downgrade_drops_are_no_longer_accepted(site: Site) -> None:
+    site.gateway.answers.append(PAID)
+    place_detailed(site)
     go_back(site)
-    assert control.read() == DrainState()
-    assert site.people.retry("cart-1", ANNA).status is OrderStatus.QUEUED
+    with pytest.raises(SchemaError):
+        site.producer.place(replace(DETAILED, idempotency_key="cart-2"))
+    assert site.producer.place(order()).replayed
 
 
 @pytest.fixture
-def described(site: Site, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+def remarked(site: Site, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
     """A site of a version whose revision adds a field to the orders, on tables that do not have its columns yet."""
-    added = [(table, Column("description", String(500), info=NEWEST)) for table in (orders, known_keys)]
+    added = [(table, Column("remark", String(500), info=NEWEST)) for table in (orders, known_keys)]
     for table, column in added:
         table.append_column(column)
-    monkeypatch.setattr(order_fields, "FIELDS", (*order_fields.FIELDS, "description"))
-    monkeypatch.setattr(pruned_orders, "PrunedOrder", DescribedPrunedOrder)
+    monkeypatch.setattr(order_fields, "FIELDS", (*order_fields.FIELDS, "remark"))
+    monkeypatch.setattr(pruned_orders, "PrunedOrder", RemarkedPrunedOrder)
     yield site
     for table, column in added:
         table._columns.remove(column)  # type: ignore[attr-defined]
 
 
 @dataclass(frozen=True, slots=True)
-class DescribedPrunedOrder(PrunedOrder):
-    description: str | None = None
+class RemarkedPrunedOrder(PrunedOrder):
+    remark: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class DescribedRequest(ChargeRequest):
-    description: str | None = None
+class RemarkedRequest(ChargeRequest):
+    remark: str | None = None
 
 
-def described_order(description: str | None) -> Order:
-    return DescribedOrder(**asdict(order()), description=description)
+def remarked_order(remark: str | None) -> Order:
+    return RemarkedOrder(**asdict(order()), remark=remark)
 
 
 def add_columns(site: Site) -> None:
     for table in ("orders", "known_keys"):
-        execute(site, f"ALTER TABLE {table} ADD COLUMN description VARCHAR(500)")
+        execute(site, f"ALTER TABLE {table} ADD COLUMN remark VARCHAR(500)")
 
 
 def place_and_prune(site: Site, placed: Order) -> str:
@@ -185,79 +229,75 @@ def place_and_prune(site: Site, placed: Order) -> str:
     return order_id
 
 
-def late_second_charge(site: Site, order_id: str, description: str | None) -> None:
-    request = DescribedRequest(
-        order_id, "u1", 10_000, "KRW", derive_charge_key(order_id), description=description
-    )
+def late_second_charge(site: Site, order_id: str, remark: str | None) -> None:
+    request = RemarkedRequest(order_id, "u1", 10_000, "KRW", derive_charge_key(order_id), remark=remark)
     attempt = Attempt(Claim(request, 1, Progress()), 1)
     site.ledger.record(attempt, replace(PAID, charge_id="ch_2"), Decision(OrderStatus.PAID))
 
 
 class TestAColumnThatIsMissing:
-    def test_is_left_out(self, described: Site) -> None:
-        described.gateway.answers.extend([DOWN, PAID])
-        placed = described.producer.place(order())
-        described.advance(60)
-        assert described.retrier.run(placed.order_id) is OrderStatus.PAID
-        assert described.get().status is OrderStatus.PAID
-        assert prune(described) == 0
+    def test_is_left_out(self, remarked: Site) -> None:
+        remarked.gateway.answers.extend([DOWN, PAID])
+        placed = remarked.producer.place(order())
+        remarked.advance(60)
+        assert remarked.retrier.run(placed.order_id) is OrderStatus.PAID
+        assert remarked.get().status is OrderStatus.PAID
+        assert prune(remarked) == 0
 
-    def test_is_used_as_soon_as_it_exists(self, described: Site) -> None:
-        row = {"id": "1", "description": "tea"}
-        read = described.database.read
-        with pytest.raises(SchemaError, match=r"no column description .*run `breakwall db upgrade`"):
+    def test_is_used_as_soon_as_it_exists(self, remarked: Site) -> None:
+        row = {"id": "1", "remark": "tea"}
+        read = remarked.database.read
+        with pytest.raises(SchemaError, match=r"no column remark .*run `breakwall db upgrade`"):
             read(lambda connection: without_missing_columns(connection, orders, [row]))
         assert read(
-            lambda connection: without_missing_columns(connection, orders, [row | {"description": None}])
+            lambda connection: without_missing_columns(connection, orders, [row | {"remark": None}])
         ) == [{"id": "1"}]
-        execute(described, "ALTER TABLE orders ADD COLUMN description VARCHAR(500)")
+        execute(remarked, "ALTER TABLE orders ADD COLUMN remark VARCHAR(500)")
         assert read(lambda connection: without_missing_columns(connection, orders, [row])) == [row]
         assert read(lambda connection: missing_columns(connection, orders)) == set()
 
-    def test_is_left_out_again_after_a_downgrade(self, described: Site) -> None:
-        execute(described, "ALTER TABLE orders ADD COLUMN description VARCHAR(500)")
-        described.database.read(lambda connection: missing_columns(connection, orders))
-        execute(described, "ALTER TABLE orders DROP COLUMN description")
-        described.gateway.answers.append(PAID)
-        assert described.producer.place(order()).status == "paid"
+    def test_is_left_out_again_after_a_downgrade(self, remarked: Site) -> None:
+        execute(remarked, "ALTER TABLE orders ADD COLUMN remark VARCHAR(500)")
+        remarked.database.read(lambda connection: missing_columns(connection, orders))
+        execute(remarked, "ALTER TABLE orders DROP COLUMN remark")
+        remarked.gateway.answers.append(PAID)
+        assert remarked.producer.place(order()).status == "paid"
 
-    def test_hinders_neither_pruning_nor_a_pruned_order_that_comes_back(self, described: Site) -> None:
-        order_id = place_and_prune(described, order())
-        assert described.producer.place(order()).replayed
-        described.open_circuit()
-        assert described.producer.enqueue([order(), order("cart-2")])[0].replayed
-        late_second_charge(described, order_id, "tea")
-        assert described.get().charge_id == "ch_1"
+    def test_hinders_neither_pruning_nor_a_pruned_order_that_comes_back(self, remarked: Site) -> None:
+        order_id = place_and_prune(remarked, order())
+        assert remarked.producer.place(order()).replayed
+        remarked.open_circuit()
+        assert remarked.producer.enqueue([order(), order("cart-2")])[0].replayed
+        late_second_charge(remarked, order_id, "tea")
+        assert remarked.get().charge_id == "ch_1"
 
 
 class TestAFieldThatIsKeptOfAPrunedOrder:
-    def test_is_compared(self, described: Site) -> None:
-        add_columns(described)
-        place_and_prune(described, described_order("tea"))
-        assert described.producer.place(described_order("tea")).replayed
-        with pytest.raises(IdempotencyConflictError, match="another description"):
-            described.producer.place(described_order("milk"))
+    def test_is_compared(self, remarked: Site) -> None:
+        add_columns(remarked)
+        place_and_prune(remarked, remarked_order("tea"))
+        assert remarked.producer.place(remarked_order("tea")).replayed
+        with pytest.raises(IdempotencyConflictError, match="another remark"):
+            remarked.producer.place(remarked_order("milk"))
 
-    def test_is_not_compared_if_the_order_was_pruned_before_the_field_was_added(
-        self, described: Site
-    ) -> None:
-        place_and_prune(described, order())
-        add_columns(described)
-        assert described.producer.place(described_order("tea")).replayed
+    def test_is_not_compared_if_the_order_was_pruned_before_the_field_was_added(self, remarked: Site) -> None:
+        place_and_prune(remarked, order())
+        add_columns(remarked)
+        assert remarked.producer.place(remarked_order("tea")).replayed
 
     @pytest.mark.parametrize("sent", [None, "tea"])
-    def test_is_restored_by_a_late_answer(self, described: Site, sent: str | None) -> None:
-        add_columns(described)
-        order_id = place_and_prune(described, described_order("tea"))
-        late_second_charge(described, order_id, sent)
-        assert stored_description(described) == "tea"
+    def test_is_restored_by_a_late_answer(self, remarked: Site, sent: str | None) -> None:
+        add_columns(remarked)
+        order_id = place_and_prune(remarked, remarked_order("tea"))
+        late_second_charge(remarked, order_id, sent)
+        assert stored_remark(remarked) == "tea"
 
-    def test_that_was_not_kept_is_restored_from_the_request(self, described: Site) -> None:
-        order_id = place_and_prune(described, order())
-        add_columns(described)
-        late_second_charge(described, order_id, "tea")
-        assert stored_description(described) == "tea"
+    def test_that_was_not_kept_is_restored_from_the_request(self, remarked: Site) -> None:
+        order_id = place_and_prune(remarked, order())
+        add_columns(remarked)
+        late_second_charge(remarked, order_id, "tea")
+        assert stored_remark(remarked) == "tea"
 
 
-def stored_description(site: Site) -> str | None:
-    return site.database.read(lambda connection: connection.scalar(select(orders.c.description)))
+def stored_remark(site: Site) -> str | None:
+    return site.database.read(lambda connection: connection.scalar(select(orders.c.remark)))

@@ -236,7 +236,8 @@ class TestAnOrderThatIsPlacedAgainAfterItWasPruned:
         pruned_site.write(
             lambda connection: connection.execute(update(known_keys).values(order_id="of-before"))
         )
-        known = update(known_keys).values(user_digest=digest_user("of-before", "u1"))
+        # Orders of that time had no details.
+        known = update(known_keys).values(user_digest=digest_user("of-before", "u1"), details_digest=None)
         pruned_site.write(lambda connection: connection.execute(known))
         pruned_site.site.gateway.charged.clear()
         result = pruned_site.site.producer.place(order())

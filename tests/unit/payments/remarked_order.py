@@ -8,5 +8,5 @@ from breakwall.payments.orders import Order
 
 
 @dataclass(frozen=True, slots=True)
-class DescribedOrder(Order):
-    description: str | None = None
+class RemarkedOrder(Order):
+    remark: str | None = None
