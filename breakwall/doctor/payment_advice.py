@@ -87,7 +87,9 @@ NO_LOOKUP = (
 
 _NO_LOOKUP_CODES = frozenset({"http_405", "http_501"})
 # Many servers that require a certificate, or TLS, hang up before they say so.
-_HUNG_UP = frozenset({"ReadError", "WriteError", "HandshakeRefusedError", "RemoteProtocolError"})
+_HUNG_UP = frozenset(
+    {"ReadError", "WriteError", "HandshakeRefusedError", "RemoteProtocolError", "StrayAnswerError"}
+)
 
 
 def explain(settings: Settings, answer: LookupAnswer) -> tuple[str, str]:
