@@ -28,7 +28,8 @@ class Authority:
         """
         stem = self._folder / f"{len(list(self._folder.iterdir()))}"
         key, request, alone, both = (stem.with_suffix(end) for end in (".key", ".csr", ".crt", ".pem"))
-        _openssl(f"req -newkey {_KEY} -subj /CN={subject}", "-keyout", str(key), "-out", str(request))
+        named = ["-subj", f"/CN={subject}", "-keyout", str(key), "-out", str(request)]
+        _openssl(f"req -newkey {_KEY}", *named)
         (names := stem.with_suffix(".ext")).write_text(f"subjectAltName={name}\n")
         signed = ["-CA", str(self.certificate), "-CAkey", str(self._key), "-extfile", str(names)]
         _openssl(f"x509 -req -days {days}", "-in", str(request), *signed, "-out", str(alone))

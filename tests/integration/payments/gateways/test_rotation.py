@@ -5,11 +5,9 @@ from __future__ import annotations
 import logging
 import os
 import shutil
-import ssl
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -17,28 +15,11 @@ import pytest
 from breakwall.payments.gateways import ChargeAnswer, Gateway, Outcome, gateway_from_settings
 from breakwall.settings import Settings, load_settings
 from tests.integration.gateway_fixtures import ORDER, Serve
-from tests.integration.gateway_stub import PAID, StubConnection, answering, headers_of, response
+from tests.integration.gateway_stub import PAID, answering, headers_of, response
+from tests.integration.tls_rotation import MountedSecrets, RecordingService, pair_for
 from tests.integration.tls_services import Certificates, serving_script
 
 SECRET = "s3cr3t-s3cr3t"
-
-
-@dataclass
-class Service:
-    """A service that demands a certificate of ours, keeps connections, and notes the certificates' subjects."""
-
-    url: str = ""
-    subjects: list[str] = field(default_factory=list)
-    keeps: bool = True
-
-    def serve(self, connection: StubConnection) -> None:
-        while connection.request():
-            assert isinstance(connection.sock, ssl.SSLSocket)
-            subject = connection.sock.getpeercert()["subject"]  # type: ignore[index] # it is demanded
-            self.subjects.append(dict(pair for part in subject for pair in part)["commonName"])  # type: ignore[misc]
-            connection.send(response(200, PAID, *([] if self.keeps else ["Connection: close"])))
-            if not self.keeps:
-                return
 
 
 @pytest.fixture(scope="module")
@@ -47,8 +28,8 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
 
 
 @pytest.fixture
-def service(certificates: Certificates) -> Iterator[Service]:
-    service = Service()
+def service(certificates: Certificates) -> Iterator[RecordingService]:
+    service = RecordingService()
     with serving_script(service.serve, certificates.server_context()) as server:
         service.url = server.url
         yield service
@@ -62,25 +43,6 @@ def charge(gateway: Gateway) -> ChargeAnswer:
     return gateway.charge(ORDER, deadline=time.monotonic() + 10)
 
 
-@dataclass
-class Mounted:
-    """A folder of secrets as Kubernetes mounts it: all files change at once, because a link is swapped."""
-
-    folder: Path
-    number: int = 0
-
-    def put(self, **files: Path) -> None:
-        self.number += 1
-        new = self.folder / f"..{self.number}"
-        new.mkdir()
-        for name, source in files.items():
-            shutil.copy(source, new / name)
-            if not (link := self.folder / name).is_symlink():
-                link.symlink_to(Path("..data") / name)
-        (swapped := self.folder / "..new").symlink_to(new.name)
-        swapped.replace(self.folder / "..data")
-
-
 def put(target: Path, source: Path) -> None:
     """As a secrets manager does: a new file replaces the old one."""
     new = target.with_name("new")
@@ -89,37 +51,31 @@ def put(target: Path, source: Path) -> None:
 
 
 @pytest.fixture
-def files(tmp_path: Path) -> Mounted:
-    return Mounted(tmp_path)
-
-
-def issue(certificates: Certificates, subject: str) -> dict[str, Path]:
-    """A certificate and its key, by the names that Kubernetes gives them."""
-    both = certificates.clients.issue("DNS:shop", subject=subject)
-    return {"crt": both.with_suffix(".crt"), "key": both.with_suffix(".key")}
+def files(tmp_path: Path) -> MountedSecrets:
+    return MountedSecrets(tmp_path)
 
 
 @pytest.mark.parametrize("keeps", [True, False], ids=["kept connections", "closed connections"])
 def test_a_certificate_that_is_swapped_as_kubernetes_does_is_used_by_the_next_call(
-    certificates: Certificates, service: Service, files: Mounted, keeps: bool
+    certificates: Certificates, service: RecordingService, files: MountedSecrets, keeps: bool
 ) -> None:
     service.keeps = keeps
-    files.put(**issue(certificates, "first"))
+    files.put(**pair_for(certificates, "first"))
     paths = {"CERT_FILE": files.folder / "crt", "KEY_FILE": files.folder / "key"}
     settings = read(URL=service.url, CA_FILE=certificates.services.certificate, **paths)
     with closing(gateway_from_settings(settings)) as gateway:
         assert [charge(gateway).outcome for _ in range(2)] == [Outcome.SUCCEEDED] * 2
-        files.put(**issue(certificates, "second"))
+        files.put(**pair_for(certificates, "second"))
         assert [charge(gateway).outcome for _ in range(2)] == [Outcome.SUCCEEDED] * 2
     assert service.subjects == ["first", "first", "second", "second"]
 
 
 def test_while_a_certificate_does_not_belong_to_its_key_yet_the_last_pair_stays_in_use(
-    certificates: Certificates, service: Service, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    certificates: Certificates, service: RecordingService, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
     service.keeps = False
-    first, second = issue(certificates, "first"), issue(certificates, "second")
+    first, second = pair_for(certificates, "first"), pair_for(certificates, "second")
     crt, key = tmp_path / "crt", tmp_path / "key"
     put(crt, first["crt"])
     put(key, first["key"])
@@ -142,7 +98,7 @@ def test_while_a_certificate_does_not_belong_to_its_key_yet_the_last_pair_stays_
 
 
 def test_an_authority_that_is_taken_away_is_not_trusted_by_the_next_call(
-    certificates: Certificates, service: Service, tmp_path: Path
+    certificates: Certificates, service: RecordingService, tmp_path: Path
 ) -> None:
     trusted = tmp_path / "ca"
     put(trusted, certificates.services.certificate)
@@ -184,7 +140,7 @@ def test_headers_in_a_file_cannot_add_a_second_authorization_later(serve: Serve,
 
 
 def test_the_password_of_a_real_proxy_is_read_again(
-    certificates: Certificates, service: Service, proxy: str, tmp_path: Path
+    certificates: Certificates, service: RecordingService, proxy: str, tmp_path: Path
 ) -> None:
     file = tmp_path / "proxy"
     file.write_text(f"http://shop:{SECRET}-of-yesterday@{proxy}\n")
@@ -216,14 +172,14 @@ def test_a_plain_service_gets_the_proxys_new_password_too(serve: Serve, tmp_path
 
 
 def test_a_forked_process_uses_the_new_certificate_too(
-    certificates: Certificates, service: Service, files: Mounted
+    certificates: Certificates, service: RecordingService, files: MountedSecrets
 ) -> None:
-    files.put(**issue(certificates, "first"))
+    files.put(**pair_for(certificates, "first"))
     paths = {"CERT_FILE": files.folder / "crt", "KEY_FILE": files.folder / "key"}
     settings = read(URL=service.url, CA_FILE=certificates.services.certificate, **paths)
     with closing(gateway_from_settings(settings)) as gateway:
         assert charge(gateway).outcome is Outcome.SUCCEEDED
-        files.put(**issue(certificates, "second"))
+        files.put(**pair_for(certificates, "second"))
         if (child := os.fork()) == 0:
             os._exit(0 if charge(gateway).outcome is Outcome.SUCCEEDED else 1)
         assert os.waitpid(child, 0)[1] == 0
