@@ -8,7 +8,7 @@ from breakwall.settings import Settings
 
 NAME = "certificate"
 
-RENEW = "Renew it. Running processes use the new file without a restart."
+ADVICE = "Renew it. Running processes use the new file without a restart."
 SOON = 0.1  # The share of its life that is left when a certificate should have been renewed.
 
 
@@ -27,10 +27,10 @@ def judge(validity: Validity | None, now: datetime) -> Finding:
         detail = f"BREAKWALL_PAYMENT_CERT_FILE is not valid before {_text(validity.begin)}"
         return problem(NAME, detail, "Check this machine's clock, or use the certificate from then on.")
     if now >= validity.end:
-        return problem(NAME, f"BREAKWALL_PAYMENT_CERT_FILE expired at {_text(validity.end)}", RENEW)
+        return problem(NAME, f"BREAKWALL_PAYMENT_CERT_FILE expired at {_text(validity.end)}", ADVICE)
     is_late = (validity.end - now) < SOON * (validity.end - validity.begin)
     shown = f"BREAKWALL_PAYMENT_CERT_FILE is valid until {_text(validity.end)}"
-    return fine(NAME, shown, RENEW if is_late else "")
+    return fine(NAME, shown, ADVICE if is_late else "")
 
 
 def _text(moment: datetime) -> str:

@@ -45,17 +45,17 @@ def missing_addresses(gateway: HttpGateway, *, deadline: float) -> list[str]:
     return [LOOKUP, CHARGE] if _form(gateway, CHARGE, deadline) == nowhere else [LOOKUP]
 
 
-def answers_strangers(settings: Settings, *, deadline: float) -> bool:
+def answers_without_credentials(settings: Settings, *, deadline: float) -> bool:
     """Whether a look-up gets the same answer without our credentials."""
     url = urlsplit(settings.payment_url.get_secret_value())
-    stranger = {
+    anonymous = {
         "payment_url": SecretStr(f"{url.scheme}://{url.netloc.rpartition('@')[2]}{url.path}"),
         "payment_token": None,
         "payment_token_file": None,
         "payment_headers": None,
         "payment_headers_file": None,
     }
-    with closing(gateway_from_settings(settings.model_copy(update=stranger))) as gateway:
+    with closing(gateway_from_settings(settings.model_copy(update=anonymous))) as gateway:
         answer = gateway.look_up(unknown_name(), deadline=deadline)
     return answer.result is LookupResult.ABSENT
 

@@ -9,7 +9,7 @@ from breakwall.doctor.payment_address import (
     CHARGE,
     FURTHER,
     LOOKUP,
-    answers_strangers,
+    answers_without_credentials,
     missing_addresses,
     speaks_tls,
     unknown_name,
@@ -63,7 +63,7 @@ def _examine_absence(gateway: Gateway, settings: Settings, address: str) -> Find
         detail = f"{address} answers; {LOOKUP}/… does so like an address that does not exist"
         return fine(NAME, detail, NO_LOOKUP)
     given = given_credentials(settings)
-    if given and answers_strangers(settings, deadline=deadline):
+    if given and answers_without_credentials(settings, deadline=deadline):
         detail = f"{address} answers; its look-up needs no credentials, so {' and '.join(given)} could not be tested"
         return fine(NAME, detail, UNTESTED)
     return fine(NAME, f"{address} answers")

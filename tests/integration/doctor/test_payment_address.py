@@ -10,7 +10,13 @@ import pytest
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 
-from breakwall.doctor.payment_address import CHARGE, LOOKUP, answers_strangers, missing_addresses, speaks_tls
+from breakwall.doctor.payment_address import (
+    CHARGE,
+    LOOKUP,
+    answers_without_credentials,
+    missing_addresses,
+    speaks_tls,
+)
 from breakwall.settings import load_settings
 from tests.application_server import serving
 from tests.integration.gateway_fixtures import gateway_to
@@ -79,13 +85,13 @@ def test_a_service_that_gives_no_answer_misses_nothing_that_is_known(script) -> 
 
 
 @pytest.mark.parametrize(("token", "answers"), [(None, True), ("t", False)])
-def test_a_stranger_sends_no_credentials(token: str | None, answers: bool) -> None:
+def test_whether_the_service_reads_credentials_is_seen(token: str | None, answers: bool) -> None:
     with serving(application(token=token)) as url:
         settings = load_settings({"BREAKWALL_PAYMENT_URL": url, "BREAKWALL_PAYMENT_TOKEN": "t"})
-        assert answers_strangers(settings, deadline=time.monotonic() + 10) is answers
+        assert answers_without_credentials(settings, deadline=time.monotonic() + 10) is answers
 
 
-def test_a_stranger_has_no_user_and_no_headers_either() -> None:
+def test_a_user_and_headers_count_as_credentials_too() -> None:
     with serving_script(answering(response(404, b"{}"))) as server:
         settings = load_settings(
             {
@@ -93,7 +99,7 @@ def test_a_stranger_has_no_user_and_no_headers_either() -> None:
                 "BREAKWALL_PAYMENT_HEADERS": '{"X-Api-Key": "k"}',
             }
         )
-        assert answers_strangers(settings, deadline=time.monotonic() + 10)
+        assert answers_without_credentials(settings, deadline=time.monotonic() + 10)
         (request,) = server.requests
     assert request.startswith(b"GET /v2/api/charges/breakwall-doctor-")
     assert {"authorization", "x-api-key"}.isdisjoint(headers_of(request))

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from breakwall.credentials import Validity
-from breakwall.doctor.certificate import RENEW, certificate, judge
+from breakwall.doctor.certificate import ADVICE, certificate, judge
 from breakwall.settings import load_settings
 
 BEGIN = datetime(2026, 11, 1, tzinfo=UTC)
@@ -18,8 +18,8 @@ VALID = Validity(BEGIN, BEGIN + timedelta(days=100))
         (-1, False, "is not valid before 2026-11-01 00:00 UTC", "Check this machine's clock"),
         (0, True, "is valid until 2027-02-09 00:00 UTC", ""),
         (90, True, "is valid until 2027-02-09 00:00 UTC", ""),
-        (90.1, True, "is valid until 2027-02-09 00:00 UTC", RENEW),
-        (100, False, "expired at 2027-02-09 00:00 UTC", RENEW),
+        (90.1, True, "is valid until 2027-02-09 00:00 UTC", ADVICE),
+        (100, False, "expired at 2027-02-09 00:00 UTC", ADVICE),
     ],
 )
 def test_a_certificate_is_judged_by_the_time(day: float, ok: bool, words: str, advice: str) -> None:
