@@ -177,10 +177,7 @@ def explain_unsent(error: Exception, phase: Phase) -> tuple[Health, str]:
         return Health.NEUTRAL, f"This process has no {resource} left for the call; nothing was sent."
     if isinstance(error, CertificateRefusedError):
         files = "check BREAKWALL_PAYMENT_CERT_FILE and BREAKWALL_PAYMENT_KEY_FILE"
-        return (
-            Health.NEUTRAL,
-            f"The payment service refused our certificate and read no request ({code}): {files}.",
-        )
+        return Health.NEUTRAL, f"The payment service refused our certificate ({code}): {files}."
     if phase is Phase.CONNECTING:
         # The texts of socket, resolver and TLS errors name hosts and reasons, never credentials.
         return health_after(error), f"No connection to the payment service: {str(error) or code}."

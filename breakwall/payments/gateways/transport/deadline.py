@@ -96,7 +96,7 @@ class DeadlineStream:
             self.delivered = False
             while view:
                 if has_unsolicited_data(self._sock):
-                    raise StrayAnswerError
+                    raise StrayAnswerError("it hung up, or sent something, before the request was sent")
                 self._sock.settimeout(call.timeout())
                 view = view[self._send(view, call) :]
 

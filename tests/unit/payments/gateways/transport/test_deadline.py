@@ -9,8 +9,14 @@ from typing import Any
 
 import pytest
 
+from breakwall.payments.gateways.transport import deadline
 from breakwall.payments.gateways.transport.deadline import Call, DeadlineStream
-from breakwall.payments.gateways.transport.errors import CertificateRefusedError, ReadError
+from breakwall.payments.gateways.transport.errors import (
+    CertificateRefusedError,
+    Phase,
+    ReadError,
+    WriteError,
+)
 
 
 def alert(reason: str = "TLSV1_ALERT_UNKNOWN_CA") -> ssl.SSLError:
@@ -41,6 +47,9 @@ class ScriptedTls(ssl.SSLSocket):
             raise arrived
         return arrived
 
+    def send(self, data: Any, flags: int = 0) -> int:
+        raise ssl.SSLEOFError(8, "EOF occurred in violation of protocol")
+
     def __del__(self) -> None: ...
 
 
@@ -67,6 +76,22 @@ def test_after_an_answer_a_refusal_proves_nothing() -> None:
 
 def test_where_the_service_may_ask_for_a_certificate_later_a_refusal_proves_nothing() -> None:
     assert not refused(ScriptedTls("TLSv1.3", alert(), late_authentication=True), reads=1).unread
+
+
+@pytest.mark.parametrize(
+    ("arrival", "kind"),
+    [(alert(), CertificateRefusedError), (ssl.SSLWantReadError(), WriteError), (b"", WriteError)],
+)
+def test_a_send_that_fails_is_explained_by_the_alert_that_has_arrived(
+    monkeypatch: pytest.MonkeyPatch, arrival: bytes | OSError, kind: type[Exception]
+) -> None:
+    monkeypatch.setattr(deadline, "has_unsolicited_data", lambda sock: False)
+    monkeypatch.setattr(deadline, "discard_on_close", lambda sock, seconds: None)
+    call = Call(time.monotonic() + 60)
+    with pytest.raises(kind) as seen:
+        DeadlineStream(ScriptedTls("TLSv1.3", arrival)).write(b"POST", call)
+    assert call.phase is Phase.SENT
+    assert getattr(seen.value, "unread", False) == (kind is CertificateRefusedError)
 
 
 def test_any_other_alert_is_an_error_like_any() -> None:
