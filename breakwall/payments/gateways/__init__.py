@@ -77,13 +77,14 @@ def _token(settings: Settings) -> Callable[[], str] | None:
     return None if settings.payment_token is None else settings.payment_token.get_secret_value
 
 
-def _headers(settings: Settings) -> Mapping[str, str] | Callable[[], Mapping[str, str]]:
+def _headers(settings: Settings) -> Callable[[], Mapping[str, str]]:
     if settings.payment_headers_file is None:
-        return settings.own_payment_headers
+        given = settings.own_payment_headers
+        return lambda: given
     return WatchedFiles([settings.payment_headers_file], lambda: settings.own_payment_headers, "headers")
 
 
-def _proxy(settings: Settings) -> str | Callable[[], str | None] | None:
+def _proxy(settings: Settings) -> Callable[[], str | None]:
     if settings.payment_proxy_file is None:
-        return settings.payment_proxy_url
+        return lambda: settings.payment_proxy_url
     return WatchedFiles([settings.payment_proxy_file], lambda: settings.payment_proxy_url, "proxy")
