@@ -7,6 +7,7 @@ from math import ceil
 from breakwall.breaker import MemoryStore, store_from_url
 from breakwall.broker.config import is_amqp
 from breakwall.doctor.broker import broker
+from breakwall.doctor.certificate import certificate
 from breakwall.doctor.database import database
 from breakwall.doctor.findings import Check, Finding, fine, problem
 from breakwall.doctor.machine import data_folder, environment, libraries, python
@@ -30,6 +31,7 @@ def checks_for(settings: Settings) -> dict[str, Check]:
         **({"dead letters": dead_letters} if is_amqp(settings) else {}),
         "breaker store": breaker_store,
         "payment service": payment_service,
+        **({"certificate": certificate} if settings.payment_cert_file else {}),
         "retention": retention,
         "workers": workers,
         "environment": environment,

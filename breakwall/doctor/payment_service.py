@@ -1,64 +1,69 @@
 """Checks the payment service."""
 
 import time
-import uuid
+from contextlib import closing
+from dataclasses import replace
 
 from breakwall.doctor.findings import Finding, fine, problem
-from breakwall.payments.gateways import LookupResult, gateway_from_settings
+from breakwall.doctor.payment_address import (
+    CHARGE,
+    FURTHER,
+    LOOKUP,
+    answers_without_credentials,
+    missing_addresses,
+    speaks_tls,
+    unknown_name,
+)
+from breakwall.doctor.payment_advice import KNOWN, NO_LOOKUP, explain, given_credentials
+from breakwall.payments.gateways import Gateway, LookupResult, gateway_from_settings
+from breakwall.payments.gateways.http import HttpGateway
 from breakwall.settings import Settings
 from breakwall.urls.address import where
 
 NAME = "payment service"
 
-TIMEOUT = 4.0  # Seconds for its answer: far more than a healthy service needs, and a person waits for it.
+TIMEOUT = 3.0  # Seconds for its answer: far more than a healthy service needs, and a person waits for it.
 
-_CREDENTIALS = "BREAKWALL_PAYMENT_TOKEN, …_HEADERS, or the user in BREAKWALL_PAYMENT_URL"
-
-# The settings to check, by the code of an answer that refuses our credentials.
-REFUSED = {
-    "http_401": _CREDENTIALS,
-    "http_403": _CREDENTIALS,
-    "http_407": "the user in BREAKWALL_PAYMENT_PROXY",
-    "CertificateRefusedError": "BREAKWALL_PAYMENT_CERT_FILE and BREAKWALL_PAYMENT_KEY_FILE",
-}
-
-# Settings that only a real site needs: with one of them set, no simulator is suggested.
-OF_A_REAL_SITE = """
-    database_url broker_url payment_url payment_token payment_token_file payment_headers payment_ca_file
-    payment_cert_file payment_key_file payment_proxy payment_account
-"""
+UNTESTED = "So a wrong one shows only with the first charge: place one small order."
 
 
 def payment_service(settings: Settings) -> list[Finding]:
-    """Look up a charge that does not exist: the service answers, and charges nothing."""
+    """Look up a charge that does not exist, with our credentials: the service answers, and charges nothing."""
     address = where(settings.payment_url.get_secret_value())
-    if settings.payment_proxy is not None:
-        address = f"{address} through {where(settings.payment_proxy.get_secret_value())}"
     try:
+        if (proxy := settings.payment_proxy_url) is not None:
+            address = f"{address} through {where(proxy)}"
         gateway = gateway_from_settings(settings)
     except ValueError as error:  # a file was changed after the settings were read
-        return [problem(NAME, f"a file for {address} {error}", "Check BREAKWALL_PAYMENT_…_FILE.")]
-    deadline = time.monotonic() + min(TIMEOUT, settings.payment_timeout)
-    try:
-        answer = gateway.look_up(f"breakwall-doctor-{uuid.uuid4()}", deadline=deadline)
-    finally:
-        gateway.close()
+        return [problem(NAME, f"{address}: {error}", "Put a usable file there.")]
+    with closing(gateway):
+        return [_examine(gateway, settings, address)]
+
+
+def _examine(gateway: Gateway, settings: Settings, address: str) -> Finding:
+    answer = gateway.look_up(
+        unknown_name(), deadline=time.monotonic() + min(TIMEOUT, settings.payment_timeout)
+    )
     if answer.result is LookupResult.ABSENT:
-        return [fine(NAME, f"{address} answers")]
-    detail = f"{address}: {answer.detail or answer.code or answer.result}"
-    return [problem(NAME, detail, advice_for(settings, answer.code))]
+        return _examine_absence(gateway, settings, address)
+    if answer.code in {"ReadError", "RemoteProtocolError"} and speaks_tls(settings):
+        answer = replace(answer, code="SpeaksTlsError")
+    detail, advice = explain(settings, answer)
+    return problem(NAME, f"{address}: {detail}", advice)
 
 
-def advice_for(settings: Settings, code: str | None) -> str:
-    """What to do about an answer with this code. Only a trial is told of the simulator."""
-    if code in REFUSED:
-        return f"Check {REFUSED[code]}."
-    if "payment_url" not in settings.model_fields_set:
-        is_trial = settings.model_fields_set.isdisjoint(OF_A_REAL_SITE.split())
-        trial = ", or run `breakwall simulator` to try things out" if is_trial else ""
-        return f"Set BREAKWALL_PAYMENT_URL{trial}."
-    advice = "Check BREAKWALL_PAYMENT_URL and that the service runs"
-    if code in {"ReadError", "WriteError"} and settings.payment_url.get_secret_value().startswith("https:"):
-        # Many servers that require a certificate reset the connection before their alert arrives.
-        return f"{advice}, and whether it requires a client certificate: BREAKWALL_PAYMENT_CERT_FILE."
-    return f"{advice}."
+def _examine_absence(gateway: Gateway, settings: Settings, address: str) -> Finding:
+    """It knows no such charge, as it should. Any web server says so of an address that it does not have."""
+    deadline = time.monotonic() + FURTHER
+    missing = missing_addresses(gateway, deadline=deadline) if isinstance(gateway, HttpGateway) else []
+    if CHARGE in missing:
+        detail = f"{address}: neither {CHARGE} nor {LOOKUP}/… is there (HTTP 404, as everywhere)"
+        return problem(NAME, detail, KNOWN["http_404"][1])
+    if LOOKUP in missing:
+        detail = f"{address} answers; {LOOKUP}/… does so like an address that does not exist"
+        return fine(NAME, detail, NO_LOOKUP)
+    given = given_credentials(settings)
+    if given and answers_without_credentials(settings, deadline=deadline):
+        detail = f"{address} answers; its look-up needs no credentials, so {' and '.join(given)} could not be tested"
+        return fine(NAME, detail, UNTESTED)
+    return fine(NAME, f"{address} answers")

@@ -33,8 +33,7 @@ class RejectionLog:
         number = self._throttle.admit() if answer.advice is Advice.RECONFIGURE else 0
         if number:
             log.warning(
-                "%s (%s): %s The orders wait; `breakwall doctor` checks the settings, but cannot see a wrong path in "
-                "BREAKWALL_PAYMENT_URL.",
+                "%s (%s): %s The orders wait; `breakwall doctor` checks the settings.",
                 "a charge was rejected" if number == 1 else f"{number:,} charges were rejected, the last one",
                 answer.code,
                 answer.detail,

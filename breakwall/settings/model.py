@@ -12,7 +12,10 @@ from breakwall.credentials import (
     check_certificate,
     check_readable,
     check_token,
+    named,
+    names_authorization,
     parse_headers,
+    read_headers,
     read_token,
 )
 from breakwall.settings.sections import (
@@ -29,7 +32,7 @@ from breakwall.settings.values import UNSET, file, folder, name, secret
 from breakwall.urls.address import names_a_user
 from breakwall.urls.brokers import check_broker_url
 from breakwall.urls.databases import check_database_url
-from breakwall.urls.http import check_payment_url, check_proxy_url
+from breakwall.urls.http import check_payment_url, check_proxy_url, read_proxy_url
 from breakwall.urls.stores import check_store_url
 
 
@@ -46,12 +49,14 @@ class Settings(SettingsSection):
     payment_token: Annotated[Annotated[SecretStr, secret(check_token)] | None, UNSET] = None
     payment_token_file: Annotated[Annotated[Path, file(read_token)] | None, UNSET] = None
     payment_headers: Annotated[Annotated[SecretStr, secret(parse_headers)] | None, UNSET] = None
+    payment_headers_file: Annotated[Annotated[Path, file(read_headers)] | None, UNSET] = None
     payment_ca_file: Annotated[Annotated[Path, file(check_ca_file)] | None, UNSET] = None
     payment_key_file: Annotated[Annotated[Path, file(check_readable)] | None, UNSET] = None
     payment_cert_file: Annotated[Annotated[Path, file(lambda path: None)] | None, UNSET] = Field(
         None, validate_default=True
     )
     payment_proxy: Annotated[Annotated[SecretStr, secret(check_proxy_url)] | None, UNSET] = None
+    payment_proxy_file: Annotated[Annotated[Path, file(read_proxy_url)] | None, UNSET] = None
     payment_account: Annotated[str, AfterValidator(name)] = "default"
     payment_keys: Literal["derived", "caller"] = "derived"
     payment_timeout: float = Field(10.0, gt=0, le=300)
@@ -68,21 +73,27 @@ class Settings(SettingsSection):
     retention: RetentionSettings = RetentionSettings()
     api_tokens: SecretStr | None = None
 
-    @field_validator("payment_token", "payment_token_file", "payment_headers")
+    @field_validator("payment_token", "payment_token_file", "payment_headers", "payment_headers_file")
     @classmethod
     def _one_authorization(cls, value: SecretStr | Path | None, info: ValidationInfo) -> Any:
-        if value is None or (isinstance(value, SecretStr) and not _authorizes(value, info.field_name)):
+        if value is None or not _authorizes(value, info.field_name):
             return value
-        url = info.data.get("payment_url")
-        if url is not None and names_a_user(url.get_secret_value()):
-            raise ValueError(
-                "holds credentials, and BREAKWALL_PAYMENT_URL holds a user as well: remove one of them"
-            )
-        for other in ("payment_token", "payment_token_file"):
-            if info.data.get(other) is not None:
-                raise ValueError(
-                    f"holds credentials, and so does {PREFIX}{other.upper()}: remove one of them"
-                )
+        if other := _other_credentials(info):
+            raise ValueError(f"holds credentials, and so does {PREFIX}{other.upper()}: remove one of them")
+        return value
+
+    @field_validator("payment_headers_file")
+    @classmethod
+    def _each_header_once(cls, value: Path | None, info: ValidationInfo) -> Path | None:
+        if value is not None and (beside := info.data.get("payment_headers")) is not None:
+            _refuse_twice(read_headers(value), parse_headers(beside.get_secret_value()))
+        return value
+
+    @field_validator("payment_proxy_file")
+    @classmethod
+    def _one_proxy(cls, value: Path | None, info: ValidationInfo) -> Path | None:
+        if value is not None and info.data.get("payment_proxy") is not None:
+            raise ValueError("names a proxy, and so does BREAKWALL_PAYMENT_PROXY: remove one of them")
         return value
 
     @field_validator("payment_ca_file", "payment_key_file", "payment_cert_file")
@@ -105,8 +116,34 @@ class Settings(SettingsSection):
 
     @property
     def own_payment_headers(self) -> dict[str, str]:
-        """The shop's headers for each request to the payment service. They hold secrets: never log them."""
-        return {} if self.payment_headers is None else parse_headers(self.payment_headers.get_secret_value())
+        """The shop's headers for each request to the payment service. They hold secrets: never log them.
+
+        `ValueError` if their file has been changed, and cannot be used now.
+        """
+        given = {} if self.payment_headers is None else parse_headers(self.payment_headers.get_secret_value())
+        if (path := self.payment_headers_file) is None:
+            return given
+        return named("PAYMENT_HEADERS_FILE", lambda: self._with_the_file(given, path))
+
+    def _with_the_file(self, given: dict[str, str], path: Path) -> dict[str, str]:
+        in_file = read_headers(path)
+        _refuse_twice(in_file, given)
+        has_others = (
+            self.payment_token or self.payment_token_file or names_a_user(self.payment_url.get_secret_value())
+        )
+        if has_others and names_authorization(in_file):
+            raise ValueError("holds credentials, and so does another setting: remove one of them")
+        return given | in_file
+
+    @property
+    def payment_proxy_url(self) -> str | None:
+        """The proxy's URL, from the setting or its file. It holds a password: never log it.
+
+        `ValueError` if the file has been changed, and cannot be used now.
+        """
+        if (path := self.payment_proxy_file) is not None:
+            return named("PAYMENT_PROXY_FILE", lambda: read_proxy_url(path))
+        return None if self.payment_proxy is None else self.payment_proxy.get_secret_value()
 
     @property
     def embedded_database(self) -> bool:
@@ -155,7 +192,26 @@ class Settings(SettingsSection):
         return f"BREAKWALL_{'DATABASE' if self.breaker_store_url is None else 'BREAKER_STORE'}_URL"
 
 
-def _authorizes(value: SecretStr, field: str | None) -> bool:
-    if field == "payment_token":
-        return True
-    return "authorization" in (name.lower() for name in parse_headers(value.get_secret_value()))
+def _authorizes(value: SecretStr | Path, field: str | None) -> bool:
+    if field == "payment_headers_file":
+        return names_authorization(read_headers(Path(str(value))))
+    if isinstance(value, SecretStr) and field == "payment_headers":
+        return names_authorization(parse_headers(value.get_secret_value()))
+    return True
+
+
+def _other_credentials(info: ValidationInfo) -> str | None:
+    """The field before this one that holds credentials, too."""
+    url = info.data.get("payment_url")
+    if url is not None and names_a_user(url.get_secret_value()):
+        return "payment_url"
+    for field in ("payment_token", "payment_token_file", "payment_headers"):
+        other = info.data.get(field)
+        if other is not None and field != info.field_name and _authorizes(other, field):
+            return field
+    return None
+
+
+def _refuse_twice(in_file: dict[str, str], given: dict[str, str]) -> None:
+    if {name.lower() for name in in_file} & {name.lower() for name in given}:
+        raise ValueError("names a header that BREAKWALL_PAYMENT_HEADERS names, too: remove one of them")

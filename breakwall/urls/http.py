@@ -1,7 +1,9 @@
 """The URLs of the payment service and of its proxy."""
 
+from pathlib import Path
 from urllib.parse import SplitResult
 
+from breakwall.credentials.watched_files import read_line
 from breakwall.urls.syntax import PLAIN_HOST, check_host, split
 
 
@@ -21,6 +23,13 @@ def check_proxy_url(url: str) -> None:
         raise ValueError("names no port: http://host:port would be right")
     if parts.path not in {"", "/"} or "?" in url or "#" in url:
         raise ValueError("should end with its port: http://user:password@host:port would be right")
+
+
+def read_proxy_url(path: Path) -> str:
+    """The proxy's URL in a file; a line break at its end is ignored."""
+    url = read_line(path)
+    check_proxy_url(url)
+    return url
 
 
 def _check_http_host(scheme: str, parts: SplitResult) -> None:

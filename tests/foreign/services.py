@@ -5,8 +5,6 @@ Each keeps its own charge book, which decides what was charged. None imports any
 
 from __future__ import annotations
 
-import socket
-import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -19,8 +17,7 @@ from fastapi.responses import JSONResponse
 from starlette.types import Receive, Scope, Send
 
 from tests.application_server import serving
-from tests.servers import UnavailableError, packages
-from tests.waiting import wait_until
+from tests.servers.nginx import running_nginx
 
 
 class BrokenOff(Response):
@@ -126,43 +123,8 @@ def _application(service: ForeignService) -> FastAPI:
     return application
 
 
-_NGINX = """
-daemon off; master_process off; worker_processes 1; pid {folder}/nginx.pid; error_log {folder}/error.log;
-events {{ worker_connections 64; }}
-http {{
-    access_log off;
-    client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy; fastcgi_temp_path {folder}/fastcgi;
-    uwsgi_temp_path {folder}/uwsgi; scgi_temp_path {folder}/scgi;
-    server {{
-        listen 127.0.0.1:{port};
-        location / {{ proxy_pass {upstream}/; }}
-    }}
-}}
-"""
-
-
 @contextmanager
 def nginx_before(upstream: str, folder: Path) -> Iterator[str]:
     """An nginx whose ``proxy_pass`` ends with a slash; yields its address. `UnavailableError` if there is none."""
-    program = packages.program("nginx", "nginx-light")
-    if program is None:
-        raise UnavailableError("there is none on this machine, and it cannot be installed (root, apt-get)")
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    configuration = folder / "nginx.conf"
-    configuration.write_text(_NGINX.format(folder=folder, port=port, upstream=upstream))
-    process = subprocess.Popen([program, "-p", folder, "-c", configuration], stderr=subprocess.DEVNULL)
-    try:
-        wait_until(lambda: _is_listening(port))
+    with running_nginx(f"location / {{ proxy_pass {upstream}/; }}", folder) as port:
         yield f"http://127.0.0.1:{port}"
-    finally:
-        process.terminate()
-        process.wait(10)
-
-
-def _is_listening(port: int) -> bool:
-    try:
-        socket.create_connection(("127.0.0.1", port), timeout=1).close()
-    except OSError:
-        return False
-    return True

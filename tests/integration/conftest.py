@@ -1,6 +1,8 @@
 import json
 import socket
 import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +16,8 @@ from tests.integration.gateway_stub import Script, StubServer
 
 NO_SERVICE = "http://127.0.0.1:9"
 """A payment service that does not exist: no program listens on the discard port."""
+
+PROXY_PASSWORD = "s3cr3t-s3cr3t"
 
 
 @pytest.fixture
@@ -78,3 +82,26 @@ def serve() -> Iterator[Serve]:
     yield start
     for server in servers:
         server.close()
+
+
+@pytest.fixture(scope="module")
+def proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address, without scheme, of a real proxy that lets in ``shop`` with the secret."""
+    port_file = tmp_path_factory.mktemp("proxy") / "port"
+    command = [sys.executable, "-m", "proxy", "--hostname", "127.0.0.1", "--port", "0", "--threaded"]
+    options = [
+        "--port-file",
+        str(port_file),
+        "--basic-auth",
+        f"shop:{PROXY_PASSWORD}",
+        "--num-acceptors",
+        "1",
+    ]
+    process = subprocess.Popen([*command, *options], stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 20
+    while not (port_file.exists() and port_file.read_text().strip()):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    yield f"127.0.0.1:{port_file.read_text().strip()}"
+    process.terminate()
+    process.wait(20)

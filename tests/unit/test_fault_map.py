@@ -80,6 +80,14 @@ SITUATIONS = {
     "test_its_commands_run_in_a_folder_with_such_modules",
     "an old version restarts after a migration": "contract/payments/db/test_revisions.py::"
     "test_is_an_unavailable_database_for_a_caller_of_place",
+    "a certificate is swapped under a running worker": "integration/worker/test_credentials.py::"
+    "test_neither_is_restarted",
+    "a certificate that does not belong to its key yet": "integration/payments/gateways/test_rotation.py::"
+    "test_while_a_certificate_does_not_belong_to_its_key_yet_the_last_pair_stays_in_use",
+    "our certificate expires behind nginx": "unit/payments/gateways/test_front_pages.py::"
+    "test_a_charge_is_not_finished_by_such_a_page_and_the_settings_are_blamed",
+    "TLS 1.3 refuses our certificate after the request": "integration/payments/gateways/test_mutual_tls.py::"
+    "test_a_refusal_after_the_request_within_the_handshake_of_tls_1_3_is_a_proof",
     "a year at 100 orders/s": "contract/payments/ledger/test_pruning.py::"
     "test_is_what_has_ended_long_ago_with_all_that_belongs_to_it",
 }

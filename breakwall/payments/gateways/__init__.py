@@ -5,10 +5,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from breakwall.credentials import TokenFile, client_tls
+from breakwall.credentials import TokenFile, WatchedFiles, watch_tls
 from breakwall.payments.gateways.base import (
     Advice,
     ChargeAnswer,
@@ -49,16 +49,15 @@ def gateway_from_settings(settings: Settings) -> Gateway:
     """The gateway that the settings describe. `ValueError` if a file that they name was removed since."""
     from breakwall.payments.gateways.http import HttpGateway  # importing httpx2 is slow
 
-    proxy = settings.payment_proxy
     return HttpGateway(
         settings.payment_url.get_secret_value(),
         profile=profile_from_settings(settings),
         max_connections=max(MAX_CONNECTIONS, settings.payment_max_concurrency),
         bounds=Bounds(max_retry_after=settings.payment_max_retry_after),
-        tls=client_tls(settings.payment_ca_file, settings.payment_cert_file, settings.payment_key_file),
+        tls=watch_tls(settings.payment_ca_file, settings.payment_cert_file, settings.payment_key_file),
         token=_token(settings),
-        headers=settings.own_payment_headers,
-        proxy=None if proxy is None else proxy.get_secret_value(),
+        headers=_headers(settings),
+        proxy=_proxy(settings),
     )
 
 
@@ -76,3 +75,16 @@ def _token(settings: Settings) -> Callable[[], str] | None:
     if settings.payment_token_file is not None:
         return TokenFile(settings.payment_token_file)
     return None if settings.payment_token is None else settings.payment_token.get_secret_value
+
+
+def _headers(settings: Settings) -> Callable[[], Mapping[str, str]]:
+    if settings.payment_headers_file is None:
+        given = settings.own_payment_headers
+        return lambda: given
+    return WatchedFiles([settings.payment_headers_file], lambda: settings.own_payment_headers, "headers")
+
+
+def _proxy(settings: Settings) -> Callable[[], str | None]:
+    if settings.payment_proxy_file is None:
+        return lambda: settings.payment_proxy_url
+    return WatchedFiles([settings.payment_proxy_file], lambda: settings.payment_proxy_url, "proxy")

@@ -22,7 +22,14 @@ from breakwall.payments.gateways.answer_bodies import (
     unknown_status,
 )
 from breakwall.payments.gateways.base import Advice, ChargeAnswer, Health, Outcome
-from breakwall.payments.gateways.transport.errors import DeadlinePassedError, Phase, PoolFullError
+from breakwall.payments.gateways.front_pages import refused_in_front
+from breakwall.payments.gateways.transport.errors import (
+    CertificateRefusedError,
+    DeadlinePassedError,
+    Phase,
+    PoolFullError,
+    ProxyCredentialsError,
+)
 
 RUNNING = frozenset({"processing", "pending"})  # A body's `status` while the charge is not decided yet.
 
@@ -124,6 +131,9 @@ def classify_charge(
     A 2xx and a 402 mean what their body says, which must be a JSON object: hosting platforms and proxies send bare 402s
     for their own unpaid bills. Any other answer means what its status says. Headers and body are as in `read_object`.
     """
+    if (front := refused_in_front(status, body)) is not None:
+        code, todo = front
+        return replace(_filled(_misconfigured(todo, Outcome.UNKNOWN), status, {}), code=code)
     body_decides = 200 <= status < 300 or status == 402
     try:
         fields = read_object(headers, body, bounds.max_body)
@@ -134,24 +144,43 @@ def classify_charge(
 
 
 def classify_charge_error(error: Exception, phase: Phase) -> ChargeAnswer:
-    """What a call without an answer means. The phase decides the outcome; the error decides the health only."""
-    code = type(error).__name__
-    if phase is Phase.SENT:
+    """What a call without an answer means. The phase decides the outcome; the error decides the rest.
+
+    One error in the phase ``SENT`` is a proof: a service that refused our certificate while it shook hands has read
+    nothing (RFC 8446, 4.4.4).
+    """
+    code, advice = type(error).__name__, advice_after(error)
+    if phase is Phase.SENT and not (isinstance(error, CertificateRefusedError) and error.unread):
         detail = f"The request may have reached the payment service; no usable answer came back ({code})."
-        health = Health.NEUTRAL if exhausted_resource(error) else Health.FAILURE
-        return ChargeAnswer(Outcome.UNKNOWN, health, code=code, detail=detail)
+        return ChargeAnswer(Outcome.UNKNOWN, health_after(error), code=code, detail=detail, advice=advice)
+    outcome = Outcome.FAILED if phase is Phase.SENT else Outcome.NOT_SENT
     health, detail = explain_unsent(error, phase)
-    return ChargeAnswer(Outcome.NOT_SENT, health, code=code, detail=detail)
+    return ChargeAnswer(outcome, health, code=code, detail=detail, advice=advice)
+
+
+def health_after(error: Exception) -> Health:
+    """What an error of a connection says about the service: nothing, if the reason is on our side."""
+    is_ours = exhausted_resource(error) or advice_after(error) is Advice.RECONFIGURE
+    return Health.NEUTRAL if is_ours else Health.FAILURE
+
+
+def advice_after(error: Exception) -> Advice:
+    """What to do after an error: only other settings help against one about our own credentials."""
+    is_ours = isinstance(error, CertificateRefusedError | ProxyCredentialsError)
+    return Advice.RECONFIGURE if is_ours else Advice.RETRY
 
 
 def explain_unsent(error: Exception, phase: Phase) -> tuple[Health, str]:
-    """The service's health, and a sentence for an operator, after an error before the request's first byte."""
+    """The service's health, and a sentence for an operator, after an error before the service read the request."""
     code = type(error).__name__
     if (resource := exhausted_resource(error)) is not None:
         return Health.NEUTRAL, f"This process has no {resource} left for the call; nothing was sent."
+    if isinstance(error, CertificateRefusedError):
+        files = "check BREAKWALL_PAYMENT_CERT_FILE and BREAKWALL_PAYMENT_KEY_FILE"
+        return Health.NEUTRAL, f"The payment service refused our certificate ({code}): {files}."
     if phase is Phase.CONNECTING:
         # The texts of socket, resolver and TLS errors name hosts and reasons, never credentials.
-        return Health.FAILURE, f"No connection to the payment service: {str(error) or code}."
+        return health_after(error), f"No connection to the payment service: {str(error) or code}."
     if isinstance(error, PoolFullError):
         return Health.NEUTRAL, "All our connections to the payment service were busy; nothing was sent."
     if isinstance(error, DeadlinePassedError):

@@ -26,11 +26,11 @@ from breakwall.payments.gateways.charge_answers import (
     classify_charge_error,
 )
 from breakwall.payments.gateways.lookup_answers import classify_lookup, classify_lookup_error
-from breakwall.payments.gateways.transport.connections import ConnectionPool, Request
-from breakwall.payments.gateways.transport.deadline import Call, DeadlineStream, connect
+from breakwall.payments.gateways.transport.connections import ConnectionPool, Reply, Request
+from breakwall.payments.gateways.transport.deadline import Call, DeadlineStream
 from breakwall.payments.gateways.transport.errors import DeadlinePassedError, PoolFullError
-from breakwall.payments.gateways.transport.proxy import Proxy
 from breakwall.payments.gateways.transport.resolver import Resolver
+from breakwall.payments.gateways.transport.routes import Route, Routes
 from breakwall.payments.gateways.wire_keys import wire_key
 
 Result = TypeVar("Result")
@@ -58,9 +58,13 @@ class HttpGateway:
             the shortest), so we rarely write into a connection that is being closed.
         bounds: limits of an answer: the bytes of its body, and the seconds of its ``Retry-After``.
         tls: None: with the system's certificate authorities, or those of ``SSL_CERT_FILE``.
-        token: called for the bearer token of each request; must not raise.
+        token: called for the bearer token of each request.
         headers: additional ones of each request.
         proxy: an HTTP proxy's URL, ``http://user:password@host:port``.
+
+    ``tls``, ``headers`` and ``proxy`` may change: each may be a function that is called for each request. With the
+    first request after a change of ``tls`` or ``proxy``, connections from before are not used any more. No function may
+    raise.
 
     Raises:
         ValueError: a URL is invalid. The text does not repeat it.
@@ -75,18 +79,17 @@ class HttpGateway:
         pool_wait: float = 1.0,
         keepalive: float = 1.0,
         bounds: Bounds = DEFAULT_BOUNDS,
-        tls: ssl.SSLContext | None = None,
+        tls: ssl.SSLContext | Callable[[], ssl.SSLContext] | None = None,
         token: Callable[[], str] | None = None,
-        headers: Mapping[str, str] | None = None,
-        proxy: str | None = None,
+        headers: Mapping[str, str] | Callable[[], Mapping[str, str]] | None = None,
+        proxy: str | Callable[[], str | None] | None = None,
     ) -> None:
         self.profile = profile
         self._base, own = _split(url)
-        self._headers, self._token = {**own, **(headers or {})}, token
-        self._proxy = None if proxy is None else Proxy(proxy)
-        self._tls = (tls or httpx2.create_ssl_context()) if self._base.scheme == "https" else None
-        if self._tls is not None:
-            self._tls.set_alpn_protocols(["http/1.1"])
+        self._own_headers, self._token = own, token
+        self._more_headers = headers if callable(headers) else lambda: headers or {}
+        is_https = self._base.scheme == "https"
+        self._routes = Routes((tls or httpx2.create_ssl_context()) if is_https else None, proxy)
         self._keepalive, self._pool_wait = keepalive, pool_wait
         self._max_connections, self._bounds = max_connections, bounds
         self._open()
@@ -110,6 +113,12 @@ class HttpGateway:
         outgoing = self._request("GET", path, uncached, b"")
         return self._exchange(outgoing, deadline, classify_lookup, classify_lookup_error)
 
+    def get(self, path: str, *, deadline: float) -> Reply:
+        """The answer to a GET below the service's URL, with our credentials. Any error of the call is raised."""
+        forking.notice()
+        request, route = self._request("GET", path, {}, b"")
+        return self._send(request, route, Call(deadline))
+
     def close(self) -> None:
         """Close the connections. Safe to call twice."""
         forking.notice()
@@ -121,48 +130,45 @@ class HttpGateway:
         self._slots = threading.BoundedSemaphore(self._max_connections)
         self._pool = ConnectionPool(self._connect, keepalive=self._keepalive)
 
-    def _connect(self, call: Call) -> DeadlineStream:
-        host = self._base.raw_host.decode("ascii")
-        if self._tls is None:
-            return self._reach(host, self._base.port or 80, call)
-        return self._reach(host, self._base.port or 443, call).start_tls(self._tls, host, call)
+    def _connect(self, route: Route, call: Call) -> DeadlineStream:
+        return route.connect(self._base.raw_host.decode("ascii"), self._base.port, self._resolver, call)
 
-    def _reach(self, host: str, port: int, call: Call) -> DeadlineStream:
-        if self._proxy is None:
-            return connect(host, port, self._resolver, call)
-        if self._tls is None:
-            return self._proxy.connect(self._resolver, call)
-        authority = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-        return self._proxy.tunnel(authority, self._resolver, call)
-
-    def _request(self, method: str, path: str, headers: Mapping[str, str], content: bytes) -> Request:
+    def _request(
+        self, method: str, path: str, headers: Mapping[str, str], content: bytes
+    ) -> tuple[Request, Route]:
+        """A request, and the route that it is made for."""
         target = self._base.raw_path.rstrip(b"/") + path.encode("ascii")
-        sent = {**self._headers, **headers}
+        sent = {**self._own_headers, **self._more_headers(), **headers}
         if content:
             sent["Content-Length"] = str(len(content))
         if self._token is not None:
             sent["Authorization"] = f"Bearer {self._token()}"
-        if self._proxy is not None and self._tls is None:
+        route = self._routes.current()
+        if (proxy := route.forwarding_proxy) is not None:
             target = b"http://" + self._base.netloc + target
-            sent.update(self._proxy.headers)
-        return Request(method, target, sent, content)
+            sent.update(proxy.headers)
+        return Request(method, target, sent, content), route
 
     def _exchange(
         self,
-        request: Request,
+        outgoing: tuple[Request, Route],
         deadline: float,
         answered: Callable[..., Result],
         failed: Callable[..., Result],
     ) -> Result:
         forking.notice()
+        request, route = outgoing
         call = Call(deadline)
         try:
-            with self._slot(call):
-                reply = self._pool.exchange(request, self._bounds.max_body, call)
+            reply = self._send(request, route, call)
         # A caller must see no error of the service or the network; the phase says what the error means.
         except Exception as error:
             return failed(error, call.phase)
         return answered(reply.status, reply.headers, reply.body, now=time.time(), bounds=self._bounds)
+
+    def _send(self, request: Request, route: Route, call: Call) -> Reply:
+        with self._slot(call):
+            return self._pool.exchange(request, self._bounds.max_body, call, route)
 
     @contextmanager
     def _slot(self, call: Call) -> Iterator[None]:

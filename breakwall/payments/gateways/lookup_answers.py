@@ -24,14 +24,20 @@ from breakwall.payments.gateways.charge_answers import (
     DEFAULT_BOUNDS,
     RUNNING,
     Bounds,
+    advice_after,
     declined_code,
     explain_unsent,
 )
-from breakwall.payments.gateways.transport.errors import Phase
+from breakwall.payments.gateways.front_pages import refused_in_front
+from breakwall.payments.gateways.transport.errors import CertificateRefusedError, Phase
 
 OTHER_STATUS = "other_status"  # The code of a charge in a state outside the protocol, such as `refunded`.
 _NO_ENDPOINT = frozenset({405, 501})
 _TEMPORARY = frozenset({408, 409, 425, 460, 499})  # Refusals (4xx) that other settings would not change.
+
+_ADDRESS = "BREAKWALL_PAYMENT_URL"
+_CREDENTIALS = "our credentials: BREAKWALL_PAYMENT_TOKEN, _HEADERS, or the user in BREAKWALL_PAYMENT_URL"
+_SETTINGS = {401: _CREDENTIALS, 403: _CREDENTIALS, 407: "the user in BREAKWALL_PAYMENT_PROXY"}
 
 
 def classify_lookup(
@@ -48,17 +54,17 @@ def classify_lookup(
     elif status == 404:
         answer = _not_found(headers, body, bounds.max_body)
     else:
-        answer = _from_status(status)
+        answer = _refused_in_front(status, body) or _from_status(status)
     return replace(answer, retry_after=parse_retry_after(headers, now=now, longest=bounds.max_retry_after))
 
 
 def classify_lookup_error(error: Exception, phase: Phase) -> LookupAnswer:
     """What a look-up without an answer means."""
-    if phase is Phase.SENT:
+    if phase is Phase.SENT and not isinstance(error, CertificateRefusedError):
         health, detail = Health.FAILURE, f"The look-up got no usable answer ({type(error).__name__})."
     else:
         health, detail = explain_unsent(error, phase)
-    return _unavailable(health, type(error).__name__, detail)
+    return _unavailable(health, type(error).__name__, detail, advice_after(error))
 
 
 def _found(headers: Mapping[str, str], body: bytes | None, max_body: int) -> LookupAnswer:
@@ -113,6 +119,14 @@ def _is_from_the_service(headers: Mapping[str, str], body: bytes | None, max_bod
     return True
 
 
+def _refused_in_front(status: int, body: bytes | None) -> LookupAnswer | None:
+    if (front := refused_in_front(status, body)) is None:
+        return None
+    code, todo = front
+    detail = f"The look-up was refused (HTTP {status}): {todo}."
+    return _unavailable(Health.NEUTRAL, code, detail, Advice.RECONFIGURE)
+
+
 def _from_status(status: int) -> LookupAnswer:
     code = f"http_{status}"
     if status in _NO_ENDPOINT:
@@ -122,7 +136,7 @@ def _from_status(status: int) -> LookupAnswer:
     if status == 429:
         return _unavailable(Health.THROTTLED, code, "The payment service asks us to slow down (HTTP 429).")
     if 300 <= status < 500 and status not in _TEMPORARY:
-        detail = f"The look-up was refused (HTTP {status}): check BREAKWALL_PAYMENT_URL."
+        detail = f"The look-up was refused (HTTP {status}): check {_SETTINGS.get(status, _ADDRESS)}."
         return _unavailable(Health.NEUTRAL, code, detail, Advice.RECONFIGURE)
     health = Health.NEUTRAL if status in {409, 425} else Health.FAILURE
     return _unavailable(health, code, f"The look-up failed (HTTP {status}).")

@@ -52,7 +52,7 @@ def test_a_problem_is_reported_in_words_with_what_to_do_below(terminal: Terminal
     ran = terminal.run("doctor")
     assert ran.code == 1
     assert "problem  payment service  http://127.0.0.1:9: " in ran.out
-    assert "→ Check BREAKWALL_PAYMENT_URL" in ran.out
+    assert "→ Check the host and port in BREAKWALL_PAYMENT_URL" in ran.out
     assert ran.out.endswith("1 problem.\n")
 
 

@@ -60,7 +60,7 @@ def test_the_first_rejection_is_logged_at_once_with_its_code_and_what_to_do(proc
         "a charge was rejected (http_401): The payment service answered HTTP 401: it did not accept our "
         "credentials, check the user and password in BREAKWALL_PAYMENT_URL, or BREAKWALL_PAYMENT_TOKEN, "
         "_HEADERS or _CERT_FILE. The orders wait; "
-        "`breakwall doctor` checks the settings, but cannot see a wrong path in BREAKWALL_PAYMENT_URL."
+        "`breakwall doctor` checks the settings."
     ]
 
 

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 import re
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
-from io import StringIO
+from contextlib import closing
 from urllib.parse import quote
 
 import pytest
 from hypothesis import assume, given, settings
-from hypothesis import strategies as st
 
 from breakwall.breaker import StoreLostError, store_from_url
 from breakwall.broker.depth import queue_depth
@@ -24,15 +21,9 @@ from breakwall.payments.db.database import Database, DatabaseUnavailableError
 from breakwall.settings import Settings, SettingsError, load_settings
 from breakwall.urls.address import where
 from breakwall.wiring import inspect_breaker, open_database
+from tests.shown_secrets import SECRETS, everything_logged, pieces
 
 DEAD = "127.0.0.1:9"
-LETTERS = "qzQZ79"
-ODD = "@/#?:%[]&=;,+ \\é漢.-_~!$'()*<>|^`{}\"\t\n"
-SECRETS = st.text(st.sampled_from(LETTERS * 2 + ODD), min_size=6) | st.text(
-    st.sampled_from(LETTERS * 4 + ":;!=漢"), min_size=4
-)
-"""A password with unescaped characters."""
-
 PLACES = [
     ("DATABASE_URL", "postgresql://u:{}@127.0.0.1:9/x"),
     ("DATABASE_URL", "postgresql://{}@127.0.0.1:9/x"),
@@ -61,28 +52,6 @@ PLACES = [
     ("PAYMENT_PROXY", "http://u:{}@127.0.0.1:9"),
     ("PAYMENT_PROXY", "http://{}@127.0.0.1:9"),
 ]
-
-
-@contextmanager
-def everything_logged() -> Iterator[StringIO]:
-    """Everything that any library logs in the meantime."""
-    written = StringIO()
-    root, handler = logging.getLogger(), logging.StreamHandler(written)
-    level = root.level
-    root.addHandler(handler)
-    root.setLevel(logging.DEBUG)
-    try:
-        yield written
-    finally:
-        root.removeHandler(handler)
-        root.setLevel(level)
-
-
-def pieces(secret: str) -> set[str]:
-    """The parts that may not be shown: each four characters, except punctuation."""
-    ways = (secret, quote(secret, safe=""), repr(secret), secret.lower())
-    every = {way[at : at + 4] for way in ways for at in range(len(way) - 3)}
-    return {piece for piece in every if len(re.findall(f"[{LETTERS.lower()}{LETTERS}]", piece)) >= 2}
 
 
 def told_by_errors(chosen: Settings) -> Iterator[str]:

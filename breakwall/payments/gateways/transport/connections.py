@@ -5,19 +5,26 @@ the buffers of the parser, of TLS and of the socket, and it is checked again bef
 do not show the parser's buffer; that is why this package uses none.
 """
 
+from __future__ import annotations
+
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import h11
 
 from breakwall.host.descriptors import register_idle_connections
 from breakwall.payments.gateways.transport.deadline import Call, DeadlineStream
-from breakwall.payments.gateways.transport.errors import StrayAnswerError
+from breakwall.payments.gateways.transport.errors import SpeaksTlsError, StrayAnswerError
+
+if TYPE_CHECKING:
+    from breakwall.payments.gateways.transport.routes import Route
 
 LONGEST_HEAD = 102_400  # Bytes of an answer's status line and headers.
+TLS_ALERT = b"\x15\x03"  # How a server that speaks TLS answers to a request without it (RFC 8446, 5.1).
 
 
 @dataclass(frozen=True, slots=True, repr=False)  # the headers hold credentials
@@ -42,7 +49,9 @@ class Reply:
 class HttpConnection:
     """One connection to the service, for one request after another."""
 
-    def __init__(self, stream: DeadlineStream) -> None:
+    def __init__(self, stream: DeadlineStream, route: Route | None = None) -> None:
+        """``route``: how it was opened, for `ConnectionPool`."""
+        self.route = route
         self._stream = stream
         self._http = h11.Connection(h11.CLIENT, max_incomplete_event_size=LONGEST_HEAD)
 
@@ -113,13 +122,17 @@ class HttpConnection:
                 return None
 
     def _receive(self, call: Call) -> None:
-        self._http.receive_data(self._stream.read(call))
+        http, data = self._http, self._stream.read(call)
+        is_first = http.their_state is h11.SEND_RESPONSE and http.trailing_data == (b"", False)
+        if is_first and data.startswith(TLS_ALERT):
+            raise SpeaksTlsError
+        http.receive_data(data)
 
 
 class ConnectionPool:
     """Keeps idle connections for a while. Threads may share it."""
 
-    def __init__(self, connect: Callable[[Call], DeadlineStream], *, keepalive: float) -> None:
+    def __init__(self, connect: Callable[[Route, Call], DeadlineStream], *, keepalive: float) -> None:
         """Connect nothing yet; ``keepalive`` is in seconds."""
         self._connect, self._keepalive = connect, keepalive
         self._lock = threading.Lock()
@@ -127,9 +140,9 @@ class ConnectionPool:
         self._closed = False
         register_idle_connections(self)
 
-    def exchange(self, request: Request, max_body: int, call: Call) -> Reply:
-        """Send the request and read its answer; see `HttpConnection.exchange`."""
-        connection = self._take() or HttpConnection(self._connect(call))
+    def exchange(self, request: Request, max_body: int, call: Call, route: Route) -> Reply:
+        """Send the request over the route and read its answer; see `HttpConnection.exchange`."""
+        connection = self._take(route) or HttpConnection(self._connect(route, call), route)
         try:
             return connection.exchange(request, max_body, call)
         finally:
@@ -149,14 +162,15 @@ class ConnectionPool:
         for connection in idle:
             connection.close()
 
-    def _take(self) -> HttpConnection | None:
+    def _take(self, route: Route) -> HttpConnection | None:
         self._close_expired()
         while True:
             with self._lock:
                 if not self._idle:
                     return None
                 _, connection = self._idle.pop()
-            if connection.is_quiet():
+            # The certificates or the proxy may have changed since.
+            if connection.route is route and connection.is_quiet():
                 return connection
             connection.close()
 

@@ -7,20 +7,18 @@ sent" and "unknown". See docs/adr/0004-total-deadline.md.
 
 from __future__ import annotations
 
-import re
 import socket
 import ssl
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
 from breakwall.host.descriptors import free_descriptors
 from breakwall.host.exhaustion import exhausted_resource
+from breakwall.payments.gateways.transport.causes import connect_failure, refusal_of_our_certificate
 from breakwall.payments.gateways.transport.errors import (
-    CertificateRefusedError,
-    ConnectError,
     ConnectTimeout,
     Phase,
     ReadError,
@@ -36,8 +34,6 @@ from breakwall.payments.gateways.transport.unsolicited import has_unsolicited_da
 # Seconds that a call waits when this process has no file descriptor left: other calls finish and free theirs.
 DESCRIPTOR_WAIT = 1.0
 CHUNK = 65_536  # Bytes taken from a socket at once.
-# OpenSSL's names of the other side's alerts about our certificate.
-CERTIFICATE_ALERT = re.compile("ALERT_.*(CERTIFICATE|UNKNOWN_CA)")
 
 
 @dataclass(slots=True)
@@ -67,15 +63,23 @@ class DeadlineStream:
         # the request also acknowledges the request; so an answer that began earlier cannot belong to it. Only Linux
         # reports this; elsewhere any data counts as an acknowledgement.
         self.delivered = True
+        # Until the first answer, an alert about our certificate belongs to the handshake, so nothing was read. That
+        # holds for TLS 1.3 only: TLS 1.2 may shake hands again, and we allow no later authentication in 1.3.
+        self._refusal_is_proof = (
+            isinstance(sock, ssl.SSLSocket)
+            and sock.version() == "TLSv1.3"
+            and not sock.context.post_handshake_auth
+        )
 
     def read(self, call: Call) -> bytes:
         """The next bytes, empty at the connection's end.
 
         `ReadTimeout`, `ReadError` or `CertificateRefusedError` if none arrived.
         """
-        with _raising(ReadTimeout, ReadError):
+        with _raising(ReadTimeout, ReadError, self._refusal_is_proof):
             self._sock.settimeout(call.timeout())
             data = self._sock.recv(CHUNK)
+        self._refusal_is_proof = False
         if data and not self.delivered:
             self.delivered = allow_normal_close(self._sock)
         return data
@@ -87,12 +91,12 @@ class DeadlineStream:
         only a part was sent.
         """
         view = memoryview(request)
-        with _raising(WriteTimeout, WriteError):
+        with _raising(WriteTimeout, WriteError, self._refusal_is_proof):
             discard_on_close(self._sock, call.timeout())
             self.delivered = False
             while view:
                 if has_unsolicited_data(self._sock):
-                    raise StrayAnswerError
+                    raise StrayAnswerError("it hung up, or sent something, before the request was sent")
                 self._sock.settimeout(call.timeout())
                 view = view[self._send(view, call) :]
 
@@ -104,7 +108,15 @@ class DeadlineStream:
             # A failed send on a plain socket has queued nothing (send(2)). TLS may have queued a part.
             if not isinstance(self._sock, ssl.SSLSocket):
                 call.phase = before
+                raise
+            self._raise_alert()
             raise
+
+    def _raise_alert(self) -> None:
+        """Raise the other side's alert, if there is one: it says why it has hung up."""
+        with suppress(ssl.SSLWantReadError, ssl.SSLEOFError, ConnectionError):
+            self._sock.settimeout(0)
+            self._sock.recv(1)
 
     def has_unsolicited_data(self) -> bool:
         """Whether data arrived that belongs to no request; then the connection must not be used again."""
@@ -120,7 +132,7 @@ class DeadlineStream:
     def start_tls(self, context: ssl.SSLContext, host: str, call: Call) -> DeadlineStream:
         """The same connection, encrypted. If the handshake fails, it is closed: `ConnectTimeout` or `ConnectError`."""
         # CPython counts the handshake's timeout as a total (`_ssl.c`), so it also ends a peer that sends slowly.
-        with _raising(ConnectTimeout, ConnectError):
+        with _raising(ConnectTimeout):
             try:
                 self._sock.settimeout(call.timeout())
                 return DeadlineStream(context.wrap_socket(self._sock, server_hostname=host))
@@ -132,7 +144,7 @@ class DeadlineStream:
 def connect(host: str, port: int, resolver: Resolver, call: Call) -> DeadlineStream:
     """Connect to ``host``, address after address; `ConnectTimeout` or `ConnectError` if none accepts."""
     call.phase = Phase.CONNECTING
-    with _raising(ConnectTimeout, ConnectError):
+    with _raising(ConnectTimeout):
         addresses = resolver.resolve(host, port, timeout=call.timeout())
         try:
             return DeadlineStream(_connect_to_any(addresses, call))
@@ -179,11 +191,17 @@ def _socket(family: socket.AddressFamily, timeout: float) -> socket.socket:
 
 
 @contextmanager
-def _raising(on_timeout: type[Exception], on_failure: type[Exception]) -> Iterator[None]:
+def _raising(
+    on_timeout: type[Exception], on_failure: type[Exception] | None = None, refusal_is_proof: bool = False
+) -> Iterator[None]:
+    """Raise our own errors instead; without ``on_failure``, a `ConnectError` of the kind that fits."""
     try:
         yield
     except TimeoutError as error:
         raise on_timeout(str(error)) from error
     except OSError as error:
-        refused = isinstance(error, ssl.SSLError) and CERTIFICATE_ALERT.search(error.reason or "")
-        raise (CertificateRefusedError if refused else on_failure)(str(error)) from error
+        if (refusal := refusal_of_our_certificate(error)) is None:
+            raise (on_failure or connect_failure(error))(str(error)) from error
+        refused = refusal(str(error))
+        refused.unread = refusal_is_proof
+        raise refused from error

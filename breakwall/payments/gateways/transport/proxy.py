@@ -9,6 +9,10 @@ from breakwall.payments.gateways.transport.deadline import Call, DeadlineStream,
 from breakwall.payments.gateways.transport.errors import (
     ConnectError,
     ConnectTimeout,
+    ProxyCredentialsError,
+    ProxyRefusedError,
+    ProxyTimeout,
+    ProxyUnreachableError,
     ReadTimeout,
     WriteTimeout,
 )
@@ -41,11 +45,13 @@ class Proxy:
             self.headers["Proxy-Authorization"] = basic_auth(parsed.username, parsed.password)
 
     def connect(self, resolver: Resolver, call: Call) -> DeadlineStream:
-        """Connect to the proxy, or raise `ConnectTimeout` or `ConnectError`."""
+        """Connect to the proxy, or raise `ProxyTimeout` or `ProxyUnreachableError`."""
         try:
             return connect(self._host, self._port, resolver, call)
-        except (ConnectTimeout, ConnectError) as error:
-            raise type(error)(f"the proxy does not answer: {error}") from error
+        except ConnectTimeout as error:
+            raise ProxyTimeout(f"the proxy does not answer: {error}") from error
+        except ConnectError as error:
+            raise ProxyUnreachableError(f"the proxy does not answer: {error}") from error
 
     def tunnel(self, authority: str, resolver: Resolver, call: Call) -> DeadlineStream:
         """Connect through the proxy to ``authority`` (``host:port``), or raise `ConnectTimeout` or `ConnectError`."""
@@ -63,9 +69,11 @@ class Proxy:
             # A call of its own: the CONNECT must not change the phase of the charge's call.
             reply = connection.exchange(request, MAX_REFUSAL, Call(call.deadline))
         except (ReadTimeout, WriteTimeout):
-            raise ConnectTimeout("the proxy did not answer in time") from None
+            raise ProxyTimeout("the proxy did not answer in time") from None
         except Exception as error:  # whatever it sends
-            raise ConnectError(f"the proxy gave no usable answer ({type(error).__name__})") from None
+            what = f"the proxy gave no usable answer ({type(error).__name__})"
+            raise ProxyRefusedError(f"{what}: check BREAKWALL_PAYMENT_PROXY") from None
         if (stream := connection.tunnel()) is None:
-            raise ConnectError(f"the proxy refused with HTTP {reply.status}: check BREAKWALL_PAYMENT_PROXY")
+            kind = ProxyCredentialsError if reply.status == 407 else ProxyRefusedError
+            raise kind(f"the proxy refused with HTTP {reply.status}: check BREAKWALL_PAYMENT_PROXY")
         return stream

@@ -1,11 +1,8 @@
-"""A payment service that wants our certificate, and a real proxy in front of it."""
+"""A payment service that wants our certificate."""
 
 from __future__ import annotations
 
 import ssl
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,8 +10,6 @@ import pytest
 
 from tests.integration.gateway_stub import PAID, StubServer, answering, response
 from tests.integration.tls_fixtures import make_certificate
-
-PROXY_PASSWORD = "s3cr3t-s3cr3t"
 
 
 @pytest.fixture(scope="module")
@@ -39,26 +34,3 @@ def service(certificate: Path, ours: Path) -> Iterator[StubServer]:
     server = StubServer(answering(response(200, PAID)), context)
     yield server
     server.close()
-
-
-@pytest.fixture(scope="module")
-def proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address, without scheme, of a real proxy that lets in ``shop`` with the secret."""
-    port_file = tmp_path_factory.mktemp("proxy") / "port"
-    command = [sys.executable, "-m", "proxy", "--hostname", "127.0.0.1", "--port", "0", "--threaded"]
-    options = [
-        "--port-file",
-        str(port_file),
-        "--basic-auth",
-        f"shop:{PROXY_PASSWORD}",
-        "--num-acceptors",
-        "1",
-    ]
-    process = subprocess.Popen([*command, *options], stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 20
-    while not (port_file.exists() and port_file.read_text().strip()):
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-    yield f"127.0.0.1:{port_file.read_text().strip()}"
-    process.terminate()
-    process.wait(20)

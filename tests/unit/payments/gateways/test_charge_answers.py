@@ -9,7 +9,15 @@ from hypothesis import strategies as st
 
 from breakwall.payments.gateways import Advice, ChargeAnswer, ChargeDetails, Health, Outcome
 from breakwall.payments.gateways.charge_answers import classify_charge, classify_charge_error
-from breakwall.payments.gateways.transport.errors import DeadlinePassedError, Phase, PoolFullError
+from breakwall.payments.gateways.transport.errors import (
+    CertificateExpiredError,
+    CertificateMissingError,
+    CertificateRefusedError,
+    DeadlinePassedError,
+    Phase,
+    PoolFullError,
+    ProxyCredentialsError,
+)
 
 Body = dict[str, object] | bytes | None
 
@@ -307,3 +315,34 @@ def test_no_charge_is_only_said_where_it_is_proven(
 )
 def test_an_error_proves_no_charge_only_before_the_first_byte(error: type[Exception], phase: Phase) -> None:
     assert classify_charge_error(error(), phase).outcome.proves_no_charge == (phase is not Phase.SENT)
+
+
+REFUSALS = [CertificateRefusedError, CertificateMissingError, CertificateExpiredError]
+
+
+@pytest.mark.parametrize("kind", REFUSALS)
+@pytest.mark.parametrize(
+    ("phase", "unread", "outcome"),
+    [
+        (Phase.CONNECTING, False, Outcome.NOT_SENT),
+        (Phase.SENT, True, Outcome.FAILED),
+        (Phase.SENT, False, Outcome.UNKNOWN),
+    ],
+)
+def test_a_refused_certificate_is_a_matter_of_the_settings_and_proves_what_its_handshake_proves(
+    kind: type[CertificateRefusedError], phase: Phase, unread: bool, outcome: Outcome
+) -> None:
+    error = kind("alert")
+    error.unread = unread
+    seen = classify_charge_error(error, phase)
+    assert (seen.outcome, seen.health, seen.advice) == (outcome, Health.NEUTRAL, Advice.RECONFIGURE)
+    assert (seen.code, seen.spends_key) == (kind.__name__, False)
+
+
+def test_a_proxy_that_does_not_know_us_is_a_matter_of_the_settings() -> None:
+    seen = classify_charge_error(ProxyCredentialsError("HTTP 407"), Phase.CONNECTING)
+    assert (seen.outcome, seen.health, seen.advice) == (
+        Outcome.NOT_SENT,
+        Health.NEUTRAL,
+        Advice.RECONFIGURE,
+    )

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from breakwall.payments.gateways import Health, Outcome
+from breakwall.payments.gateways import Advice, Health, Outcome
 from tests.integration.gateway_fixtures import ORDER, Serve, charge, gateway_to, within
 from tests.integration.gateway_stub import (
     PAID,
@@ -39,7 +39,11 @@ def test_a_tunnel_is_kept_as_any_connection(
 def test_a_proxy_that_does_not_know_us_sent_nothing(service: StubServer, proxy: str) -> None:
     with gateway_to(service.url, proxy=f"http://shop:wrong@{proxy}") as gateway:
         seen = charge(gateway)
-    assert (seen.outcome, seen.health) == (Outcome.NOT_SENT, Health.FAILURE)
+    assert (seen.outcome, seen.health, seen.advice) == (
+        Outcome.NOT_SENT,
+        Health.NEUTRAL,
+        Advice.RECONFIGURE,
+    )
     assert "the proxy refused with HTTP 407: check BREAKWALL_PAYMENT_PROXY" in seen.detail
     assert service.connections == 0
 

@@ -1,13 +1,9 @@
 """Credentials are read or refused with what would be right, and never shown."""
 
-import logging
-import os
 from pathlib import Path
 
 import pytest
 
-from breakwall import credentials
-from breakwall.credentials import TokenFile
 from breakwall.payments.gateways import gateway_from_settings
 from breakwall.settings import Settings, SettingsError, load_settings
 
@@ -34,7 +30,17 @@ def token_file(tmp_path: Path) -> Path:
     return file
 
 
-CREDENTIALS = ("TOKEN", "TOKEN_FILE", "HEADERS", "CA_FILE", "CERT_FILE", "KEY_FILE", "PROXY")
+CREDENTIALS = (
+    "TOKEN",
+    "TOKEN_FILE",
+    "HEADERS",
+    "HEADERS_FILE",
+    "CA_FILE",
+    "CERT_FILE",
+    "KEY_FILE",
+    "PROXY",
+    "PROXY_FILE",
+)
 
 
 def test_an_empty_variable_is_not_set() -> None:
@@ -52,7 +58,9 @@ def test_so_is_a_token_in_a_file(token_file: Path, text: str) -> None:
     assert problem(TOKEN_FILE=token_file).startswith("TOKEN_FILE: should be one token")
 
 
-@pytest.mark.parametrize("name", ["TOKEN_FILE", "CA_FILE", "CERT_FILE", "KEY_FILE"])
+@pytest.mark.parametrize(
+    "name", ["TOKEN_FILE", "HEADERS_FILE", "CA_FILE", "CERT_FILE", "KEY_FILE", "PROXY_FILE"]
+)
 def test_a_file_that_is_not_there_is_reported(tmp_path: Path, name: str) -> None:
     with pytest.raises(SettingsError) as refused:
         read(URL=HTTPS, **{name: tmp_path / "none"})
@@ -88,11 +96,17 @@ AUTHORIZATION = f'{{"authorization": "Basic {SECRET}"}}'
         ({"TOKEN": SECRET, "TOKEN_FILE": "a file"}, "TOKEN_FILE"),
         ({"TOKEN": SECRET, "HEADERS": AUTHORIZATION}, "HEADERS"),
         ({"TOKEN_FILE": "a file", "HEADERS": AUTHORIZATION}, "HEADERS"),
+        ({"TOKEN": SECRET, "HEADERS_FILE": "a file of headers"}, "HEADERS_FILE"),
+        ({"URL": AS_USER, "HEADERS_FILE": "a file of headers"}, "HEADERS_FILE"),
+        ({"HEADERS": AUTHORIZATION, "HEADERS_FILE": "a file of headers"}, "HEADERS_FILE"),
     ],
     ids=lambda given: "+".join(given) if isinstance(given, dict) else "",
 )
 def test_credentials_are_given_once(token_file: Path, given: dict[str, str], refused: str) -> None:
-    line = problem(**{name: token_file if value == "a file" else value for name, value in given.items()})
+    headers_file = token_file.with_name("headers")
+    headers_file.write_text(AUTHORIZATION)
+    files = {"a file": token_file, "a file of headers": headers_file}
+    line = problem(**{name: files.get(value, value) for name, value in given.items()})
     assert line.startswith(f"{refused}: holds credentials, and ")
 
 
@@ -168,8 +182,44 @@ def test_a_usable_proxy_is_accepted(url: str) -> None:
     gateway_from_settings(read(PROXY=url)).close()
 
 
+def test_headers_may_be_in_a_file_beside_others(token_file: Path) -> None:
+    token_file.write_text(f'{{"X-Api-Key": "{SECRET}"}}\n')
+    settings = read(TOKEN=SECRET, HEADERS='{"X-Shop": "17"}', HEADERS_FILE=token_file)
+    assert settings.own_payment_headers == {"X-Shop": "17", "X-Api-Key": SECRET}
+
+
+def test_a_header_is_not_in_both(token_file: Path) -> None:
+    token_file.write_text(f'{{"x-shop": "{SECRET}"}}')
+    line = problem(HEADERS='{"X-Shop": "17"}', HEADERS_FILE=token_file)
+    assert line.startswith("HEADERS_FILE: names a header that BREAKWALL_PAYMENT_HEADERS names, too")
+
+
+@pytest.mark.parametrize("text", [SECRET, f'{{"X-A": "{SECRET}\\n"}}', f'{{"Host": "{SECRET}"}}', "é"])
+def test_headers_in_a_file_are_checked_as_any(token_file: Path, text: str) -> None:
+    token_file.write_text(text)
+    assert problem(HEADERS_FILE=token_file).startswith("HEADERS_FILE: ")
+
+
+def test_a_proxy_may_be_in_a_file(token_file: Path) -> None:
+    token_file.write_text(f"http://u:{SECRET}@proxy:3128\n")
+    assert read(PROXY_FILE=token_file).payment_proxy_url == f"http://u:{SECRET}@proxy:3128"
+    assert problem(PROXY="http://proxy:1", PROXY_FILE=token_file).startswith(
+        "PROXY_FILE: names a proxy, and so"
+    )
+
+
+@pytest.mark.parametrize("text", [SECRET, f"u:{SECRET}@proxy:3128", f"http://u:{SECRET}@proxy", "", "é"])
+def test_a_proxy_in_a_file_is_checked_as_any(token_file: Path, text: str) -> None:
+    token_file.write_text(text)
+    assert problem(PROXY_FILE=token_file).startswith("PROXY_FILE: ")
+
+
 def test_no_secret_is_shown(token_file: Path) -> None:
+    headers_file, proxy_file = token_file.with_name("headers"), token_file.with_name("proxy")
+    headers_file.write_text(f'{{"X-A": "{SECRET}"}}')
+    proxy_file.write_text(f"http://u:{SECRET}@proxy:3128")
     for given in (
+        {"HEADERS_FILE": headers_file, "PROXY_FILE": proxy_file},
         {"TOKEN": SECRET, "HEADERS": f'{{"X-A": "{SECRET}"}}', "PROXY": f"http://u:{SECRET}@proxy:3128"},
         {"TOKEN_FILE": token_file},
     ):
@@ -177,50 +227,3 @@ def test_no_secret_is_shown(token_file: Path) -> None:
         gateway = gateway_from_settings(settings)
         assert SECRET not in f"{settings!r} {settings} {gateway!r} {gateway}"
         gateway.close()
-
-
-def replace(file: Path, token: str) -> None:
-    """As a secrets manager does: a new file replaces the old one."""
-    new = file.with_name("new")
-    new.write_text(f"{token}\n")
-    os.utime(new, ns=(file.stat().st_mtime_ns,) * 2)
-    new.replace(file)
-
-
-def test_a_token_is_read_again_when_its_file_is_replaced(token_file: Path) -> None:
-    token = TokenFile(token_file)
-    assert token() == SECRET
-    replace(token_file, SECRET[::-1])
-    assert token() == SECRET[::-1]
-
-
-def test_a_token_is_read_again_when_its_file_is_written(token_file: Path) -> None:
-    token = TokenFile(token_file)
-    before = token_file.stat()
-    token_file.write_text(f"{SECRET[::-1]}\n")
-    os.utime(token_file, ns=(before.st_atime_ns, before.st_mtime_ns + 1))
-    assert token() == SECRET[::-1]
-
-
-def test_a_token_that_has_not_changed_is_not_read_again(
-    token_file: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    token = TokenFile(token_file)
-    monkeypatch.setattr(credentials, "read_token", lambda path: pytest.fail("it was read"))
-    assert [token() for _ in range(3)] == [SECRET] * 3
-
-
-@pytest.mark.parametrize("text", [None, "", "half a tok"])
-def test_while_a_token_is_being_replaced_the_last_one_stays_in_use(
-    token_file: Path, text: str | None, caplog: pytest.LogCaptureFixture
-) -> None:
-    token = TokenFile(token_file)
-    token_file.unlink()
-    if text is not None:
-        token_file.write_text(text)
-    assert [token() for _ in range(3)] == [SECRET] * 3
-    token_file.write_text("the-next-one")
-    assert token() == "the-next-one"
-    (warning,) = [record for record in caplog.records if record.levelno == logging.WARNING]
-    assert "BREAKWALL_PAYMENT_TOKEN_FILE" in warning.getMessage()
-    assert SECRET not in caplog.text

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from breakwall.doctor.payment_service import advice_for
+from breakwall.doctor.payment_advice import advice_for
 from breakwall.settings import load_settings
 
 
