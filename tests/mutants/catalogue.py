@@ -360,6 +360,14 @@ MUTANTS = (
         simulated=False,
     ),
     Mutant(
+        "a producer tells that a shop's workers read another broker",
+        "producers/producer.py",
+        "        warn_of_another_broker(chosen)\n",
+        "",
+        ("tests/unit/broker/test_shop_apps.py",),
+        simulated=False,
+    ),
+    Mutant(
         "a step down on overdue calls",
         "breakwall/breaker/circuit/limit.py",
         "    if fleet.score >= ALARM:",

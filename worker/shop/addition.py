@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from breakwall.broker import shop_apps
 from breakwall.broker.config import CONCURRENCY
 
 if TYPE_CHECKING:
@@ -71,6 +72,8 @@ def add_to(app: Celery, *, concurrency: int = CONCURRENCY, settings: Settings | 
         return before
     addition = Addition(app, concurrency, settings)
     setattr(app, ATTRIBUTE, addition)
+    if settings is None:  # Producers read the same environment, and cannot know given settings.
+        shop_apps.remember(app)
     _register(app)
     return addition
 

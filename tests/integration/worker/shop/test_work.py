@@ -49,6 +49,8 @@ def test_orders_are_paid_after_an_outage_and_the_shops_tasks_are_done_during_it(
         shop.greet(NAMES)
         assert shop.has_greeted(NAMES), worker.log
         assert "paid" not in shop.orders.statuses()
+        (seen,) = shop.orders.run("workers")["workers"]
+        assert (seen["name"].partition("@")[0], seen["slots"]) == ("celery", 4)
         shop.service.control.clear_faults()
         assert shop.all_paid(), worker.log
     assert shop.are_charged_once()

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import ast
+import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -14,6 +17,7 @@ from breakwall.settings import load_settings
 from breakwall.worker import add_to
 from breakwall.worker.app import create_app
 from breakwall.worker.shop.addition import MOST_CONCURRENCY, STEP
+from tests.source_tree import ROOT
 
 BROKER = "redis://:geheim17@127.0.0.1:1/0"
 
@@ -21,6 +25,14 @@ BROKER = "redis://:geheim17@127.0.0.1:1/0"
 @pytest.fixture
 def app() -> Celery:
     return Celery("shop", broker=BROKER, set_as_current=False)
+
+
+@pytest.fixture
+def _current_app() -> Iterator[None]:
+    """It is the whole process's: restore it when the test ends."""
+    before = current_app._get_current_object()
+    yield
+    before.set_current()
 
 
 def settings_of(app: Celery) -> dict[str, Any]:
@@ -89,22 +101,16 @@ def test_what_is_no_celery_app_is_refused_by_name(wrong: Any) -> None:
         add_to(wrong)
 
 
+@pytest.mark.usefixtures("_current_app")
 def test_our_own_app_is_refused() -> None:
-    before = current_app._get_current_object()
-    try:
-        with pytest.raises(TypeError, match="is Breakwall's own, which needs no add_to"):
-            add_to(create_app(load_settings({})))
-    finally:
-        before.set_current()
+    with pytest.raises(TypeError, match="is Breakwall's own, which needs no add_to"):
+        add_to(create_app(load_settings({})))
 
 
+@pytest.mark.usefixtures("_current_app")
 def test_celerys_current_app_stands_for_the_shops(app: Celery) -> None:
-    before = current_app._get_current_object()
     app.set_current()
-    try:
-        assert add_to(current_app) is add_to(app)
-    finally:
-        before.set_current()
+    assert add_to(current_app) is add_to(app)
 
 
 def test_bad_settings_do_not_matter_before_a_worker_starts(
@@ -116,6 +122,26 @@ def test_bad_settings_do_not_matter_before_a_worker_starts(
 
 def test_what_it_returns_shows_no_password(app: Celery) -> None:
     assert "geheim17" not in repr(add_to(app))
+
+
+BLOCKS = re.findall(
+    r"```python\n(.*?)```", (ROOT / "docs" / "celery.md").read_text(encoding="utf-8"), re.DOTALL
+)
+
+
+@pytest.mark.usefixtures("_current_app")
+def test_the_pages_first_block_is_a_shop_whose_workers_drain_the_queue() -> None:
+    names: dict[str, Any] = {"__name__": "shop"}
+    exec(BLOCKS[0], names)
+    assert ours_in(names["app"]) == {TASK}
+    assert names["app"].tasks["shop.greet"]("you") == "Hello you"
+
+
+@pytest.mark.parametrize("block", BLOCKS[1:])
+def test_each_other_block_of_the_page_is_python_that_calls_add_to(block: str) -> None:
+    """Django and Flask are no dependency of the tests."""
+    calls = [node for node in ast.walk(ast.parse(block)) if isinstance(node, ast.Call)]
+    assert any(isinstance(call.func, ast.Name) and call.func.id == "add_to" for call in calls)
 
 
 def test_a_web_process_loads_neither_a_driver_nor_the_workers_parts() -> None:
