@@ -38,10 +38,12 @@ class CeleryShop:
         """Celery's settings of the shop."""
         self.terminal.environ["SHOP_CONF"] = json.dumps(conf)
 
-    def worker(self, *options: str, exit_code: int = 0) -> AbstractContextManager[RunningWorker]:
+    def worker(
+        self, *options: str, exit_codes: Sequence[int] = (0,)
+    ) -> AbstractContextManager[RunningWorker]:
         """The shop's worker, which is ready. SIGTERM ends it, unless it has ended before."""
         line = celery_command("worker", "-l", "INFO", *options)
-        return running_worker(self.terminal, line, exit_code=exit_code)
+        return running_worker(self.terminal, line, exit_codes=exit_codes)
 
     def greet(self, names: Sequence[str], *, held: bool = False) -> None:
         """Send a task for each name; when ``held``, it is done after `release`."""

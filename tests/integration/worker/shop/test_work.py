@@ -80,8 +80,8 @@ def test_children_that_are_forked_in_the_middle_of_a_drain_disturb_nothing(redis
     redis_shop.service.control.set_faults(latency=[0.02, 0.1])
     with redis_shop.worker("-c", "2", "--max-tasks-per-child", "1") as worker:
         redis_shop.orders.enqueue(100)
-        redis_shop.greet([f"n{number}" for number in range(30)])
-        assert redis_shop.has_greeted([f"n{number}" for number in range(30)]), worker.log
+        redis_shop.greet(NAMES)
+        assert redis_shop.has_greeted(NAMES), worker.log
         assert redis_shop.all_paid(), worker.log
     assert redis_shop.are_charged_once()
 
@@ -110,7 +110,9 @@ def test_after_sigterm_nothing_is_in_hand_and_the_next_worker_finishes_both_kind
 
 def test_a_cold_shutdown_leaves_no_payment_in_hand_either(redis_shop: CeleryShop) -> None:
     redis_shop.service.control.set_faults(latency=1.0)
-    with redis_shop.worker("-P", "threads", exit_code=1) as worker:  # 1 is Celery's
+    with redis_shop.worker(
+        "-P", "threads", exit_codes=(0, 1)
+    ) as worker:  # Celery's: what it was doing decides
         redis_shop.orders.enqueue(30)
         assert wait_until(lambda: attempts_in_hand(redis_shop) > 0), worker.log
         worker.process.send_signal(signal.SIGQUIT)
