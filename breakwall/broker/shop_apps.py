@@ -12,8 +12,8 @@ _apps: weakref.WeakSet[Any] = weakref.WeakSet()
 
 _WARNING = (
     f"{PREFIX}BROKER_URL is not set: the workers of this process's Celery app read the app's own broker, and this "
-    "producer publishes to another one, so that a queued order waits longer. Set it, or build the producer with "
-    "OrderProducer.from_settings(add_to(app).settings())"
+    "producer publishes to another one, so that a queued order waits longer. Set it, or build the producer from the "
+    "settings() of what add_to returned"
 )
 
 

@@ -38,7 +38,7 @@ def test_without_a_broker_url_it_warns_and_says_what_to_do(
 ) -> None:
     add_to(app)
     (told,) = warnings(chosen(migrated_sqlite_url), caplog)
-    assert "OrderProducer.from_settings(add_to(app).settings())" in told
+    assert "or build the producer from the settings() of what add_to returned" in told
 
 
 def test_with_a_broker_url_it_says_nothing(
