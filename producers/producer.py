@@ -99,11 +99,13 @@ class OrderProducer:
                 what to do.
         """
         from breakwall.broker.publisher import Publisher
+        from breakwall.broker.shop_apps import warn_of_another_broker
         from breakwall.settings import load_settings
         from breakwall.wiring import log_circuit, open_breaker, open_charger, open_database, open_ledger
 
         check_host()
         chosen = settings or load_settings()
+        warn_of_another_broker(chosen)
         publisher = Publisher(chosen)
         publisher.prepare()
         ledger = open_ledger(chosen, open_database(chosen))

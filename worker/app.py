@@ -12,13 +12,7 @@ from breakwall.settings import Settings
 from breakwall.worker.log import setup as _log_setup  # noqa: F401 - connects to Celery's signals
 from breakwall.worker.message import message_handler
 from breakwall.worker.runtime import Runtime
-from breakwall.worker.startup.steps import (
-    DispatcherStep,
-    DrainStep,
-    EmbeddedBrokerStep,
-    HeartbeatStep,
-    QueueStep,
-)
+from breakwall.worker.startup.steps import BACKGROUND_STEPS, EmbeddedBrokerStep, QueueStep
 
 # One line for each HTTP request, beside ours for each order, would fill the log.
 logging.getLogger("httpx2").setLevel(logging.WARNING)
@@ -29,11 +23,14 @@ def create_app(settings: Settings) -> Celery:
     app = IsolatedCelery(settings, current=True)
     app.breakwall = Runtime(settings)
     app.on_strange_message = app.breakwall.strange_messages.record
-    app.steps["worker"].update({QueueStep, EmbeddedBrokerStep, DispatcherStep, DrainStep, HeartbeatStep})
+    app.steps["worker"].update({QueueStep, EmbeddedBrokerStep, *BACKGROUND_STEPS})
     app.steps["consumer"].add(WatchdogStep)
-    app.task(name=TASK, bind=True, Strategy=f"{message_handler.__module__}:{message_handler.__name__}")(
-        retry_payment
-    )
+    app.task(
+        name=TASK,
+        bind=True,
+        shared=False,
+        Strategy=f"{message_handler.__module__}:{message_handler.__name__}",
+    )(retry_payment)
     return app
 
 

@@ -19,6 +19,12 @@ SOCKET_TIMEOUT = 5.0  # Seconds that a worker waits for Redis. `connections` has
 
 SHORTEST_VISIBILITY = 300  # Seconds.
 
+# Redis keys for unacknowledged messages. Under kombu's own names all programs in a database share them: after our
+# visibility timeout a worker would put back the messages of a shop's long tasks, and they would run twice.
+UNACKED = f"{QUEUE}.unacked"
+UNACKED_INDEX = f"{QUEUE}.unacked_index"
+UNACKED_MUTEX = f"{QUEUE}.unacked_mutex"
+
 
 def celery_config(settings: Settings) -> dict[str, Any]:
     """The Celery settings for ``settings.broker``, for ``app.conf.update``.
@@ -85,6 +91,9 @@ def _redis(settings: Settings) -> dict[str, Any]:
         "broker_transport_options": {
             **sentinel,
             "visibility_timeout": visibility_timeout(settings),
+            "unacked_key": UNACKED,
+            "unacked_index_key": UNACKED_INDEX,
+            "unacked_mutex_key": UNACKED_MUTEX,
             # With Celery's defaults (10 and 10) a dead worker's messages are restored every 100 seconds only.
             "unacked_restore_interval": 5,
             "unacked_restore_throttle": 1,

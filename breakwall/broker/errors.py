@@ -2,7 +2,7 @@
 
 import re
 
-from breakwall.broker.config import QUEUE
+from breakwall.broker.config import QUEUE, UNACKED, UNACKED_INDEX
 from breakwall.errors import BreakwallError, ExitCode
 from breakwall.pickling import Picklable
 
@@ -16,7 +16,7 @@ _DELETE = {
     "exchange": "`rabbitmqadmin delete exchange name={name}`, or Delete on its page of the management UI",
 }
 
-_REDIS_KEYS = f"{QUEUE}, _kombu.binding.{QUEUE}, unacked or unacked_index"
+_REDIS_KEYS = f"{QUEUE}, _kombu.binding.{QUEUE}, {UNACKED} or {UNACKED_INDEX}"
 
 
 class WrongQueueError(BreakwallError):

@@ -21,6 +21,10 @@ from breakwall.urls.databases import missing_file
 
 NAME = "broker"
 
+_OTHER_BROKER = (
+    "A worker of a shop's Celery app reads the app's broker: then set BREAKWALL_BROKER_URL to that one."
+)
+
 
 def broker(settings: Settings) -> list[Finding]:
     """Whether the broker answers, takes messages, and has the right queue."""
@@ -75,7 +79,9 @@ def _not_running(settings: Settings, folder: ServerFolder, program: Path) -> Fin
     if alive:
         verb, whose = ("is", "its") if alive == 1 else ("are", "their")
         detail = f"{count(alive, 'worker')} {verb} alive, but {whose} embedded broker does not run"
-        return problem(NAME, detail, f"See {folder.log} and the worker's log; orders wait safely.")
+        return problem(
+            NAME, detail, f"See {folder.log} and the worker's log; orders wait safely. {_OTHER_BROKER}"
+        )
     return fine(NAME, f"embedded, not running: a worker starts it ({program})")
 
 

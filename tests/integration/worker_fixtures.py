@@ -56,9 +56,14 @@ class RunningWorker:
 
 @contextmanager
 def running_worker(
-    terminal: Terminal, line: Sequence[str] = (), *, wait: bool = True, log: str = "worker.log"
+    terminal: Terminal,
+    line: Sequence[str] = (),
+    *,
+    wait: bool = True,
+    log: str = "worker.log",
+    exit_codes: Sequence[int] = (0,),
 ) -> Iterator[RunningWorker]:
-    """One that is ready, unless it shall not ``wait``; SIGTERM must end it with exit code 0."""
+    """One that is ready, unless it shall not ``wait``; SIGTERM must end it with one of ``exit_codes``."""
     line = line or command_line("worker", "--loglevel", "INFO")
     file = terminal.folder / log
     with file.open("wb") as out:
@@ -71,4 +76,4 @@ def running_worker(
     finally:
         process.send_signal(signal.SIGTERM)
         code = process.wait(timeout=TIMEOUT)
-    assert code == 0, worker.log
+    assert code in exit_codes, f"{code}: {worker.log}"

@@ -36,6 +36,9 @@ RATE_CAP_TESTS = "tests/unit/breaker/test_rate_cap.py"
 BOUNDED_TESTS = "tests/integration/producers/test_place_is_bounded.py"
 EXIT_TESTS = "tests/integration/producers/test_exit.py"
 
+READER = "breakwall/broker/consuming/reader.py"
+READER_OF_QUEUE_TESTS = "tests/integration/broker/consuming/test_reader.py"
+
 ANSWERS = "breakwall/payments/gateways/charge_answers.py"
 ANSWERS_TESTS = "tests/unit/payments/gateways/test_charge_answers.py"
 CONNECTIONS = "breakwall/payments/gateways/transport/connections.py"
@@ -282,6 +285,86 @@ MUTANTS = (
         "functools.partial(runtime.done_messages.add, self))\n",
         "runtime.done_messages.add(self) or print)\n",
         ("tests/unit/worker/test_message.py",),
+        simulated=False,
+    ),
+    Mutant(
+        "in a shop's worker, the acknowledgement after the work",
+        READER,
+        "self._submit(found.order_ids, partial(self._has_done, message))",
+        "self._has_done(message)\n        self._submit(found.order_ids, lambda: None)",
+        (READER_OF_QUEUE_TESTS,),
+        simulated=False,
+    ),
+    Mutant(
+        "in a shop's worker, no message after it was told to end",
+        READER,
+        "                session.stop_taking()\n",
+        "                pass\n",
+        (READER_OF_QUEUE_TESTS,),
+        simulated=False,
+    ),
+    Mutant(
+        "in Redis, keys apart from those of a shop's tasks",
+        "breakwall/broker/config.py",
+        '            "unacked_key": UNACKED,\n',
+        "",
+        ("tests/unit/broker/test_config.py",),
+        simulated=False,
+    ),
+    Mutant(
+        "a task for the one app of the shop",
+        "worker/shop/addition.py",
+        '"shared": False',
+        '"shared": True',
+        ("tests/unit/worker/shop/test_addition.py",),
+        simulated=False,
+    ),
+    Mutant(
+        "a task without the shop's task class",
+        "worker/shop/addition.py",
+        '{"base": Task, "shared"',
+        '{"shared"',
+        ("tests/unit/worker/shop/test_addition.py",),
+        simulated=False,
+    ),
+    Mutant(
+        "our setting before the app's broker",
+        "worker/shop/broker.py",
+        "    if settings.broker_url is not None:\n",
+        "    if False:\n",
+        ("tests/unit/worker/shop/test_broker.py",),
+        simulated=False,
+    ),
+    Mutant(
+        "a shop's broker only where its URL says all",
+        "worker/shop/broker.py",
+        "        _check_options(app)\n",
+        "",
+        ("tests/unit/worker/shop/test_broker.py",),
+        simulated=False,
+    ),
+    Mutant(
+        "a stray message is acknowledged after the work",
+        "worker/shop/task.py",
+        "            work.submit(order_ids, done)\n",
+        "            work.submit(order_ids, print)\n            done()\n",
+        ("tests/unit/worker/shop/test_task.py",),
+        simulated=False,
+    ),
+    Mutant(
+        "the refusal of a process that would hang",
+        "worker/shop/step.py",
+        "            check_host()\n",
+        "",
+        ("tests/integration/worker/shop/test_step.py",),
+        simulated=False,
+    ),
+    Mutant(
+        "a producer tells that a shop's workers read another broker",
+        "producers/producer.py",
+        "        warn_of_another_broker(chosen)\n",
+        "",
+        ("tests/unit/broker/test_shop_apps.py",),
         simulated=False,
     ),
     Mutant(

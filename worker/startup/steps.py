@@ -106,6 +106,11 @@ class HeartbeatStep(bootsteps.StartStopStep):
         worker.app.breakwall.backlog_counter.start()
 
 
+# What a worker runs beside its consumer, in the order of starting; the end is in the reverse order. Each starts and
+# stops by itself: one more is a line here, for our own worker and for a shop's (`worker.shop`).
+BACKGROUND_STEPS = (DrainStep, DispatcherStep, HeartbeatStep)
+
+
 @signals.worker_shutdown.connect
 def close_runtime(sender: Any, **_: Any) -> None:
     """Close what the worker opened, after all that uses it has stopped."""

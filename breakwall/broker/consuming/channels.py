@@ -163,7 +163,7 @@ class RedisChannel(kombu_redis.Channel):
     def _do_restore_message(
         self, payload: Any, exchange: Any, routing_key: Any, pipe: Any, leftmost: bool = False
     ) -> None:
-        # If other apps share the Redis database, their messages come here too.
+        # Another program may have written into our keys.
         try:
             check_envelope(payload)
             if not isinstance(exchange, str) or not isinstance(routing_key, str):

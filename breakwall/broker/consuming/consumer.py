@@ -18,7 +18,7 @@ from breakwall.broker.consuming.channels import guard
 from breakwall.broker.consuming.fetching import has_room
 from breakwall.broker.consuming.outage_log import FIRST_PAUSE, LONGER_BY, LONGEST_PAUSE, OutageLog
 from breakwall.broker.messages.order_message import OrderMessage, read_message
-from breakwall.broker.messages.strange import StrangeError, StrangeMessage
+from breakwall.broker.messages.strange import StrangeError, StrangeMessage, parts_of
 
 CLOSE_TIMEOUT = 5.0  # Seconds for closing a dead connection's socket.
 
@@ -198,7 +198,7 @@ class RetryConsumer(Consumer):  # type: ignore[misc]  # Celery has no types
         self._outages.refused(error)
 
     def _take_out(self, message: Any, reason: str) -> None:
-        self.set_aside(StrangeMessage(reason, _parts(message), message.body))
+        self.set_aside(StrangeMessage(reason, parts_of(message), message.body))
         # If it was rejected, RabbitMQ would keep it too, among the messages that killed workers.
         message.ack()
 
@@ -223,12 +223,3 @@ def _quietly(acknowledge: Callable[[], None], *_: Any, **__: Any) -> None:
     # finds nothing to claim.
     with suppress(Exception):
         acknowledge()
-
-
-def _parts(message: Any) -> dict[str, Any]:
-    return {
-        "headers": message.headers,
-        "content_type": message.content_type,
-        "content_encoding": message.content_encoding,
-        "properties": {k: v for k, v in message.properties.items() if k != "application_headers"},
-    }

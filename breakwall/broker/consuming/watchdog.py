@@ -4,24 +4,32 @@ RabbitMQ does so under load if its quorum queue is deleted and at once declared 
 messages wait, there is room for them, and none comes.
 """
 
-from __future__ import annotations
-
 import logging
 import threading
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from celery import bootsteps
-
-if TYPE_CHECKING:
-    from breakwall.broker.consuming.consumer import RetryConsumer
 
 log = logging.getLogger("breakwall.broker")
 
 INTERVAL = 1.0  # Seconds between two checks of the last message's time. A check is a comparison.
 QUIET = 4.0  # Seconds without a message until the broker is asked for waiting ones. It sends a message in milliseconds.
 ANSWERS = 2  # Times in a row that messages wait: one answer may count those that are just being sent.
+
+
+class Watched(Protocol):
+    """A consumer, as its watchdog sees it."""
+
+    last_message_at: float  # On the monotonic clock.
+
+    @property
+    def expects_messages(self) -> bool:
+        """Whether it is connected, consumes the queue, takes another message, and the broker may send one."""
+
+    def give_up(self, reason: str) -> None:
+        """Connect again. Thread-safe."""
 
 
 class Watchdog:
@@ -36,7 +44,7 @@ class Watchdog:
         self._waiting = 0  # How many answers in a row counted waiting messages.
         self._asked_at = float("-inf")
 
-    def run_once(self, consumer: RetryConsumer) -> None:
+    def run_once(self, consumer: Watched) -> None:
         if not self._is_hungry(consumer):
             self._waiting = 0
             return
@@ -49,36 +57,45 @@ class Watchdog:
             self._waiting = 0
             consumer.give_up("messages wait and none comes")
 
-    def _is_hungry(self, consumer: RetryConsumer) -> bool:
+    def _is_hungry(self, consumer: Watched) -> bool:
         quiet = self._clock() - consumer.last_message_at
         return consumer.expects_messages and quiet >= QUIET
 
 
+class WatchdogThread:
+    """Runs a consumer's `Watchdog` until it is stopped. Daemonic, and its end is not waited for."""
+
+    def __init__(self, watchdog: Watchdog, consumer: Watched) -> None:
+        self._watchdog = watchdog
+        self._consumer = consumer
+        self._stopped = threading.Event()
+
+    def start(self) -> None:
+        threading.Thread(target=self._run, name="breakwall-consumer-watchdog", daemon=True).start()
+
+    def stop(self) -> None:
+        self._stopped.set()
+
+    def _run(self) -> None:
+        while not self._stopped.wait(INTERVAL):
+            try:
+                self._watchdog.run_once(self._consumer)
+            except Exception as error:  # the next run may succeed
+                log.debug("the consumer's watchdog failed: %s", type(error).__name__)
+
+
 class WatchdogStep(bootsteps.StartStopStep):
-    """Runs a `Watchdog` for a worker's consumer, in a thread, until the worker ends."""
+    """Runs a worker's `WatchdogThread` until the worker ends."""
 
     requires = ("celery.worker.consumer.tasks:Tasks",)
-
-    def __init__(self, consumer: Any, **options: Any) -> None:
-        self._thread: threading.Thread | None = None
-        self._stopped = threading.Event()
-        super().__init__(consumer, **options)
+    thread: WatchdogThread | None = None
 
     def start(self, consumer: Any) -> None:
         """Called at every connection; the first starts the thread."""
-        if self._thread is None:
-            watchdog = Watchdog(consumer.app.breakwall.depth)
-            self._thread = threading.Thread(
-                target=self._run, args=(watchdog, consumer), name="breakwall-consumer-watchdog", daemon=True
-            )
-            self._thread.start()
+        if self.thread is None:
+            self.thread = WatchdogThread(Watchdog(consumer.app.breakwall.depth), consumer)
+            self.thread.start()
 
     def shutdown(self, consumer: Any) -> None:
-        self._stopped.set()
-
-    def _run(self, watchdog: Watchdog, consumer: Any) -> None:
-        while not self._stopped.wait(INTERVAL):
-            try:
-                watchdog.run_once(consumer)
-            except Exception as error:  # the next run may succeed
-                log.debug("the consumer's watchdog failed: %s", type(error).__name__)
+        if self.thread is not None:
+            self.thread.stop()

@@ -30,7 +30,12 @@ class OrderMessage:
     id: str
     headers: dict[str, Any]
     body: bytes
-    orders: int  # How many it names.
+    order_ids: list[str]
+
+    @property
+    def orders(self) -> int:
+        """How many it names."""
+        return len(self.order_ids)
 
 
 def read_message(headers: object, body: object) -> OrderMessage:
@@ -46,9 +51,7 @@ def read_message(headers: object, body: object) -> OrderMessage:
         raise StrangeError("its id is none")
     orders = _first_argument(body)
     ids = ids_in(orders)
-    return OrderMessage(
-        message_id, _clean_headers(message_id, orders, headers), _clean_body(orders), len(ids)
-    )
+    return OrderMessage(message_id, _clean_headers(message_id, orders, headers), _clean_body(orders), ids)
 
 
 def ids_in(argument: object) -> list[str]:

@@ -18,6 +18,16 @@ class StrangeMessage(NamedTuple):
     body: object
 
 
+def parts_of(message: Any) -> dict[str, Any]:
+    """Of kombu's ``message``, what a `StrangeMessage` keeps beside its body."""
+    return {
+        "headers": message.headers,
+        "content_type": message.content_type,
+        "content_encoding": message.content_encoding,
+        "properties": {k: v for k, v in message.properties.items() if k != "application_headers"},
+    }
+
+
 def parse_json(text: bytes | str, reason: str) -> Any:
     """The value in ``text``. Raises `StrangeError`, with ``reason`` if it is no JSON, or because it is too large."""
     if len(text) > MAX_BYTES:

@@ -22,7 +22,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 from sqlalchemy import Connection
 
-from breakwall.broker.config import QUEUE, TASK, celery_config
+from breakwall.broker.config import QUEUE, TASK, UNACKED, UNACKED_INDEX, celery_config
 from breakwall.broker.depth import queue_depth
 from breakwall.doctor.broker import broker
 from breakwall.payments.db.database import Database
@@ -141,8 +141,8 @@ def leave_poison(client: redis.Redis) -> None:
         "killed one": json.dumps([message(body="bnVsbA=="), "", QUEUE]),
     }
     for name, value in kept.items():
-        client.hset("unacked", name, value)
-        client.zadd("unacked_index", {name: long_ago})
+        client.hset(UNACKED, name, value)
+        client.zadd(UNACKED_INDEX, {name: long_ago})
     client.rpush(QUEUE, b"\xff\x00", "null", json.dumps(message(body="e30=")))
 
 
@@ -162,7 +162,7 @@ def test_what_would_have_ended_each_worker_that_is_started_is_set_aside(
     worker: BrokerWorker, client: redis.Redis
 ) -> None:
     assert worker.works()
-    assert wait_until(lambda: client.zcard("unacked_index") == 0)
+    assert wait_until(lambda: client.zcard(UNACKED_INDEX) == 0)
     assert wait_until(lambda: len(strange(worker)) >= 9)
     assert "nonsense" in {kept.body for kept in strange(worker)}
 
@@ -208,7 +208,7 @@ def test_every_strange_message_is_set_aside_and_the_next_one_worked_on(
     assert len(new) == len(STRANGE)
     assert all(len(kept.body) <= 6 * 16_384 for kept in new)
     assert max(kept.size for kept in new) == 10_000_000
-    assert (client.llen(QUEUE), client.hlen("unacked")) == (0, 0)
+    assert (client.llen(QUEUE), client.hlen(UNACKED)) == (0, 0)
 
 
 def test_no_strange_message_breaks_a_line_of_the_log(worker: BrokerWorker) -> None:
@@ -240,7 +240,7 @@ def test_a_message_of_ours_is_worked_on_whatever_else_is_in_it(
     client.lpush(QUEUE, json.dumps(message("odd-last", properties=properties, **{"content-type": "a/b"})))
     for name in (*range(len(ODD)), "last"):
         assert worker.worked_on(f"odd-{name}")
-    assert wait_until(lambda: client.hlen("unacked") == 0)
+    assert wait_until(lambda: client.hlen(UNACKED) == 0)
 
 
 def test_a_message_that_names_an_order_of_another_site_is_logged(worker: BrokerWorker) -> None:
@@ -446,10 +446,10 @@ def test_a_worker_outlives_a_broker_that_still_reads_its_data(server: OwnRedis, 
 def test_a_worker_continues_if_it_cannot_record_what_it_works_on(
     worker: BrokerWorker, client: redis.Redis
 ) -> None:
-    client.delete("unacked", "unacked_index")
-    client.mset({"unacked": "no hash", "unacked_index": "no set"})
+    client.delete(UNACKED, UNACKED_INDEX)
+    client.mset({UNACKED: "no hash", UNACKED_INDEX: "no set"})
     assert worker.works()
-    client.delete("unacked", "unacked_index")
+    client.delete(UNACKED, UNACKED_INDEX)
     assert worker.works()
 
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+from kombu.transport.redis import Channel
 
 from breakwall.broker.celery_app import IsolatedCelery
 from breakwall.broker.config import QUEUE, celery_config, visibility_timeout
@@ -69,6 +70,14 @@ def test_without_a_broker_url_the_socket_in_the_data_folder_is_used() -> None:
 def test_a_dead_workers_messages_come_back_sooner_than_by_celerys_default() -> None:
     options = celery_config(settings(None))["broker_transport_options"]
     assert options["unacked_restore_interval"] * options["unacked_restore_throttle"] <= 5
+
+
+def test_in_redis_no_key_of_a_workers_messages_is_one_of_another_program() -> None:
+    """In kombu's own, our shorter visibility timeout would put back what a shop's long task is working on."""
+    options = celery_config(settings(None))["broker_transport_options"]
+    for name in ("unacked_key", "unacked_index_key", "unacked_mutex_key"):
+        assert options[name].startswith(f"{QUEUE}.")
+        assert name in Channel.from_transport_options
 
 
 @pytest.mark.parametrize("payment_timeout", [1, 10, 60, 300])

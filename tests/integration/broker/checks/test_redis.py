@@ -9,7 +9,7 @@ import pytest
 import redis
 
 from breakwall.broker.backoff import PAUSE
-from breakwall.broker.config import QUEUE
+from breakwall.broker.config import QUEUE, UNACKED, UNACKED_INDEX
 from breakwall.broker.depth import QueueDepth
 from breakwall.broker.publisher import Publisher
 from breakwall.doctor.broker import broker
@@ -85,7 +85,7 @@ def test_looking_whether_redis_refuses_writes_nothing(client: redis.Redis, redis
     assert client.dbsize() == 0
 
 
-@pytest.mark.parametrize("name", [QUEUE, f"_kombu.binding.{QUEUE}", "unacked", "unacked_index"])
+@pytest.mark.parametrize("name", [QUEUE, f"_kombu.binding.{QUEUE}", UNACKED, UNACKED_INDEX])
 def test_a_key_of_another_type_in_redis_is_explained_with_the_way_out(name: str, redis_url: str) -> None:
     with redis.Redis.from_url(redis_url) as client:
         client.set(name, "somebody's")
