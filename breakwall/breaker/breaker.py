@@ -83,7 +83,7 @@ class CircuitBreaker:
         self._clock = clock
         self._counts = CallCounts()
         self._events = EventDispatcher()
-        # For `acquire`, and for `call`, which does not enter its calls in a table.
+        # For `acquire`, and for `call`, unless it needs a permit too.
         self._permit_path: FastPath | None = None
         self._fast_path: FastPath | None = None
         self._closed = False
@@ -119,8 +119,8 @@ class CircuitBreaker:
         success as soon as it is returned, also a generator, a future or a task.
 
         Args:
-            fallback: what to return if the call is refused or fails with an ``expected_exception``: a callable, which
-                gets the same arguments, or a value.
+            fallback: what to return if the call is refused, or if its exception or its result counts as a failure: a
+                callable, which gets the same arguments, or a value.
 
         Raises:
             CircuitBreakerError: the call was refused, and no fallback was given; see `acquire`.
@@ -366,7 +366,9 @@ class CircuitBreaker:
 
     def _set_fast_path(self, fast_path: FastPath | None) -> None:
         self._permit_path = fast_path
-        self._fast_path = None if self.config.adaptive_limit else fast_path
+        # The calls in hand need a table, and a predicate needs the result: only a permit has them.
+        needs_permit = self.config.adaptive_limit or self.config.is_failed_result is not None
+        self._fast_path = None if needs_permit else fast_path
         if fast_path is not None:
             self._counts.watch(fast_path)
 

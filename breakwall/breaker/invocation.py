@@ -43,7 +43,9 @@ class Invocation:
             raise
         if result.__class__ is CoroutineType:
             return self.finish(result, permit, fallback, args, kwargs)
-        permit.record_success()
+        outcome = permit.record_result(result)
+        if fallback is not None and outcome is CallOutcome.FAILURE:
+            return fall_back(fallback, args, kwargs)
         return result
 
     async def call_async(
@@ -81,8 +83,10 @@ class Invocation:
             if fallback is not None and falls_back(outcome, error):
                 return await fall_back_async(fallback, args, kwargs)
             raise
-        permit.record_success()
+        outcome = permit.record_result(result)
         await wait_for_all(self._replica, later, None)
+        if fallback is not None and outcome is CallOutcome.FAILURE:
+            return await fall_back_async(fallback, args, kwargs)
         return result
 
 

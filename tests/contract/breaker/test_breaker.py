@@ -22,6 +22,13 @@ def test_failures_of_all_processes_open_one_circuit(join: Join) -> None:
         wait_until(lambda breaker=breaker: breaker.status().generation == 1)  # type: ignore[misc]
 
 
+def test_failed_results_of_all_processes_open_one_circuit(join: Join) -> None:
+    breakers = [join(is_failed_result=lambda status: status >= 500) for _ in range(3)]
+    for breaker in breakers:
+        assert breaker.call(lambda: 503) == 503
+    assert breakers[-1].status().state is CircuitState.OPEN
+
+
 def test_no_more_probes_than_configured_are_out_over_all_processes(join: Join) -> None:
     breakers = [join(half_open_max_calls=2, timeout=30.0) for _ in range(4)]
     fail_times(breakers[0], 3)
