@@ -6,29 +6,19 @@ import random
 import time
 from collections.abc import Callable
 from types import CoroutineType
-from typing import Any, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, cast
 
 from breakwall.breaker import forking
 from breakwall.breaker.admission import Admission
+from breakwall.breaker.announcer import Announcer
 from breakwall.breaker.calls_in_hand import CallsInHand, Load
-from breakwall.breaker.circuit.operations import SetOverride
-from breakwall.breaker.circuit.state import CallOutcome, Circuit, OverrideMode
+from breakwall.breaker.circuit.state import CallOutcome, CircuitState
 from breakwall.breaker.classification import classify
 from breakwall.breaker.config import CircuitBreakerConfig
-from breakwall.breaker.errors import StoreLostError
-from breakwall.breaker.events import (
-    EventDispatcher,
-    Hang,
-    Limited,
-    Listener,
-    Overridden,
-    StoreBack,
-    StoreLost,
-    Transition,
-    logger,
-)
+from breakwall.breaker.events import EventDispatcher, Listener
 from breakwall.breaker.invocation import Invocation, fall_back, falls_back, is_async, is_generating
 from breakwall.breaker.metrics import BreakerMetrics, BreakerStatus, CallCounts
+from breakwall.breaker.operator_commands import OperatorCommands
 from breakwall.breaker.permit import Permit, PermitBlock, Recorder, Replica
 from breakwall.breaker.probe_context import leave_probes
 from breakwall.breaker.rate_cap import RateCap, lower
@@ -40,14 +30,10 @@ from breakwall.breaker.sync.shared import SharedReplica
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-# Timeouts in seconds. An operator's command waits for the confirmation of an override; `close` waits for the store.
-OVERRIDE_TIMEOUT = 3.0
-CLOSE_TIMEOUT = 1.0
-# Seconds: three hundred years. Later ends, in whole milliseconds, have too many digits for some readers of JSON.
-LONGEST_OVERRIDE = 1e10
+CLOSE_TIMEOUT = 1.0  # Seconds that `close` waits for the store.
 
 
-class CircuitBreaker:
+class CircuitBreaker(OperatorCommands):
     """One named circuit. All breakers with the same name and store share it.
 
     Args:
@@ -83,6 +69,7 @@ class CircuitBreaker:
         self._clock = clock
         self._counts = CallCounts()
         self._events = EventDispatcher()
+        self._announcer = Announcer(name, self._events, clock)
         # For `acquire`, and for `call`, unless it needs a permit too.
         self._permit_path: FastPath | None = None
         self._fast_path: FastPath | None = None
@@ -95,7 +82,11 @@ class CircuitBreaker:
             if self.config.adaptive_limit
             else None
         )
-        listeners = (self._set_fast_path, self._changed, self._store_changed)
+        listeners = (
+            self._set_fast_path,
+            self._announcer.circuit_changed,
+            self._announcer.store_changed,
+        )
         report = no_report if self._calls is None else self._calls.report
         setup = Setup(name, self.config, clock, jitter, *listeners, report=report)
         self._replica: Replica = (
@@ -210,6 +201,11 @@ class CircuitBreaker:
         self._refresh()
         return self._replica.store_ok
 
+    @property
+    def state(self) -> CircuitState:
+        """The computed state now: that of `status`, which says more. Asks the store as `status` does."""
+        return self.status().state
+
     def status(self) -> BreakerStatus:
         """The circuit now.
 
@@ -277,30 +273,7 @@ class CircuitBreaker:
         """
         return self._events.listen(listener)
 
-    # --- an operator's overrides
-
-    def force_open(self, reason: str, actor: str, seconds: float | None = None) -> None:
-        """Refuse every call in all processes, for ``seconds`` or until `auto`.
-
-        Every process learns it within one refresh interval. The computed state continues beside it.
-
-        Raises:
-            StoreLostError: the store did not confirm it in time. It may have arrived.
-            ValueError: the reason or the actor is missing, or ``seconds`` is out of range.
-        """
-        self._override(OverrideMode.FORCED_OPEN, reason, actor, seconds)
-
-    def force_close(self, reason: str, actor: str, seconds: float | None = None) -> None:
-        """Refuse no call in any process; otherwise as `force_open`."""
-        self._override(OverrideMode.FORCED_CLOSED, reason, actor, seconds)
-
-    def observe(self, reason: str, actor: str, seconds: float | None = None) -> None:
-        """Refuse no call, but report each call that would have been refused; otherwise as `force_open`."""
-        self._override(OverrideMode.OBSERVING, reason, actor, seconds)
-
-    def auto(self, actor: str) -> None:
-        """Lift the override: the computed state decides again. Raises what `force_open` raises."""
-        self._override(None, "back to automatic", actor, None)
+    # --- operators
 
     def cap_background_rate(self, per_second: float | None, processes: int = 1) -> None:
         """Let all processes together start at most so many background calls a second; None: any number.
@@ -330,11 +303,25 @@ class CircuitBreaker:
             self._closed = True
             self._replica.close(CLOSE_TIMEOUT)
 
-    def __enter__(self) -> Self:
-        return self
+    if not TYPE_CHECKING:
+        # A block may mean a call or the end of the breaker, so it means neither. Type checkers see no context manager.
+        def __enter__(self) -> NoReturn:
+            raise TypeError(
+                "a breaker is no context manager: write `with breaker.acquire():` for one call, and "
+                "`with contextlib.closing(breaker):` to close it at the end of the block"
+            )
 
-    def __exit__(self, *_: object) -> None:
-        self.close()
+        async def __aenter__(self) -> NoReturn:
+            raise TypeError(
+                "a breaker is no context manager: write `async with breaker.permit():` for one call, and "
+                "call `breaker.close()` at the end of the program"
+            )
+
+        def __exit__(self, *_: object) -> None:
+            """Python looks it up before it calls `__enter__`."""
+
+        async def __aexit__(self, *_: object) -> None:
+            """As `__exit__`."""
 
     def __repr__(self) -> str:
         return f"CircuitBreaker({self.name!r}, {self._admission.current()[0].state.value})"
@@ -352,16 +339,6 @@ class CircuitBreaker:
         forking.notice()
         self._replica.wait(self._replica.refresh())
 
-    def _override(self, mode: OverrideMode | None, reason: str, actor: str, seconds: float | None) -> None:
-        if not reason.strip() or not actor.strip():
-            raise ValueError("an override should have a reason and an actor")
-        if seconds is not None and not 0 < seconds <= LONGEST_OVERRIDE:
-            raise ValueError(
-                f"seconds should be above 0 and at most {LONGEST_OVERRIDE:.0f}; without, it lasts until auto"
-            )
-        if not self._replica.confirm(SetOverride(mode, reason, actor, seconds), OVERRIDE_TIMEOUT):
-            raise StoreLostError(f"the store of circuit {self.name!r} did not confirm the override in time")
-
     # --- called by the replica
 
     def _set_fast_path(self, fast_path: FastPath | None) -> None:
@@ -372,32 +349,6 @@ class CircuitBreaker:
         if fast_path is not None:
             self._counts.watch(fast_path)
 
-    def _changed(self, before: Circuit, after: Circuit, now: float) -> None:
-        if after.override != before.override and after.override == after.override_at(now):
-            self._events.dispatch(Overridden(self.name, after.override))
-        if before.limit is not after.limit and before.is_limited != after.is_limited:
-            places = None if after.limit is None else after.limit.places
-            logger.info("circuit %r: the limit of calls in hand is %s", self.name, places or "over")
-            self._events.dispatch(Limited(self.name, places))
-        if before.generation == after.generation:
-            return
-        wait = max(0.0, (after.open_until or 0.0) - now)
-        logger.info("circuit %r: %s, was %s", self.name, after.state.value, before.state.value)
-        opened_by, reopenings = after.opened_by, after.reopenings
-        states = (before.state, after.state, after.generation)
-        self._events.dispatch(Transition(self.name, *states, wait, failures=opened_by, reopenings=reopenings))
-
     def _hang_changed(self, hanging: bool) -> None:
         in_hand = 0 if self._calls is None else self._calls.number
-        what = "hangs: no call is started" if hanging else "answers again"
-        logger.info("circuit %r: the service %s; %d calls in hand", self.name, what, in_hand)
-        self._events.dispatch(Hang(self.name, not hanging, in_hand))
-
-    def _store_changed(self, error: str | None) -> None:
-        if error is None:
-            # The same level as the loss, so that the same readers see both.
-            logger.warning("circuit %r: its store is back", self.name)
-            self._events.dispatch(StoreBack(self.name))
-        else:
-            logger.warning("circuit %r: its store is lost (%s); a local circuit is used", self.name, error)
-            self._events.dispatch(StoreLost(self.name, error))
+        self._announcer.hang_changed(in_hand, hanging=hanging)

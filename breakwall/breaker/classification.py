@@ -24,23 +24,24 @@ def classify(error: BaseException, config: CircuitBreakerConfig) -> CallOutcome:
     # Cancellation, an interrupt and an exit are no `Exception`: they come from this side.
     if not (is_expected or isinstance(error, Exception)):
         return CallOutcome.NEUTRAL
-    if _answer(config.is_neutral, error, "is_neutral", otherwise=False):
+    if config.is_neutral is not None and _answer(config.is_neutral, error, "is_neutral", otherwise=False):
         return CallOutcome.NEUTRAL
-    if is_expected and _answer(config.is_failure, error, "is_failure", otherwise=True):
+    if is_expected and (
+        config.is_failure is None or _answer(config.is_failure, error, "is_failure", otherwise=True)
+    ):
         return CallOutcome.FAILURE
     return CallOutcome.SUCCESS if isinstance(error, Exception) else CallOutcome.NEUTRAL
 
 
 def classify_result(result: object, config: CircuitBreakerConfig) -> CallOutcome:
     """What a call counts as that has returned ``result``."""
-    is_failed = _answer(config.is_failed_result, result, "is_failed_result", otherwise=False)
+    predicate = config.is_failed_result
+    is_failed = predicate is not None and _answer(predicate, result, "is_failed_result", otherwise=False)
     return CallOutcome.FAILURE if is_failed else CallOutcome.SUCCESS
 
 
-def _answer(predicate: Callable[[Any], object] | None, value: object, name: str, *, otherwise: bool) -> bool:
-    """What ``predicate`` says of ``value``; ``otherwise`` if there is none, or if it raises."""
-    if predicate is None:
-        return otherwise
+def _answer(predicate: Callable[[Any], object], value: object, name: str, *, otherwise: bool) -> bool:
+    """What the configuration's ``predicate`` of this name says of ``value``; ``otherwise`` if it raises."""
     try:
         return bool(predicate(value))
     # The call has its own result or exception, which must reach the caller.

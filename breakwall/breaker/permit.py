@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Self, TypeVar
+from typing import Self
 
 from breakwall.breaker import forking
 from breakwall.breaker.calls_in_hand import CallsInHand
@@ -18,7 +18,6 @@ from breakwall.breaker.sync.replica import Steps, SyncFuture
 from breakwall.breaker.sync.shared import SharedReplica
 
 Replica = MemoryReplica | SharedReplica
-T = TypeVar("T")
 
 # Seconds. A longer pause is no matter of a rate: the service wants to be left alone, and live calls need not try.
 LONGEST_RATE_PAUSE = 5.0
@@ -123,22 +122,26 @@ class Permit:
 
     def record_exception(self, error: BaseException) -> CallOutcome:
         """Record what the call's exception counts as by the configuration, and return it."""
-        return self._record_classified(classify, error)
+        try:
+            outcome = classify(error, self._recorder.config)
+        # A signal has interrupted a predicate: a probe's slot must be free again.
+        except BaseException:
+            self.release()
+            raise
+        if outcome is CallOutcome.SUCCESS:
+            self.record_success()
+        else:
+            self._record(outcome)
+        return outcome
 
     def record_result(self, result: object) -> CallOutcome:
         """Record what the call's result counts as by ``config.is_failed_result``, and return it.
 
         Without that predicate each result is a success. A slow answer counts as a failure in any case.
         """
-        return self._record_classified(classify_result, result)
-
-    def _record_classified(
-        self, classify: Callable[[T, CircuitBreakerConfig], CallOutcome], value: T
-    ) -> CallOutcome:
         try:
-            outcome = classify(value, self._recorder.config)
-        # A signal has interrupted a predicate: a probe's slot must be free again.
-        except BaseException:
+            outcome = classify_result(result, self._recorder.config)
+        except BaseException:  # As above.
             self.release()
             raise
         if outcome is CallOutcome.SUCCESS:

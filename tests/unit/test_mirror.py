@@ -13,10 +13,12 @@ PRODUCT = product_modules()
 COVERED: dict[str, str] = {
     "breakwall.__main__": "tests/acceptance/test_wheel.py runs -m breakwall",
     "breakwall.breaker.admission": "tests/unit/breaker/test_breaker.py",
+    "breakwall.breaker.announcer": "tests/unit/breaker/test_events.py",
     "breakwall.breaker.circuit.fleet_limit": "tests/unit/breaker/circuit/test_limit.py",
     "breakwall.breaker.circuit.operations": "tests/unit/breaker/sync/test_cas.py",
     "breakwall.breaker.circuit.state": "tests/unit/breaker/circuit/test_transitions.py",
     "breakwall.breaker.circuit.window": "tests/unit/breaker/circuit/test_transitions.py",
+    "breakwall.breaker.operator_commands": "tests/unit/breaker/test_override.py",
     "breakwall.breaker.stores": "tests/contract/breaker/test_breaker.py",
     "breakwall.breaker.stores.memory": "tests/contract/breaker/test_breaker.py",
     "breakwall.breaker.sync.memory": "tests/unit/breaker/test_breaker.py",

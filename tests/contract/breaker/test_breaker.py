@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from breakwall.breaker import CircuitBreakerError, CircuitState
+from breakwall.breaker import CircuitBreakerError, CircuitState, Reset
 from breakwall.breaker.stores import AnyStore, MemoryStore
 from tests.contract.breaker.conftest import Join, fail_times
 from tests.waiting import wait_until
@@ -52,6 +52,20 @@ def test_probes_of_different_processes_close_it_together(join: Join) -> None:
     second.call(int)
     assert second.status().state is CircuitState.CLOSED
     wait_until(lambda: first.status().state is CircuitState.CLOSED)
+
+
+def test_a_reset_closes_the_circuit_for_all_processes(join: Join) -> None:
+    first, second = join(recovery_timeout=60.0), join(recovery_timeout=60.0)
+    heard = []
+    second.listen(heard.append)
+    fail_times(first, 3)
+    wait_until(lambda: second.state is CircuitState.OPEN)
+    first.reset("the service was repaired", "kim")
+    assert first.state is CircuitState.CLOSED
+    wait_until(lambda: second.state is CircuitState.CLOSED)
+    assert second.call(int) == 0
+    assert second.status().failure_count == 0
+    assert Reset("payment", "the service was repaired", "kim") in heard
 
 
 def test_a_probers_slot_is_free_again_after_its_lease(join: Join) -> None:
