@@ -1,26 +1,24 @@
 """`CircuitBreaker`: protects the calls of a service that can fail."""
 
-import functools
 import math
 import random
 import time
 from collections.abc import Callable
-from types import CoroutineType
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, cast
+from typing import TYPE_CHECKING, NoReturn
 
 from breakwall.breaker import forking
 from breakwall.breaker.admission import Admission
 from breakwall.breaker.announcer import Announcer
 from breakwall.breaker.calls_in_hand import CallsInHand, Load
-from breakwall.breaker.circuit.state import CallOutcome, CircuitState
-from breakwall.breaker.classification import classify
+from breakwall.breaker.circuit.state import CircuitState
 from breakwall.breaker.config import CircuitBreakerConfig
 from breakwall.breaker.events import EventDispatcher, Listener
-from breakwall.breaker.invocation import Invocation, fall_back, falls_back, is_async, is_generating
+from breakwall.breaker.invocation import Invocation
 from breakwall.breaker.metrics import BreakerMetrics, BreakerStatus, CallCounts
 from breakwall.breaker.operator_commands import OperatorCommands
-from breakwall.breaker.permit import Permit, PermitBlock, Recorder, Replica
+from breakwall.breaker.permit import Recorder, Replica
 from breakwall.breaker.probe_context import leave_probes
+from breakwall.breaker.protected_calls import ProtectedCalls
 from breakwall.breaker.rate_cap import RateCap, lower
 from breakwall.breaker.stores import AnyStore, MemoryStore
 from breakwall.breaker.sync.fast_path import FastPath
@@ -28,12 +26,10 @@ from breakwall.breaker.sync.memory import MemoryReplica
 from breakwall.breaker.sync.replica import Setup, no_report
 from breakwall.breaker.sync.shared import SharedReplica
 
-F = TypeVar("F", bound=Callable[..., Any])
-
 CLOSE_TIMEOUT = 1.0  # Seconds that `close` waits for the store.
 
 
-class CircuitBreaker(OperatorCommands):
+class CircuitBreaker(ProtectedCalls, OperatorCommands):
     """One named circuit. All breakers with the same name and store share it.
 
     Args:
@@ -98,95 +94,6 @@ class CircuitBreaker(OperatorCommands):
         self._admission = Admission(name, self._recorder, self._events)
         self._invocation = Invocation(self._admission)
         forking.remember(self)
-
-    # --- calls
-
-    def call(self, func: Callable[..., Any], /, *args: Any, fallback: Any = None, **kwargs: Any) -> Any:
-        """Return ``func(*args, **kwargs)`` if the circuit lets the call through.
-
-        Await the call of a coroutine function: ``await breaker.call(fetch, url)``. The same holds if a plain function
-        returns a coroutine. But the breaker learns that only after the call, so its wait for the store before the call
-        (at most ``config.store_timeout``, or the first contact) blocks the event loop. Any other result counts as a
-        success as soon as it is returned, also a generator, a future or a task.
-
-        Args:
-            fallback: what to return if the call is refused, or if its exception or its result counts as a failure: a
-                callable, which gets the same arguments, or a value.
-
-        Raises:
-            CircuitBreakerError: the call was refused, and no fallback was given; see `acquire`.
-            Exception: whatever ``func`` raised.
-        """
-        fast_path = self._fast_path
-        if fast_path is None or self._clock() >= fast_path.fresh_until:
-            return self._invocation.call(func, fallback, args, kwargs)
-        try:
-            result = func(*args, **kwargs)
-        except BaseException as error:
-            permit = Permit(self._recorder, fast_path=fast_path)
-            outcome = permit.record_exception(error)
-            if fallback is not None and falls_back(outcome, error):
-                return fall_back(fallback, args, kwargs)
-            raise
-        if result.__class__ is CoroutineType:
-            permit = Permit(self._recorder, fast_path=fast_path)
-            return self._invocation.finish(result, permit, fallback, args, kwargs)
-        fast_path.succeed()
-        return result
-
-    def acquire(self, background: bool = False) -> Permit:
-        """Return a permit for one call. The caller records the result in it, or uses it as a context manager.
-
-        Args:
-            background: whether nobody waits for the call, as for the calls of a retry queue. Live calls go first.
-
-        Raises:
-            CallLimitError: the circuit is closed, but the service hangs, or the limit of calls at once or a second is
-                reached (with ``config.adaptive_limit``).
-            CircuitBreakerError: the circuit refuses the call.
-        """
-        fast_path = self._permit_path
-        if fast_path is None or self._clock() >= fast_path.fresh_until:
-            return self._replica.run(self._admission.admit(background=background))
-        if self._calls is None and not background:
-            return Permit(self._recorder, fast_path=fast_path)
-        return self._admission.start(fast_path, background=background)
-
-    def permit(self, background: bool = False) -> PermitBlock:
-        """`acquire` for an event loop, without blocking it: ``async with breaker.permit() as permit:``."""
-        return PermitBlock(self._replica, functools.partial(self._admission.admit, background=background))
-
-    def protect(self, func: F | None = None, *, fallback: Any = None) -> Any:
-        """A decorator, with or without a ``fallback``: each call of the function goes through `call`.
-
-        Raises:
-            TypeError: for a generator function, because its call runs nothing yet. Put `acquire` or `permit` around the
-                loop that reads it.
-        """
-        if func is None:
-            return functools.partial(self.protect, fallback=fallback)
-        if is_generating(func):
-            raise TypeError(
-                "a generator function cannot be protected: put acquire() or permit() around its loop"
-            )
-        if is_async(func):
-
-            @functools.wraps(func)
-            async def protected_async(*args: Any, **kwargs: Any) -> Any:
-                return await self._invocation.call_async(func, fallback, args, kwargs)
-
-            return cast("F", protected_async)
-
-        @functools.wraps(func)
-        def protected(*args: Any, **kwargs: Any) -> Any:
-            bound = functools.partial(fallback, *args, **kwargs) if callable(fallback) else fallback
-            return self.call(functools.partial(func, *args, **kwargs), fallback=bound)
-
-        return cast("F", protected)
-
-    def classify(self, error: BaseException) -> CallOutcome:
-        """What an exception of a call says about the service, by the configuration."""
-        return classify(error, self.config)
 
     # --- reading
 

@@ -19,6 +19,8 @@ COVERED: dict[str, str] = {
     "breakwall.breaker.circuit.state": "tests/unit/breaker/circuit/test_transitions.py",
     "breakwall.breaker.circuit.window": "tests/unit/breaker/circuit/test_transitions.py",
     "breakwall.breaker.operator_commands": "tests/unit/breaker/test_override.py",
+    "breakwall.breaker.protected_calls": "tests/unit/breaker/test_breaker.py",
+    "breakwall.breaker.protector_types": "tests/unit/breaker/test_types.py",
     "breakwall.breaker.stores": "tests/contract/breaker/test_breaker.py",
     "breakwall.breaker.stores.memory": "tests/contract/breaker/test_breaker.py",
     "breakwall.breaker.sync.memory": "tests/unit/breaker/test_breaker.py",
