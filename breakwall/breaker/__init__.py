@@ -23,7 +23,7 @@ from breakwall.breaker.metrics import BreakerMetrics, BreakerStatus
 from breakwall.breaker.permit import Permit
 from breakwall.breaker.registry import CircuitBreakerRegistry
 from breakwall.breaker.retry_after import parse_retry_after
-from breakwall.breaker.stores import MemoryStore, Store, store_from_url
+from breakwall.breaker.stores import MemoryStore, Store, store_from_engine, store_from_redis, store_from_url
 
 __all__ = [
     "BreakerMetrics",
@@ -51,5 +51,7 @@ __all__ = [
     "StoreLostError",
     "Transition",
     "parse_retry_after",
+    "store_from_engine",
+    "store_from_redis",
     "store_from_url",
 ]

@@ -22,6 +22,7 @@ COVERED: dict[str, str] = {
     "breakwall.breaker.protected_calls": "tests/unit/breaker/test_breaker.py",
     "breakwall.breaker.protector_types": "tests/unit/breaker/test_types.py",
     "breakwall.breaker.stores": "tests/contract/breaker/test_breaker.py",
+    "breakwall.breaker.stores.engine": "tests/unit/breaker/stores/test_sql.py",
     "breakwall.breaker.stores.memory": "tests/contract/breaker/test_breaker.py",
     "breakwall.breaker.sync.memory": "tests/unit/breaker/test_breaker.py",
     "breakwall.breaker.sync.replica": "tests/unit/breaker/sync/test_shared.py",
