@@ -63,10 +63,11 @@ class CircuitBreaker(ProtectedCalls, OperatorCommands):
         self.name = name
         self.config = config or CircuitBreakerConfig()
         self._clock = clock
+        self._is_failed_result = self.config.is_failed_result
         self._counts = CallCounts()
         self._events = EventDispatcher()
         self._announcer = Announcer(name, self._events, clock)
-        # For `acquire`, and for `call`, unless it needs a permit too.
+        # For `acquire`, and for `call`, which does not enter its calls in a table.
         self._permit_path: FastPath | None = None
         self._fast_path: FastPath | None = None
         self._closed = False
@@ -250,9 +251,7 @@ class CircuitBreaker(ProtectedCalls, OperatorCommands):
 
     def _set_fast_path(self, fast_path: FastPath | None) -> None:
         self._permit_path = fast_path
-        # The calls in hand need a table, and a predicate needs the result: only a permit has them.
-        needs_permit = self.config.adaptive_limit or self.config.is_failed_result is not None
-        self._fast_path = None if needs_permit else fast_path
+        self._fast_path = None if self.config.adaptive_limit else fast_path
         if fast_path is not None:
             self._counts.watch(fast_path)
 

@@ -9,7 +9,7 @@ from breakwall.breaker.admission import Admission
 from breakwall.breaker.calls_in_hand import CallsInHand
 from breakwall.breaker.circuit.state import CallOutcome
 from breakwall.breaker.classification import classify
-from breakwall.breaker.config import CircuitBreakerConfig
+from breakwall.breaker.config import CircuitBreakerConfig, ResultPredicate
 from breakwall.breaker.invocation import Invocation, fall_back, falls_back, is_async, is_generating
 from breakwall.breaker.permit import Permit, PermitBlock, Recorder, Replica
 from breakwall.breaker.protector_types import Protector, ProtectorWithAsyncFallback, ProtectorWithFallback
@@ -27,6 +27,7 @@ class ProtectedCalls:
 
     config: CircuitBreakerConfig
     _clock: Callable[[], float]
+    _is_failed_result: ResultPredicate | None
     _fast_path: FastPath | None
     _permit_path: FastPath | None
     _calls: CallsInHand | None
@@ -110,8 +111,11 @@ class ProtectedCalls:
         if result.__class__ is CoroutineType:
             permit = Permit(self._recorder, fast_path=fast_path)
             return self._invocation.finish(result, permit, fallback, args, kwargs)
-        fast_path.succeed()
-        return result
+        if self._is_failed_result is None:
+            fast_path.succeed()
+            return result
+        failed = Permit(self._recorder, fast_path=fast_path).record_result(result) is CallOutcome.FAILURE
+        return fall_back(fallback, args, kwargs) if failed and fallback is not None else result
 
     def acquire(self, background: bool = False) -> Permit:
         """Return a permit for one call. The caller records the result in it, or uses it as a context manager.
