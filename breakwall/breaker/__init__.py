@@ -1,7 +1,7 @@
 """The circuit breaker, a library of its own: import from `breakwall.breaker` only. It imports only `urls` and `sqlite`.
 
-To read it, begin with `circuit.transitions`, the state machine. Then follow a call: `breaker`, `admission`, `permit`.
-Then see where the circuit is kept: `sync.memory` in this process, `sync.shared` in a store.
+To read it, begin with `circuit.transitions`, the state machine. Then follow a call: `protected_calls`, `admission`,
+`permit`. Then see where the circuit is kept: `sync.memory` in this process, `sync.shared` in a store.
 """
 
 from breakwall.breaker.breaker import CircuitBreaker

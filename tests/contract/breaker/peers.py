@@ -117,6 +117,8 @@ class Breakwall(Peer):
     def _made(self, **config: Any) -> CircuitBreaker:
         self.clock = MonotonicClock()
         chosen = {"failure_threshold": THRESHOLD, "recovery_timeout": self.recovery, "jitter": 0.0, **config}
+        # A slow machine is no lost store.
+        chosen |= {"store_timeout": 5.0, "first_contact": 5.0}
         return CircuitBreaker("peer", CircuitBreakerConfig(**chosen), self._store(), clock=self.clock)
 
     def _store(self) -> Any:

@@ -12,9 +12,14 @@ from importlib.metadata import files, metadata, requires
 from pathlib import Path
 from typing import Any
 
+import circuitbreaker
+import purgatory
+import pybreaker
 import pytest
 
+from breakwall import breaker
 from breakwall.breaker import CircuitBreakerConfig, store_from_redis
+from breakwall.urls.stores import DATABASES
 from tests.contract.breaker.peers import (
     LONG,
     PEERS,
@@ -32,7 +37,7 @@ from tests.source_tree import ROOT
 PAGE = (ROOT / "docs" / "breaker-comparison.md").read_text(encoding="utf-8")
 BY_NAME = {peer.name: peer for peer in PEERS}
 WITH_REDIS = (Breakwall, Pybreaker, Purgatory)
-UNKNOWN_AFTER = 3.0  # Seconds after which a call that has not begun counts as one that waits for another.
+UNKNOWN_AFTER = 10.0  # Seconds after which a call that has not begun counts as one that waits for another.
 
 Kind = type[Peer]
 Check = Callable[[Kind], str]
@@ -218,8 +223,14 @@ def _(kind: Kind) -> str:
         one.fail(3)
         assert other.is_open
     if kind is Breakwall:
+        assert DATABASES == ("sqlite", "postgresql")
         return "Redis, PostgreSQL, SQLite"
-    return "Redis" if kind is Pybreaker else "Redis (asyncio only)"
+    if kind is Purgatory:
+        plain = purgatory.SyncCircuitBreakerFactory(uow=purgatory.SyncRedisUnitOfWork(REDIS_URL))
+        with pytest.warns(RuntimeWarning, match="never awaited"), pytest.raises(TypeError):
+            plain("plain")(int)()
+        return "Redis (asyncio only)"
+    return "Redis"
 
 
 @row("failures of several processes add up")
@@ -248,9 +259,6 @@ def _(kind: Kind) -> str:
 def _(kind: Kind) -> str:
     if kind not in WITH_REDIS:
         return "–"
-    import purgatory
-    import pybreaker
-
     takes = {
         Breakwall: store_from_redis,
         Pybreaker: pybreaker.CircuitRedisStorage,
@@ -291,8 +299,6 @@ def _(kind: Kind) -> str:
 
     peer = kind()
     if kind is Purgatory:
-        import purgatory
-
         factory = purgatory.AsyncCircuitBreakerFactory(3, 60)
         asyncio.run(run(factory("peer")(failing)))
         state = asyncio.run(factory.get_breaker("peer")).context.state
@@ -415,6 +421,34 @@ def test_the_page_names_the_versions_that_it_was_checked_with() -> None:
     for name in ("pybreaker", "circuitbreaker", "purgatory"):
         major = metadata(name)["Version"].partition(".")[0]
         assert f"{name} {major}" in PAGE
+
+
+NAMES: dict[str, tuple[object, ...]] = {
+    "breakwall": (breaker, breaker.CircuitBreaker, breaker.CircuitBreaker.call, CircuitBreakerConfig),
+    "pybreaker": (pybreaker, pybreaker.CircuitBreaker),
+    "circuitbreaker": (circuitbreaker, circuitbreaker.CircuitBreaker),
+    "purgatory": (purgatory.SyncCircuitBreakerFactory, purgatory.SyncCircuitBreakerFactory.get_breaker),
+}
+"""Where the names in the table of translations are."""
+
+
+def names_of(owner: Any) -> set[str]:
+    options = inspect.signature(owner).parameters if callable(owner) else ()
+    return {*dir(owner), *options}
+
+
+def translations() -> Iterator[tuple[str, str]]:
+    """Each name in the second table, with its library."""
+    for there, here in re.findall(r"^\| (.*`.*) \| (.*`.*) \|$", PAGE.partition("## Coming from")[2], re.M):
+        yield from (("breakwall", name) for name in re.findall(r"`(\w+)", here))
+        for part in re.findall(r"(?:(?:pybreaker|circuitbreaker|purgatory)[^`]*)+(?:`[^`]+`)", there):
+            libraries = re.findall("pybreaker|circuitbreaker|purgatory", part.partition("`")[0])
+            yield from ((library, re.findall(r"`(\w+)", part)[0]) for library in libraries)
+
+
+@pytest.mark.parametrize(("library", "name"), sorted(set(translations())))
+def test_each_name_of_the_table_of_translations_exists(library: str, name: str) -> None:
+    assert name in set().union(*map(names_of, NAMES[library]))
 
 
 LOST = "what calls do while its Redis is down"
