@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from breakwall.breaker import CircuitState, Override, OverrideMode
@@ -103,15 +103,21 @@ FULL_LIMIT = FleetLimit(
 )
 
 
+# No bound on real time.
+on_a_busy_machine = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
 def later_fields(known: frozenset[str]) -> st.SearchStrategy[dict[str, Any]]:
     return st.dictionaries(st.text().filter(lambda name: name not in known), later_values, max_size=4)
 
 
+@on_a_busy_machine
 @given(circuits)
 def test_every_circuit_survives_being_stored(circuit: Circuit) -> None:
     assert decode(encode(circuit)) == circuit
 
 
+@on_a_busy_machine
 @given(circuits, later_fields(FIELDS), later_fields(OVERRIDE_FIELDS), later_fields(RESET_FIELDS))
 def test_what_a_later_release_has_added_survives_being_read_and_written(
     circuit: Circuit,
