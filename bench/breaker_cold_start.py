@@ -14,6 +14,7 @@ import multiprocessing
 import os
 import sys
 import time
+from contextlib import closing
 from typing import Any
 
 from breaker_stores import KINDS, shared_store
@@ -49,7 +50,7 @@ def start_and_call(url: str, first_contact: float, ready: Any, go: Any, answered
 
 
 def cold_start(url: str, first_contact: float) -> list[tuple[int, float]]:
-    with open_breaker(url, first_contact=TIMEOUT) as breaker:
+    with closing(open_breaker(url, first_contact=TIMEOUT)) as breaker:
         breaker.acquire().record_failure(retry_after=60.0)
     ready, go, answered = FORKS.Semaphore(0), FORKS.Event(), FORKS.Queue()
     arguments = (url, first_contact, ready, go, answered)

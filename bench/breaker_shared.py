@@ -266,7 +266,7 @@ def first_call(url: str) -> float:
     if url == "no breaker":
         return together(rest)
     url = "memory://" if url == "memory" else url
-    with CircuitBreaker("first", store=store_from_url(url)) as breaker:
+    with contextlib.closing(CircuitBreaker("first", store=store_from_url(url))) as breaker:
         return together(lambda: breaker.call(rest))
 
 

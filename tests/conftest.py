@@ -12,6 +12,7 @@ from tests.servers import (
     PgBouncerServer,
     PostgresServer,
     RabbitServer,
+    RedisCluster,
     RedisServer,
     SentinelSite,
     Server,
@@ -28,7 +29,7 @@ from tests.servers import redis as valkey
 AnyServer = TypeVar("AnyServer", bound=Server | SentinelSite)
 
 TESTS = Path(__file__).parent
-SERVER_FIXTURES = {"_postgres", "_pgbouncer", "_redis", "_rabbitmq", "_sentinels"}
+SERVER_FIXTURES = {"_postgres", "_pgbouncer", "_redis", "_redis_cluster", "_rabbitmq", "_sentinels"}
 SERVER_PARAMETERS = {"postgres", "redis", "rabbitmq"}
 PROGRAM_FOLDERS = {"acceptance", "chaos", "integration"}
 """Their tests start whole programs. `make test-fast` leaves them out, also if they need no server."""
@@ -95,6 +96,11 @@ def _redis(request: pytest.FixtureRequest, workspace: Workspace) -> Iterator[Red
 
 
 @pytest.fixture(scope="session")
+def _redis_cluster(request: pytest.FixtureRequest, workspace: Workspace) -> Iterator[RedisCluster]:
+    yield from _serve(request, "Redis Cluster", lambda: RedisCluster(workspace))
+
+
+@pytest.fixture(scope="session")
 def _rabbitmq(request: pytest.FixtureRequest, workspace: Workspace) -> Iterator[RabbitServer]:
     yield from _serve(request, "RabbitMQ", lambda: rabbitmq_server_for_this_machine(workspace))
 
@@ -125,6 +131,13 @@ def redis_server(_redis: RedisServer) -> RedisServer:
     """This process's Valkey, which answers, whatever the test before did to it."""
     _redis.ensure_running()
     return _redis
+
+
+@pytest.fixture
+def redis_cluster(_redis_cluster: RedisCluster) -> RedisCluster:
+    """This process's Valkey as a cluster, which answers, whatever the test before did to it."""
+    _redis_cluster.ensure_running()
+    return _redis_cluster
 
 
 @pytest.fixture

@@ -1,36 +1,24 @@
 """`CircuitBreaker`: protects the calls of a service that can fail."""
 
-import functools
 import math
 import random
 import time
 from collections.abc import Callable
-from types import CoroutineType
-from typing import Any, Self, TypeVar, cast
+from typing import TYPE_CHECKING, NoReturn
 
 from breakwall.breaker import forking
 from breakwall.breaker.admission import Admission
+from breakwall.breaker.announcer import Announcer
 from breakwall.breaker.calls_in_hand import CallsInHand, Load
-from breakwall.breaker.circuit.operations import SetOverride
-from breakwall.breaker.circuit.state import CallOutcome, Circuit, OverrideMode
-from breakwall.breaker.classification import classify
+from breakwall.breaker.circuit.state import CircuitState
 from breakwall.breaker.config import CircuitBreakerConfig
-from breakwall.breaker.errors import StoreLostError
-from breakwall.breaker.events import (
-    EventDispatcher,
-    Hang,
-    Limited,
-    Listener,
-    Overridden,
-    StoreBack,
-    StoreLost,
-    Transition,
-    logger,
-)
-from breakwall.breaker.invocation import Invocation, fall_back, falls_back, is_async, is_generating
+from breakwall.breaker.events import EventDispatcher, Listener
+from breakwall.breaker.invocation import Invocation
 from breakwall.breaker.metrics import BreakerMetrics, BreakerStatus, CallCounts
-from breakwall.breaker.permit import Permit, PermitBlock, Recorder, Replica
+from breakwall.breaker.operator_commands import OperatorCommands
+from breakwall.breaker.permit import Recorder, Replica
 from breakwall.breaker.probe_context import leave_probes
+from breakwall.breaker.protected_calls import ProtectedCalls
 from breakwall.breaker.rate_cap import RateCap, lower
 from breakwall.breaker.stores import AnyStore, MemoryStore
 from breakwall.breaker.sync.fast_path import FastPath
@@ -38,16 +26,10 @@ from breakwall.breaker.sync.memory import MemoryReplica
 from breakwall.breaker.sync.replica import Setup, no_report
 from breakwall.breaker.sync.shared import SharedReplica
 
-F = TypeVar("F", bound=Callable[..., Any])
-
-# Timeouts in seconds. An operator's command waits for the confirmation of an override; `close` waits for the store.
-OVERRIDE_TIMEOUT = 3.0
-CLOSE_TIMEOUT = 1.0
-# Seconds: three hundred years. Later ends, in whole milliseconds, have too many digits for some readers of JSON.
-LONGEST_OVERRIDE = 1e10
+CLOSE_TIMEOUT = 1.0  # Seconds that `close` waits for the store.
 
 
-class CircuitBreaker:
+class CircuitBreaker(ProtectedCalls, OperatorCommands):
     """One named circuit. All breakers with the same name and store share it.
 
     Args:
@@ -81,8 +63,10 @@ class CircuitBreaker:
         self.name = name
         self.config = config or CircuitBreakerConfig()
         self._clock = clock
+        self._is_failed_result = self.config.is_failed_result
         self._counts = CallCounts()
         self._events = EventDispatcher()
+        self._announcer = Announcer(name, self._events, clock)
         # For `acquire`, and for `call`, which does not enter its calls in a table.
         self._permit_path: FastPath | None = None
         self._fast_path: FastPath | None = None
@@ -95,7 +79,11 @@ class CircuitBreaker:
             if self.config.adaptive_limit
             else None
         )
-        listeners = (self._set_fast_path, self._changed, self._store_changed)
+        listeners = (
+            self._set_fast_path,
+            self._announcer.circuit_changed,
+            self._announcer.store_changed,
+        )
         report = no_report if self._calls is None else self._calls.report
         setup = Setup(name, self.config, clock, jitter, *listeners, report=report)
         self._replica: Replica = (
@@ -107,95 +95,6 @@ class CircuitBreaker:
         self._admission = Admission(name, self._recorder, self._events)
         self._invocation = Invocation(self._admission)
         forking.remember(self)
-
-    # --- calls
-
-    def call(self, func: Callable[..., Any], /, *args: Any, fallback: Any = None, **kwargs: Any) -> Any:
-        """Return ``func(*args, **kwargs)`` if the circuit lets the call through.
-
-        Await the call of a coroutine function: ``await breaker.call(fetch, url)``. The same holds if a plain function
-        returns a coroutine. But the breaker learns that only after the call, so its wait for the store before the call
-        (at most ``config.store_timeout``, or the first contact) blocks the event loop. Any other result counts as a
-        success as soon as it is returned, also a generator, a future or a task.
-
-        Args:
-            fallback: what to return if the call is refused or fails with an ``expected_exception``: a callable, which
-                gets the same arguments, or a value.
-
-        Raises:
-            CircuitBreakerError: the call was refused, and no fallback was given; see `acquire`.
-            Exception: whatever ``func`` raised.
-        """
-        fast_path = self._fast_path
-        if fast_path is None or self._clock() >= fast_path.fresh_until:
-            return self._invocation.call(func, fallback, args, kwargs)
-        try:
-            result = func(*args, **kwargs)
-        except BaseException as error:
-            permit = Permit(self._recorder, fast_path=fast_path)
-            outcome = permit.record_exception(error)
-            if fallback is not None and falls_back(outcome, error):
-                return fall_back(fallback, args, kwargs)
-            raise
-        if result.__class__ is CoroutineType:
-            permit = Permit(self._recorder, fast_path=fast_path)
-            return self._invocation.finish(result, permit, fallback, args, kwargs)
-        fast_path.succeed()
-        return result
-
-    def acquire(self, background: bool = False) -> Permit:
-        """Return a permit for one call. The caller records the result in it, or uses it as a context manager.
-
-        Args:
-            background: whether nobody waits for the call, as for the calls of a retry queue. Live calls go first.
-
-        Raises:
-            CallLimitError: the circuit is closed, but the service hangs, or the limit of calls at once or a second is
-                reached (with ``config.adaptive_limit``).
-            CircuitBreakerError: the circuit refuses the call.
-        """
-        fast_path = self._permit_path
-        if fast_path is None or self._clock() >= fast_path.fresh_until:
-            return self._replica.run(self._admission.admit(background=background))
-        if self._calls is None and not background:
-            return Permit(self._recorder, fast_path=fast_path)
-        return self._admission.start(fast_path, background=background)
-
-    def permit(self, background: bool = False) -> PermitBlock:
-        """`acquire` for an event loop, without blocking it: ``async with breaker.permit() as permit:``."""
-        return PermitBlock(self._replica, functools.partial(self._admission.admit, background=background))
-
-    def protect(self, func: F | None = None, *, fallback: Any = None) -> Any:
-        """A decorator, with or without a ``fallback``: each call of the function goes through `call`.
-
-        Raises:
-            TypeError: for a generator function, because its call runs nothing yet. Put `acquire` or `permit` around the
-                loop that reads it.
-        """
-        if func is None:
-            return functools.partial(self.protect, fallback=fallback)
-        if is_generating(func):
-            raise TypeError(
-                "a generator function cannot be protected: put acquire() or permit() around its loop"
-            )
-        if is_async(func):
-
-            @functools.wraps(func)
-            async def protected_async(*args: Any, **kwargs: Any) -> Any:
-                return await self._invocation.call_async(func, fallback, args, kwargs)
-
-            return cast("F", protected_async)
-
-        @functools.wraps(func)
-        def protected(*args: Any, **kwargs: Any) -> Any:
-            bound = functools.partial(fallback, *args, **kwargs) if callable(fallback) else fallback
-            return self.call(functools.partial(func, *args, **kwargs), fallback=bound)
-
-        return cast("F", protected)
-
-    def classify(self, error: BaseException) -> CallOutcome:
-        """What an exception of a call says about the service, by the configuration."""
-        return classify(error, self.config)
 
     # --- reading
 
@@ -209,6 +108,11 @@ class CircuitBreaker:
         """
         self._refresh()
         return self._replica.store_ok
+
+    @property
+    def state(self) -> CircuitState:
+        """The computed state now: that of `status`, which says more. Asks the store as `status` does."""
+        return self.status().state
 
     def status(self) -> BreakerStatus:
         """The circuit now.
@@ -277,30 +181,7 @@ class CircuitBreaker:
         """
         return self._events.listen(listener)
 
-    # --- an operator's overrides
-
-    def force_open(self, reason: str, actor: str, seconds: float | None = None) -> None:
-        """Refuse every call in all processes, for ``seconds`` or until `auto`.
-
-        Every process learns it within one refresh interval. The computed state continues beside it.
-
-        Raises:
-            StoreLostError: the store did not confirm it in time. It may have arrived.
-            ValueError: the reason or the actor is missing, or ``seconds`` is out of range.
-        """
-        self._override(OverrideMode.FORCED_OPEN, reason, actor, seconds)
-
-    def force_close(self, reason: str, actor: str, seconds: float | None = None) -> None:
-        """Refuse no call in any process; otherwise as `force_open`."""
-        self._override(OverrideMode.FORCED_CLOSED, reason, actor, seconds)
-
-    def observe(self, reason: str, actor: str, seconds: float | None = None) -> None:
-        """Refuse no call, but report each call that would have been refused; otherwise as `force_open`."""
-        self._override(OverrideMode.OBSERVING, reason, actor, seconds)
-
-    def auto(self, actor: str) -> None:
-        """Lift the override: the computed state decides again. Raises what `force_open` raises."""
-        self._override(None, "back to automatic", actor, None)
+    # --- operators
 
     def cap_background_rate(self, per_second: float | None, processes: int = 1) -> None:
         """Let all processes together start at most so many background calls a second; None: any number.
@@ -330,11 +211,25 @@ class CircuitBreaker:
             self._closed = True
             self._replica.close(CLOSE_TIMEOUT)
 
-    def __enter__(self) -> Self:
-        return self
+    if not TYPE_CHECKING:
+        # A block may mean a call or the end of the breaker, so it means neither. Type checkers see no context manager.
+        def __enter__(self) -> NoReturn:
+            raise TypeError(
+                "a breaker is no context manager: write `with breaker.acquire():` for one call, and "
+                "`with contextlib.closing(breaker):` to close it at the end of the block"
+            )
 
-    def __exit__(self, *_: object) -> None:
-        self.close()
+        async def __aenter__(self) -> NoReturn:
+            raise TypeError(
+                "a breaker is no context manager: write `async with breaker.permit():` for one call, and "
+                "call `breaker.close()` at the end of the program"
+            )
+
+        def __exit__(self, *_: object) -> None:
+            """Python looks it up before it calls `__enter__`."""
+
+        async def __aexit__(self, *_: object) -> None:
+            """As `__exit__`."""
 
     def __repr__(self) -> str:
         return f"CircuitBreaker({self.name!r}, {self._admission.current()[0].state.value})"
@@ -352,16 +247,6 @@ class CircuitBreaker:
         forking.notice()
         self._replica.wait(self._replica.refresh())
 
-    def _override(self, mode: OverrideMode | None, reason: str, actor: str, seconds: float | None) -> None:
-        if not reason.strip() or not actor.strip():
-            raise ValueError("an override should have a reason and an actor")
-        if seconds is not None and not 0 < seconds <= LONGEST_OVERRIDE:
-            raise ValueError(
-                f"seconds should be above 0 and at most {LONGEST_OVERRIDE:.0f}; without, it lasts until auto"
-            )
-        if not self._replica.confirm(SetOverride(mode, reason, actor, seconds), OVERRIDE_TIMEOUT):
-            raise StoreLostError(f"the store of circuit {self.name!r} did not confirm the override in time")
-
     # --- called by the replica
 
     def _set_fast_path(self, fast_path: FastPath | None) -> None:
@@ -370,32 +255,6 @@ class CircuitBreaker:
         if fast_path is not None:
             self._counts.watch(fast_path)
 
-    def _changed(self, before: Circuit, after: Circuit, now: float) -> None:
-        if after.override != before.override and after.override == after.override_at(now):
-            self._events.dispatch(Overridden(self.name, after.override))
-        if before.limit is not after.limit and before.is_limited != after.is_limited:
-            places = None if after.limit is None else after.limit.places
-            logger.info("circuit %r: the limit of calls in hand is %s", self.name, places or "over")
-            self._events.dispatch(Limited(self.name, places))
-        if before.generation == after.generation:
-            return
-        wait = max(0.0, (after.open_until or 0.0) - now)
-        logger.info("circuit %r: %s, was %s", self.name, after.state.value, before.state.value)
-        opened_by, reopenings = after.opened_by, after.reopenings
-        states = (before.state, after.state, after.generation)
-        self._events.dispatch(Transition(self.name, *states, wait, failures=opened_by, reopenings=reopenings))
-
     def _hang_changed(self, hanging: bool) -> None:
         in_hand = 0 if self._calls is None else self._calls.number
-        what = "hangs: no call is started" if hanging else "answers again"
-        logger.info("circuit %r: the service %s; %d calls in hand", self.name, what, in_hand)
-        self._events.dispatch(Hang(self.name, not hanging, in_hand))
-
-    def _store_changed(self, error: str | None) -> None:
-        if error is None:
-            # The same level as the loss, so that the same readers see both.
-            logger.warning("circuit %r: its store is back", self.name)
-            self._events.dispatch(StoreBack(self.name))
-        else:
-            logger.warning("circuit %r: its store is lost (%s); a local circuit is used", self.name, error)
-            self._events.dispatch(StoreLost(self.name, error))
+        self._announcer.hang_changed(in_hand, hanging=hanging)

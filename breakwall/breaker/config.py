@@ -1,9 +1,14 @@
 """The configuration of one circuit."""
 
+import inspect
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 Exceptions = type[BaseException] | tuple[type[BaseException], ...]
+ExceptionPredicate = Callable[[Any], bool]  # Gets an exception.
+ResultPredicate = Callable[[Any], bool]  # Gets what a call has returned.
 
 LEAST_LEASE_MARGIN = 0.25  # Seconds more than the timeout of a call, to start it and to store its result.
 # Seconds. The window slides in twentieths, and a store keeps whole milliseconds: a shorter window would lose outcomes.
@@ -11,6 +16,7 @@ LEAST_WINDOW = 0.02
 # Seconds: three decades. A longer time was probably meant in another unit, and would overflow a store's numbers.
 LONGEST = 1e9
 
+PREDICATES = ("is_failure", "is_neutral", "is_failed_result")
 COUNTS = ("failure_threshold", "half_open_max_calls", "minimum_calls", "recent_calls")
 SECONDS = "recovery_timeout timeout window max_retry_after refresh_interval store_timeout first_contact"
 
@@ -40,6 +46,13 @@ class CircuitBreakerConfig:
         slow_call_duration: a call that takes longer counts as a failure, whatever it returns.
         neutral_exception: exceptions that say nothing about the service (our own full pool, a bad address). They win
             over ``expected_exception``.
+        is_failure: gets an exception that ``expected_exception`` names, and returns whether it is a failure; if not, it
+            counts as a success. Without it each of them is a failure.
+        is_neutral: gets an exception, and returns whether it says nothing about the service, as if
+            ``neutral_exception`` named it.
+        is_failed_result: gets what a call has returned, and returns whether the service has failed, such as a response
+            with the status 503. A predicate should be quick. If one raises, that is logged, and the call counts as if
+            the predicate were not given.
         max_recovery_timeout: the longest open interval; by default four times ``recovery_timeout``.
         max_retry_after: for how long at most a service may keep its circuit open with ``Retry-After``.
         jitter: each open interval ends early by up to this share of it, at random, so that circuits that opened
@@ -66,6 +79,9 @@ class CircuitBreakerConfig:
     recent_calls: int = 20
     slow_call_duration: float | None = None
     neutral_exception: Exceptions = ()
+    is_failure: ExceptionPredicate | None = None
+    is_neutral: ExceptionPredicate | None = None
+    is_failed_result: ResultPredicate | None = None
     max_recovery_timeout: float | None = None
     max_retry_after: float = 3600.0
     jitter: float = 0.1
@@ -89,13 +105,18 @@ class CircuitBreakerConfig:
         if self.failure_rate == 0:
             raise ValueError("failure_rate should be above 0: at 0 every circuit would open")
         _check_share("jitter", self.jitter)
-        _check_exceptions("expected_exception", self.expected_exception)
-        _check_exceptions("neutral_exception", self.neutral_exception)
+        self._check_classification()
         _check_flag("adaptive_limit", self.adaptive_limit)
         if self.max_recovery_timeout is not None:
             _check_seconds("max_recovery_timeout", self.max_recovery_timeout)
             if self.max_recovery_timeout < self.recovery_timeout:
                 raise ValueError("max_recovery_timeout should be at least recovery_timeout")
+
+    def _check_classification(self) -> None:
+        _check_exceptions("expected_exception", self.expected_exception)
+        _check_exceptions("neutral_exception", self.neutral_exception)
+        for name in PREDICATES:
+            _check_predicate(name, getattr(self, name))
 
     @property
     def lease_seconds(self) -> float:
@@ -127,6 +148,13 @@ def _check_exceptions(name: str, value: object) -> None:
     kinds = value if isinstance(value, tuple) else (value,)
     if not all(isinstance(kind, type) and issubclass(kind, BaseException) for kind in kinds):
         raise ValueError(f"{name} should be an exception class or a tuple of exception classes")
+
+
+def _check_predicate(name: str, value: object) -> None:
+    # What a coroutine function or a generator function returns is always true.
+    is_deferred = inspect.iscoroutinefunction(value) or inspect.isgeneratorfunction(value)
+    if value is not None and (not callable(value) or isinstance(value, type) or is_deferred):
+        raise ValueError(f"{name} should be a plain function that returns True or False, or None")
 
 
 def _is_number(value: object) -> bool:

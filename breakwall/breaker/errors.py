@@ -39,4 +39,4 @@ class CallLimitError(CircuitBreakerError):
 
 
 class StoreLostError(Exception):
-    """The store did not confirm an operator's override in time. It may have arrived: check the status."""
+    """The store did not confirm an operator's override or a reset in time. It may have arrived: check the status."""

@@ -40,6 +40,15 @@ class Overridden:
 
 
 @dataclass(frozen=True, slots=True)
+class Reset:
+    """The circuit was reset, here or in another process. A `Transition` follows if it was not closed."""
+
+    name: str
+    reason: str | None = None
+    actor: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Refusal:
     """A call was refused. If ``observed``: it would have been refused, but an override let it through.
 
@@ -85,7 +94,7 @@ class StoreBack:
     name: str
 
 
-Event = Transition | Overridden | Refusal | Hang | Limited | StoreLost | StoreBack
+Event = Transition | Overridden | Reset | Refusal | Hang | Limited | StoreLost | StoreBack
 Listener = Callable[[Event], object]
 
 

@@ -20,6 +20,7 @@ class Invocation:
     def __init__(self, admission: Admission) -> None:
         self._admission = admission
         self._replica = admission.recorder.replica
+        self._is_failed_result = admission.recorder.config.is_failed_result
 
     def call(
         self, func: Callable[..., Any], fallback: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -43,8 +44,11 @@ class Invocation:
             raise
         if result.__class__ is CoroutineType:
             return self.finish(result, permit, fallback, args, kwargs)
-        permit.record_success()
-        return result
+        if self._is_failed_result is None:
+            permit.record_success()
+            return result
+        failed = permit.record_result(result) is CallOutcome.FAILURE
+        return fall_back(fallback, args, kwargs) if failed and fallback is not None else result
 
     async def call_async(
         self, func: Callable[..., Any], fallback: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -81,8 +85,10 @@ class Invocation:
             if fallback is not None and falls_back(outcome, error):
                 return await fall_back_async(fallback, args, kwargs)
             raise
-        permit.record_success()
+        outcome = permit.record_result(result)
         await wait_for_all(self._replica, later, None)
+        if fallback is not None and outcome is CallOutcome.FAILURE:
+            return await fall_back_async(fallback, args, kwargs)
         return result
 
 

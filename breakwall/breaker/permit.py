@@ -7,7 +7,7 @@ from typing import Self
 from breakwall.breaker import forking
 from breakwall.breaker.calls_in_hand import CallsInHand
 from breakwall.breaker.circuit.state import CallOutcome
-from breakwall.breaker.classification import classify
+from breakwall.breaker.classification import classify, classify_result
 from breakwall.breaker.config import CircuitBreakerConfig
 from breakwall.breaker.hang_detector import RunningCall
 from breakwall.breaker.metrics import CallCounts
@@ -122,7 +122,28 @@ class Permit:
 
     def record_exception(self, error: BaseException) -> CallOutcome:
         """Record what the call's exception counts as by the configuration, and return it."""
-        outcome = classify(error, self._recorder.config)
+        try:
+            outcome = classify(error, self._recorder.config)
+        # A signal has interrupted a predicate: a probe's slot must be free again.
+        except BaseException:
+            self.release()
+            raise
+        if outcome is CallOutcome.SUCCESS:
+            self.record_success()
+        else:
+            self._record(outcome)
+        return outcome
+
+    def record_result(self, result: object) -> CallOutcome:
+        """Record what the call's result counts as by ``config.is_failed_result``, and return it.
+
+        Without that predicate each result is a success. A slow answer counts as a failure in any case.
+        """
+        try:
+            outcome = classify_result(result, self._recorder.config)
+        except BaseException:  # As above.
+            self.release()
+            raise
         if outcome is CallOutcome.SUCCESS:
             self.record_success()
         else:

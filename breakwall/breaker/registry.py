@@ -1,16 +1,19 @@
 """Several circuits with one store and shared defaults."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar, overload
 
 from breakwall.breaker import forking
 from breakwall.breaker.breaker import CircuitBreaker
 from breakwall.breaker.config import CircuitBreakerConfig
 from breakwall.breaker.events import Listener
 from breakwall.breaker.metrics import BreakerStatus
+from breakwall.breaker.protector_types import Protector, ProtectorWithAsyncFallback, ProtectorWithFallback
 from breakwall.breaker.stores import AnyStore, MemoryStore
+
+Fallback = TypeVar("Fallback")
 
 
 class CircuitBreakerRegistry:
@@ -50,7 +53,21 @@ class CircuitBreakerRegistry:
             raise ValueError(f"circuit {name!r} exists already, with another configuration")
         return breaker
 
-    def circuit(self, name: str, *, fallback: Any = None, **changes: Any) -> Callable[[Any], Any]:
+    @overload
+    def circuit(self, name: str, *, fallback: None = None, **changes: Any) -> Protector: ...
+    @overload
+    def circuit(
+        self, name: str, *, fallback: Callable[..., Awaitable[Fallback]], **changes: Any
+    ) -> ProtectorWithAsyncFallback[Fallback]: ...
+    @overload
+    def circuit(
+        self, name: str, *, fallback: Callable[..., Fallback], **changes: Any
+    ) -> ProtectorWithFallback[Fallback]: ...
+    @overload
+    def circuit(
+        self, name: str, *, fallback: Fallback, **changes: Any
+    ) -> ProtectorWithFallback[Fallback]: ...
+    def circuit(self, name: str, *, fallback: Any = None, **changes: Any) -> Any:
         """A decorator: the breaker called ``name`` protects each call of the function."""
         return lambda func: self.breaker(name, **changes).protect(func, fallback=fallback)
 

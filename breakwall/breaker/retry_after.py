@@ -4,7 +4,6 @@ import re
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 
 _SECONDS = re.compile(r"\+?[0-9]+(?:\.[0-9]+)?", re.ASCII)
 
@@ -39,6 +38,9 @@ def _until(text: str, date: str, now: float) -> float | None:
 
 
 def _epoch(text: str) -> float | None:
+    # Services rarely send a date, and the parser of mail takes long to load.
+    from email.utils import parsedate_to_datetime
+
     try:
         moment = parsedate_to_datetime(text)
         aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)

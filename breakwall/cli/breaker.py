@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from contextlib import closing
 from operator import methodcaller
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -72,7 +73,7 @@ def breaker_status(output: OutputOption = Format.TEXT) -> None:
 
     settings = load_settings()
     unused = circuit_is_unused(settings)
-    with inspect_breaker(settings) as breaker:
+    with closing(inspect_breaker(settings)) as breaker:
         status = breaker.status()
     write_result(output, breaker_document(status), *breaker_lines(status, unused=unused))
     if not status.store_ok:
@@ -166,7 +167,7 @@ def _change(change: Callable[[CircuitBreaker], None], sentence: str, output: For
             "affect this command's own process. Set BREAKWALL_BREAKER_STORE_URL to a shared store"
         )
     _warn_of_new_file(settings)
-    with open_breaker(settings) as breaker:
+    with closing(open_breaker(settings)) as breaker:
         try:
             change(breaker)
         except StoreLostError as error:

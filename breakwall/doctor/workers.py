@@ -24,7 +24,7 @@ def workers(settings: Settings) -> list[Finding]:
         return [_none_needed()]
     # Without `prepare`: the database stays as it is, and another check reports its revision.
     try:
-        with closing(Database(settings.database)) as opened, inspect_breaker(settings) as breaker:
+        with closing(Database(settings.database)) as opened, closing(inspect_breaker(settings)) as breaker:
             # The orders first: if the database does not answer, the circuit in it is not waited for.
             opened.read(lambda connection: None)
             seen, fleet = Monitor(opened, breaker, lambda: None).snapshot_with_workers()

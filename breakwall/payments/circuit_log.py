@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from breakwall.breaker import CircuitState, Event, Hang, Limited, Overridden, OverrideMode, Transition
+from breakwall.breaker import CircuitState, Event, Hang, Limited, Overridden, OverrideMode, Reset, Transition
 from breakwall.payments.gateways.base import ChargeAnswer, Health, LookupAnswer
 
 log = logging.getLogger("breakwall.circuit")
@@ -79,6 +79,8 @@ class CircuitLog:
             self._hung(event)
         elif isinstance(event, Limited):
             _log_limit(event)
+        elif isinstance(event, Reset):
+            _log_reset(event)
         elif isinstance(event, Transition):
             transitions = {
                 CircuitState.OPEN: self._opened,
@@ -176,6 +178,12 @@ class CircuitLog:
         since = self._clock() - self._window if event.before is not CircuitState.OPEN else float("inf")
         codes = [code for at, code in answers if at >= since]
         return Cause(len(codes), Counter(code for code in codes if code is not None))
+
+
+def _log_reset(event: Reset) -> None:
+    by, why = (f" by {event.actor}" if event.actor else ""), (f": {event.reason}" if event.reason else "")
+    fields = {"circuit": event.name, "actor": event.actor, "reason": event.reason}
+    log.warning("the circuit %s was reset%s%s", event.name, by, why, extra=fields)
 
 
 def _log_limit(event: Limited) -> None:

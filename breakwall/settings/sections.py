@@ -16,7 +16,8 @@ class SettingsSection(BaseModel):
 
 class BreakerSettings(SettingsSection):
     """The payment service's circuit: the fields of `breakwall.breaker.CircuitBreakerConfig`, but for classes of
-    exceptions and ``timeout``, which is ``PAYMENT_TIMEOUT``. Times are seconds.
+    exceptions and predicates, which no variable can name, and ``timeout``, which is ``PAYMENT_TIMEOUT``. Times are
+    seconds.
     """
 
     failure_threshold: int = Field(3, ge=1, le=10_000)

@@ -1,5 +1,7 @@
 """The circuit of a terminal's commands."""
 
+from contextlib import closing
+
 from breakwall.breaker import CircuitBreaker
 from breakwall.settings import load_settings
 from breakwall.wiring import open_breaker
@@ -12,6 +14,6 @@ def breaker_of(terminal: Terminal) -> CircuitBreaker:
 
 
 def open_circuit(terminal: Terminal) -> None:
-    with breaker_of(terminal) as breaker:
+    with closing(breaker_of(terminal)) as breaker:
         while breaker.status().retry_after == 0:
             breaker.acquire().record_failure()

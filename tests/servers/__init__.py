@@ -8,7 +8,7 @@ neither read nor touched.
 from tests.servers.pgbouncer import PgBouncerServer
 from tests.servers.postgres import PostgresServer
 from tests.servers.rabbitmq import RabbitServer, rabbitmq_server_for_this_machine
-from tests.servers.redis import RedisServer
+from tests.servers.redis import RedisCluster, RedisServer
 from tests.servers.sentinel import SentinelSite
 from tests.servers.server import Server, UnavailableError, not_available
 from tests.servers.workspace import Workspace
@@ -17,6 +17,7 @@ __all__ = [
     "PgBouncerServer",
     "PostgresServer",
     "RabbitServer",
+    "RedisCluster",
     "RedisServer",
     "SentinelSite",
     "Server",

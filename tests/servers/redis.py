@@ -9,6 +9,7 @@ import redis
 from breakwall.broker.embedded.server import NoServerProgramError, find_server_program
 from tests.servers.server import Server, UnavailableError, version_of
 from tests.servers.workspace import Workspace
+from tests.waiting import wait_until
 
 DATABASES = 64
 
@@ -85,6 +86,30 @@ class RedisServer(Server):
                 return bool(client.ping())
         except redis.RedisError:
             return False
+
+
+class RedisCluster(RedisServer):
+    """A cluster of one node, which has all slots; `url` has no number, because a cluster has one database."""
+
+    name = "Redis Cluster"
+
+    def url(self, name: str = "0") -> str:
+        return f"redis://127.0.0.1:{self.port}"
+
+    def fresh_url(self) -> str:
+        with redis.Redis(port=self.port) as client:
+            client.flushdb()
+        return self.url()
+
+    def start(self) -> None:
+        super().start()
+        with redis.Redis(port=self.port) as client:
+            if client.cluster("info")["cluster_slots_assigned"] == "0":
+                client.cluster("addslotsrange", 0, 16_383)
+            wait_until(lambda: client.cluster("info")["cluster_state"] == "ok")
+
+    def _command(self) -> list[str]:
+        return [*super()._command(), "--cluster-enabled", "yes", "--databases", "1"]
 
 
 def describe(found: Path) -> str:

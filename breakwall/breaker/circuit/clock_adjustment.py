@@ -21,10 +21,14 @@ def shifted(circuit: Circuit, seconds: float) -> Circuit:
     override = circuit.override
     if override is not None:
         override = replace(override, set_at=override.set_at + seconds, expires_at=moved(override.expires_at))
+    last_reset = circuit.last_reset
+    if last_reset is not None:
+        last_reset = replace(last_reset, at=last_reset.at + seconds)
     return replace(
         circuit,
         window=circuit.window.shifted(seconds),
         override=override,
+        last_reset=last_reset,
         began_at=moved(circuit.began_at),
         opened_at=moved(circuit.opened_at),
         open_until=moved(circuit.open_until),

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from breakwall.breaker.circuit.fleet_limit import FleetLimit, ProcessLoad
-from breakwall.breaker.circuit.state import Circuit, CircuitState, Lease, Override, OverrideMode
+from breakwall.breaker.circuit.state import Circuit, CircuitState, LastReset, Lease, Override, OverrideMode
 from breakwall.breaker.circuit.window import Bucket, Reporter, Window
 
 Name = TypeVar("Name", CircuitState, OverrideMode)
@@ -82,6 +82,17 @@ def _override(raw: dict[str, Any] | None) -> Override | None:
     if raw is None:
         return None
     return Override(**_decoded(raw, _OVERRIDE), unknown=_unknown(raw, OVERRIDE_FIELDS))
+
+
+def _encode_reset(last: LastReset | None) -> dict[str, Any] | None:
+    if last is None:
+        return None
+    fields = {key: value for key, value in _encoded(last, _RESET).items() if value is not None}
+    return fields | _known(last.unknown)
+
+
+def _reset(raw: dict[str, Any]) -> LastReset:
+    return LastReset(**_decoded(raw, _RESET), unknown=_unknown(raw, RESET_FIELDS))
 
 
 def _unknown(raw: dict[str, Any], known: frozenset[str]) -> str:
@@ -188,6 +199,10 @@ def _seconds(milliseconds: Any) -> float | None:
     return None if milliseconds is None else _at(milliseconds)
 
 
+def _text(text: str | None) -> str | None:
+    return None if text is None else str(text)
+
+
 def _count(number: int) -> int | None:
     return number or None
 
@@ -246,6 +261,7 @@ _CIRCUIT: list[Field] = [
     ("lf", "last_failure_at", _ms, _seconds),
     ("o", "override", _encode_override, _override),
     ("os", "override_serial", _count, _whole),
+    ("rs", "last_reset", _encode_reset, _reset),
     ("w", "written_at", _ms, _seconds),
     ("li", "limit", _encode_limit, _limit),
 ]
@@ -283,6 +299,13 @@ _OVERRIDE: list[Field] = [
     ("t", "set_at", _ms, _at),
     ("e", "expires_at", _ms, _seconds),  # Written as null if there is none.
 ]
+_RESET: list[Field] = [
+    ("g", "generation", int, _whole),
+    ("t", "at", _ms, _at),
+    ("r", "reason", _text, str),
+    ("a", "actor", _text, str),
+]
 FIELDS = frozenset(["v", "s", *(key for key, *_ in _WINDOW + _CIRCUIT)])
 OVERRIDE_FIELDS = frozenset(key for key, *_ in _OVERRIDE)
+RESET_FIELDS = frozenset(key for key, *_ in _RESET)
 LIMIT_FIELDS = frozenset(key for key, *_ in _LIMIT)

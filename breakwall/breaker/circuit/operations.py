@@ -109,6 +109,18 @@ class SetOverride(Operation):
         return transitions.overridden(circuit, Override(self.mode, self.reason, self.actor, now, until), now)
 
 
+@dataclass(frozen=True)
+class ResetCircuit(Operation):
+    """Close the circuit, as new. Not idempotent: sent late, it could close a circuit that has opened since."""
+
+    reason: str | None
+    actor: str | None
+    for_store_only = True
+
+    def apply(self, circuit: Circuit, config: CircuitBreakerConfig, now: float, jitter: float) -> Circuit:
+        return transitions.reset(circuit, now, self.reason, self.actor)
+
+
 def apply_all(
     operations: Iterable[Operation], circuit: Circuit, config: CircuitBreakerConfig, now: float, jitter: float
 ) -> Circuit:

@@ -53,6 +53,20 @@ class Override:
 
 
 @dataclass(frozen=True, slots=True)
+class LastReset:
+    """The last `CircuitBreaker.reset`, at ``at``. It began ``generation``.
+
+    ``unknown`` is as in `Circuit`.
+    """
+
+    generation: int
+    at: float
+    reason: str | None = None
+    actor: str | None = None
+    unknown: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Lease:
     """A probe's permit. After ``expires_at`` its process counts as dead and the slot is free."""
 
@@ -84,6 +98,7 @@ class Circuit:
     last_failure_at: float | None = None  # When a failure was last reported.
     override: Override | None = None
     override_serial: int = 0  # Of the last override or lift of one; higher than all numbers before.
+    last_reset: LastReset | None = None
     limit: FleetLimit | None = None  # Names the generation that it is of.
     # When it was stored; `clock_adjustment` needs it. Not compared: a new time alone is no change to store.
     written_at: float | None = field(default=None, compare=False)

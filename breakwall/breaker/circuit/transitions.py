@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from breakwall.breaker.circuit import limit
 from breakwall.breaker.circuit.fleet_limit import FleetLimit, LoadReport
-from breakwall.breaker.circuit.state import CallOutcome, Circuit, CircuitState, Lease, Override
+from breakwall.breaker.circuit.state import CallOutcome, Circuit, CircuitState, LastReset, Lease, Override
 from breakwall.breaker.circuit.window import Assessment, Bucket, CounterDelta, Window
 from breakwall.breaker.config import CircuitBreakerConfig
 
@@ -168,6 +168,17 @@ def report_load(circuit: Circuit, config: CircuitBreakerConfig, now: float, repo
     fleet = limit.in_force(circuit.limit, circuit.generation, now)
     fleet = fleet or FleetLimit(generation=circuit.generation, round_at=now)
     return replace(circuit, limit=limit.add_report(fleet, report, now, interval=config.refresh_interval))
+
+
+def reset(circuit: Circuit, now: float, reason: str | None, actor: str | None) -> Circuit:
+    """Close the circuit and forget what has made it open or limited: a new generation, as after the first start.
+
+    Stays: how often it has opened, when a call last failed, and an operator's override.
+    """
+    closed = _moved(circuit, CircuitState.CLOSED, now)
+    last = LastReset(closed.generation, now, reason, actor)
+    cleared = replace(closed, opened_at=None, open_until=None, opened_by=0, reopenings=0, limit=None)
+    return replace(cleared, last_reset=last)
 
 
 def overridden(circuit: Circuit, override: Override | None, now: float) -> Circuit:

@@ -1,6 +1,5 @@
 """The copy of a circuit that several processes share through a store."""
 
-import asyncio
 from concurrent.futures import Future
 from typing import cast
 
@@ -171,6 +170,9 @@ class SharedReplica:
 
     async def _wait_async(self, future: SyncFuture, timeout: float) -> None:
         if future is not None and not future.done() and self._is_worth_waiting(for_local=False):
+            # A program without an event loop starts quicker without it.
+            import asyncio
+
             _, late = await asyncio.wait([asyncio.wrap_future(future)], timeout=max(0.0, timeout))
             if late:
                 self._synchronizer.overdue(future)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from breakwall.breaker import CircuitBreakerError, CircuitState
+from breakwall.breaker import CircuitBreakerError, CircuitState, Reset
 from breakwall.breaker.stores import AnyStore, MemoryStore
 from tests.contract.breaker.conftest import Join, fail_times
 from tests.waiting import wait_until
@@ -20,6 +20,13 @@ def test_failures_of_all_processes_open_one_circuit(join: Join) -> None:
     assert breakers[-1].status().state is CircuitState.OPEN
     for breaker in breakers:
         wait_until(lambda breaker=breaker: breaker.status().generation == 1)  # type: ignore[misc]
+
+
+def test_failed_results_of_all_processes_open_one_circuit(join: Join) -> None:
+    breakers = [join(is_failed_result=lambda status: status >= 500) for _ in range(3)]
+    for breaker in breakers:
+        assert breaker.call(lambda: 503) == 503
+    assert breakers[-1].status().state is CircuitState.OPEN
 
 
 def test_no_more_probes_than_configured_are_out_over_all_processes(join: Join) -> None:
@@ -45,6 +52,20 @@ def test_probes_of_different_processes_close_it_together(join: Join) -> None:
     second.call(int)
     assert second.status().state is CircuitState.CLOSED
     wait_until(lambda: first.status().state is CircuitState.CLOSED)
+
+
+def test_a_reset_closes_the_circuit_for_all_processes(join: Join) -> None:
+    first, second = join(recovery_timeout=60.0), join(recovery_timeout=60.0)
+    heard = []
+    second.listen(heard.append)
+    fail_times(first, 3)
+    wait_until(lambda: second.state is CircuitState.OPEN)
+    first.reset("the service was repaired", "kim")
+    assert first.state is CircuitState.CLOSED
+    wait_until(lambda: second.state is CircuitState.CLOSED)
+    assert second.call(int) == 0
+    assert second.status().failure_count == 0
+    assert Reset("payment", "the service was repaired", "kim") in heard
 
 
 def test_a_probers_slot_is_free_again_after_its_lease(join: Join) -> None:

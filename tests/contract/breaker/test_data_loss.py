@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 
 import pytest
 
@@ -53,7 +54,7 @@ def breaker(lossy: LossyStore) -> Iterator[CircuitBreaker]:
     config = CircuitBreakerConfig(
         failure_threshold=3, recovery_timeout=0.3, timeout=20.0, refresh_interval=0.05, store_timeout=5.0
     )
-    with CircuitBreaker("payment", config, lossy) as breaker:
+    with closing(CircuitBreaker("payment", config, lossy)) as breaker:
         assert breaker.status().store_ok
         yield breaker
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Callable
+from contextlib import closing
 from typing import Any
 
 from hypothesis import HealthCheck, given, settings
@@ -57,7 +58,7 @@ def live(breaker: CircuitBreaker) -> None:
 def test_what_a_later_release_has_added_stays(open_store: OpenStore, fields: dict[str, Any]) -> None:
     store, name = open_store(), secrets.token_hex(4)
     write(store, name, json.dumps({"v": 1, "s": "closed", **fields}))
-    with CircuitBreaker(name, CONFIG, open_store()) as breaker:
+    with closing(CircuitBreaker(name, CONFIG, open_store())) as breaker:
         live(breaker)
         assert breaker.status().generation == 3
     row = stored(store, name)
@@ -68,7 +69,7 @@ def test_what_it_has_added_to_an_operators_override_stays(open_store: OpenStore)
     store = open_store()
     override = {"m": "observing", "r": "why", "a": "kim", "t": 1, "case": "OPS-17"}
     write(store, "payment", json.dumps({"v": 1, "s": "closed", "o": override, "os": 1}))
-    with CircuitBreaker("payment", CONFIG, open_store()) as breaker:
+    with closing(CircuitBreaker("payment", CONFIG, open_store())) as breaker:
         breaker.acquire().record_failure()
     assert override.items() <= stored(store, "payment")["o"].items()
 
@@ -76,7 +77,7 @@ def test_what_it_has_added_to_an_operators_override_stays(open_store: OpenStore)
 def test_its_row_in_another_format_is_not_overwritten_and_calls_continue(open_store: OpenStore) -> None:
     store, text = open_store(), '{"v":2,"state":"open"}'
     write(store, "payment", text)
-    with CircuitBreaker("payment", CONFIG, open_store()) as breaker:
+    with closing(CircuitBreaker("payment", CONFIG, open_store())) as breaker:
         assert breaker.call(int) == 0
         breaker.acquire().record_failure()
         assert breaker.status().state is not CircuitState.CLOSED, "each process judges for itself"
@@ -87,7 +88,7 @@ def test_its_row_in_another_format_is_not_overwritten_and_calls_continue(open_st
 def test_a_row_that_no_release_wrote_begins_anew(open_store: OpenStore) -> None:
     store = open_store()
     write(store, "payment", "\\x00 not a circuit {")
-    with CircuitBreaker("payment", CONFIG, open_store()) as breaker:
+    with closing(CircuitBreaker("payment", CONFIG, open_store())) as breaker:
         assert breaker.call(int) == 0
         assert breaker.status().store_ok
         breaker.acquire().record_failure()

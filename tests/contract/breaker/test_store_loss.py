@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 
 import pytest
@@ -75,7 +76,7 @@ def test_the_local_circuit_opens_beside_a_store_that_hangs_and_the_fleets_does_w
     assert longest(1, lambda: fail_times(breaker, 3)) < 2 * PROMISED + SLACK
     assert breaker.status().state is CircuitState.OPEN
     breakable.go_on()
-    with CircuitBreaker("payment", breaker.config, store_from_url(breakable.url)) as other:
+    with closing(CircuitBreaker("payment", breaker.config, store_from_url(breakable.url))) as other:
         wait_until(lambda: bool(breaker.status().store_ok and other.status().state is CircuitState.OPEN))
 
 
@@ -94,8 +95,8 @@ def test_an_open_circuit_stays_open_beside_a_store_that_hangs(
 def test_an_open_circuit_outlives_flushall(redis_server: RedisServer, redis_url: str) -> None:
     config = CircuitBreakerConfig(failure_threshold=3, refresh_interval=0.05, store_timeout=5.0)
     with (
-        CircuitBreaker("payment", config, store_from_url(redis_url)) as breaker,
-        CircuitBreaker("payment", config, store_from_url(redis_url)) as newcomer,
+        closing(CircuitBreaker("payment", config, store_from_url(redis_url))) as breaker,
+        closing(CircuitBreaker("payment", config, store_from_url(redis_url))) as newcomer,
     ):
         fail_times(breaker, 3)
         redis_server.wipe()
@@ -107,7 +108,7 @@ def test_a_server_that_is_killed_and_started_again_is_used_again(
     redis_server: RedisServer, redis_url: str
 ) -> None:
     config = CircuitBreakerConfig(failure_threshold=3, refresh_interval=0.05)
-    with CircuitBreaker("payment", config, store_from_url(redis_url)) as breaker:
+    with closing(CircuitBreaker("payment", config, store_from_url(redis_url))) as breaker:
         wait_until(lambda: breaker.call(int) == 0 and breaker.status().store_ok)
         redis_server.kill()
         assert longest(50, lambda: breaker.call(int)) < PROMISED + SLACK
@@ -118,6 +119,6 @@ def test_a_server_that_is_killed_and_started_again_is_used_again(
 
 def test_a_store_that_was_never_there_costs_no_call() -> None:
     store = store_from_url("postgresql+psycopg://nobody@127.0.0.1:1/nothing")
-    with CircuitBreaker("payment", CircuitBreakerConfig(), store) as breaker:
+    with closing(CircuitBreaker("payment", CircuitBreakerConfig(), store)) as breaker:
         assert longest(20, lambda: breaker.call(int)) < PROMISED + SLACK
         assert not breaker.status().store_ok

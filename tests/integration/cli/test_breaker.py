@@ -122,7 +122,7 @@ def test_an_override_ends_by_itself_when_its_time_is_over(
 
 
 def test_a_breaker_that_has_just_looked_obeys_within_a_second(terminal: Terminal) -> None:
-    with breaker_of(terminal) as breaker:
+    with closing(breaker_of(terminal)) as breaker:
         assert breaker.status().slots is None
         override(terminal, "force-open")
         overridden = time.monotonic()
@@ -220,7 +220,7 @@ def test_the_backlog_tells_of_an_override(terminal: Terminal) -> None:
 
 def test_looking_at_an_override_and_at_a_suspicion_writes_nothing(terminal: Terminal) -> None:
     """Three failures of one process alone: the next to exchange with the store may open the circuit."""
-    with breaker_of(terminal) as breaker:
+    with closing(breaker_of(terminal)) as breaker:
         breaker.status()
         for _ in range(3):
             breaker.acquire().record_failure()

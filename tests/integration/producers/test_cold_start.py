@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -71,7 +72,7 @@ def test_beside_an_open_circuit_the_first_order_is_queued_and_nothing_is_sent(
         BREAKER__FIRST_CONTACT="30",
         PAYMENT_URL=f"http://127.0.0.1:{silent}",
     )
-    with open_breaker(settings) as breaker:
+    with closing(open_breaker(settings)) as breaker:
         breaker.force_open("an outage", "test")
     with OrderProducer.from_settings(settings) as producer:
         assert place(producer).status == "queued"

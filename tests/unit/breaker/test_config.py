@@ -8,6 +8,11 @@ import pytest
 from breakwall.breaker import CircuitBreakerConfig
 
 
+async def is_failed_later(_: object) -> bool:
+    """A coroutine is always true."""
+    return False
+
+
 @pytest.mark.parametrize(
     ("field", "value"),
     [
@@ -36,6 +41,10 @@ from breakwall.breaker import CircuitBreakerConfig
         ("neutral_exception", int),
         ("max_recovery_timeout", 5),
         ("adaptive_limit", 1),
+        ("is_failure", True),
+        ("is_neutral", OSError),
+        ("is_failed_result", "status >= 500"),
+        ("is_failed_result", is_failed_later),
     ],
 )
 def test_a_bad_value_is_refused_with_the_fields_name_and_what_would_be_right(field: str, value: Any) -> None:

@@ -81,7 +81,7 @@ def in_a_child(work: Callable[[], Any]) -> Any:
 def breaker(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[CircuitBreaker]:
     url = "memory://" if request.param == "memory" else f"sqlite:///{tmp_path / 'circuits.db'}"
     config = CircuitBreakerConfig(failure_threshold=3, jitter=0, store_timeout=1.0)
-    with CircuitBreaker("payment", config, store_from_url(url)) as breaker:
+    with contextlib.closing(CircuitBreaker("payment", config, store_from_url(url))) as breaker:
         yield breaker
 
 
@@ -132,7 +132,7 @@ def join(tmp_path: Path) -> Callable[..., CircuitBreaker]:
 
 
 def test_what_the_parent_counted_is_reported_once(join: Callable[..., CircuitBreaker]) -> None:
-    with join(refresh_interval=30) as breaker:
+    with contextlib.closing(join(refresh_interval=30)) as breaker:
         succeed_times(breaker, 10)
 
         def work() -> None:
@@ -142,12 +142,12 @@ def test_what_the_parent_counted_is_reported_once(join: Callable[..., CircuitBre
 
         in_a_child(work)
         breaker.close()
-    with join() as watcher:
+    with contextlib.closing(join()) as watcher:
         assert watcher.status().success_count == 11
 
 
 def test_parent_and_child_share_the_circuit_through_the_store(join: Callable[..., CircuitBreaker]) -> None:
-    with join(failure_threshold=3) as breaker:
+    with contextlib.closing(join(failure_threshold=3)) as breaker:
         succeed_times(breaker, 1)
         in_a_child(lambda: fail_times(breaker, 3))
         threading.Event().wait(0.02)
@@ -157,7 +157,7 @@ def test_parent_and_child_share_the_circuit_through_the_store(join: Callable[...
 def test_a_child_that_was_forked_inside_a_probe_does_not_belong_to_it(
     join: Callable[..., CircuitBreaker],
 ) -> None:
-    with join(failure_threshold=1, recovery_timeout=0.01, jitter=0) as breaker:
+    with contextlib.closing(join(failure_threshold=1, recovery_timeout=0.01, jitter=0)) as breaker:
         fail_times(breaker, 1)
         threading.Event().wait(0.02)
         permits = breaker.call(
@@ -178,7 +178,7 @@ def test_processes_have_names_of_their_own(breaker: CircuitBreaker) -> None:
 
 def test_a_failure_that_a_child_sees_first_counts(join: Callable[..., CircuitBreaker]) -> None:
     """The child uses its parent's copy until its first refresh, and does not lose what it counts meanwhile."""
-    with join(refresh_interval=30) as breaker:
+    with contextlib.closing(join(refresh_interval=30)) as breaker:
         succeed_times(breaker, 2)
 
         def work() -> int:

@@ -13,6 +13,7 @@ from breakwall.breaker import (
     Hang,
     Limited,
     Overridden,
+    Reset,
     Transition,
 )
 from breakwall.breaker.stores.memory import MemoryStore
@@ -58,6 +59,15 @@ class LoggedCircuit:
 @pytest.fixture
 def circuit(caplog: pytest.LogCaptureFixture) -> LoggedCircuit:
     return LoggedCircuit(caplog)
+
+
+def test_a_reset_is_logged_with_who_and_why(circuit: LoggedCircuit) -> None:
+    circuit.log.on_event(Reset("payment", "the service was repaired", "kim"))
+    circuit.log.on_event(Reset("payment"))
+    assert circuit.logged() == [
+        "the circuit payment was reset by kim: the service was repaired",
+        "the circuit payment was reset",
+    ]
 
 
 def test_an_opening_says_what_failed_how_often_and_of_how_many(circuit: LoggedCircuit) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from breakwall.breaker import CircuitBreakerConfig
-from breakwall.breaker.config import LEAST_WINDOW
+from breakwall.breaker.config import LEAST_WINDOW, PREDICATES
 from breakwall.settings import BreakerSettings, load_settings
 from tests.unit.settings.problems import problems
 
@@ -21,7 +21,8 @@ def test_a_window_that_the_breaker_refuses_is_refused_with_what_would_be_right()
 
 
 # What no variable can hold, what another setting says, and what payments always use.
-NO_SETTINGS = {"expected_exception", "neutral_exception", "timeout", "adaptive_limit"}
+IN_CODE_ONLY = {"expected_exception", "neutral_exception", *PREDICATES}
+NO_SETTINGS = {*IN_CODE_ONLY, "timeout", "adaptive_limit"}
 SETTINGS = [field for field in fields(CircuitBreakerConfig) if field.name not in NO_SETTINGS]
 # Payments open earlier than the library's default, and probe with more.
 OWN_DEFAULTS = {"failure_threshold": 3, "half_open_max_calls": 3}
@@ -29,6 +30,12 @@ OWN_DEFAULTS = {"failure_threshold": 3, "half_open_max_calls": 3}
 
 def test_every_field_of_the_breakers_configuration_is_a_setting() -> None:
     assert set(BreakerSettings.model_fields) == {field.name for field in SETTINGS}
+
+
+@pytest.mark.parametrize("field", sorted(IN_CODE_ONLY))
+def test_no_variable_can_name_a_class_or_a_function(field: str) -> None:
+    (problem,) = problems(**{f"BREAKER__{field.upper()}": "shop.errors.is_failure"})
+    assert field.upper() in problem
 
 
 def test_its_defaults_are_the_breakers_but_for_those_of_payments() -> None:

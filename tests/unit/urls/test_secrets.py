@@ -178,6 +178,6 @@ def test_a_user_without_a_password_may_be_one_and_is_not_shown() -> None:
 
 def test_a_lost_override_shows_no_secret_of_the_store() -> None:
     chosen = load_settings({"BREAKWALL_BREAKER_STORE_URL": f"redis://:geheim17@{DEAD}/0"})
-    with inspect_breaker(chosen) as breaker, pytest.raises(StoreLostError) as lost:
+    with closing(inspect_breaker(chosen)) as breaker, pytest.raises(StoreLostError) as lost:
         breaker.force_open("maintenance", "ops")
     assert "geheim17" not in str(lost.value)

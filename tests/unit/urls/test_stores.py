@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from breakwall.breaker import store_from_url
-from breakwall.breaker.stores.sql import CLOCKS
+from breakwall.breaker.stores.engine import CLOCKS
 from breakwall.settings import SettingsError
 from breakwall.urls.stores import DATABASES, SCHEMES
 from tests.unit.urls.reading import ADDRESSES, problem, read

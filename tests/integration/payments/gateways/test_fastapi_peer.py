@@ -7,6 +7,7 @@ import json
 import time
 import zlib
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 
 import pytest
@@ -43,7 +44,7 @@ def raw(body: bytes, **headers: str) -> Response:
 
 def charge_thrice(gateway: HttpGateway) -> tuple[list[ChargeAnswer], BreakerStatus]:
     """Three charges through a circuit that three failures open for 30 seconds, and how it stands then."""
-    with CircuitBreaker("payments", CircuitBreakerConfig(failure_threshold=3)) as breaker:
+    with closing(CircuitBreaker("payments", CircuitBreakerConfig(failure_threshold=3))) as breaker:
         answers = []
         for _ in range(3):
             permit = breaker.acquire()

@@ -9,7 +9,7 @@ import pytest
 from breakwall.breaker import CircuitBreakerError, CircuitState
 from breakwall.breaker.circuit.clock_adjustment import adjusted, shifted
 from breakwall.breaker.circuit.fleet_limit import FleetLimit, ProcessLoad
-from breakwall.breaker.circuit.state import Circuit, Lease, Override, OverrideMode
+from breakwall.breaker.circuit.state import Circuit, LastReset, Lease, Override, OverrideMode
 from breakwall.breaker.circuit.window import Window
 from tests.manual_clock import MonotonicClock
 from tests.unit.breaker.doubles import EPOCH, FaultyStore, Fleet, answer, fail, fail_times, succeed_times
@@ -147,6 +147,11 @@ def test_every_time_of_a_limit_is_moved(name: str) -> None:
 def test_every_time_of_an_override_is_moved(name: str) -> None:
     override = replace(Override(OverrideMode.OBSERVING, "trial", "kim", 100.0), **{name: 100.0})
     assert getattr(shifted(Circuit(override=override), 10).override, name) == 110
+
+
+def test_the_time_of_a_reset_is_moved() -> None:
+    assert shifted(Circuit(last_reset=LastReset(1, 100.0)), 10).last_reset == LastReset(1, 110.0)
+    assert times(LastReset) == ["at"]
 
 
 @pytest.mark.parametrize("name", times(Window))

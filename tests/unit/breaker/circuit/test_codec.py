@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from breakwall.breaker import CircuitState, Override, OverrideMode
@@ -16,12 +16,13 @@ from breakwall.breaker.circuit.codec import (
     FIELDS,
     LIMIT_FIELDS,
     OVERRIDE_FIELDS,
+    RESET_FIELDS,
     NewerFormatError,
     decode,
     encode,
 )
 from breakwall.breaker.circuit.fleet_limit import FleetLimit, ProcessLoad
-from breakwall.breaker.circuit.state import Circuit, Lease
+from breakwall.breaker.circuit.state import Circuit, LastReset, Lease
 from breakwall.breaker.circuit.window import Bucket, Reporter, Window
 
 times = st.integers(0, 4_000_000_000_000).map(lambda milliseconds: milliseconds / 1000)
@@ -57,6 +58,7 @@ circuits = st.builds(
     override=st.none()
     | st.builds(Override, st.sampled_from(OverrideMode), texts, texts, times, st.none() | times),
     began_at=st.none() | times,
+    last_reset=st.none() | st.builds(LastReset, counts, times, st.none() | texts, st.none() | texts),
 )
 # What a release after this one may have added, in a row and in an override.
 later_values = st.recursive(
@@ -101,22 +103,33 @@ FULL_LIMIT = FleetLimit(
 )
 
 
+# No bound on real time.
+on_a_busy_machine = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
 def later_fields(known: frozenset[str]) -> st.SearchStrategy[dict[str, Any]]:
     return st.dictionaries(st.text().filter(lambda name: name not in known), later_values, max_size=4)
 
 
+@on_a_busy_machine
 @given(circuits)
 def test_every_circuit_survives_being_stored(circuit: Circuit) -> None:
     assert decode(encode(circuit)) == circuit
 
 
-@given(circuits, later_fields(FIELDS), later_fields(OVERRIDE_FIELDS))
+@on_a_busy_machine
+@given(circuits, later_fields(FIELDS), later_fields(OVERRIDE_FIELDS), later_fields(RESET_FIELDS))
 def test_what_a_later_release_has_added_survives_being_read_and_written(
-    circuit: Circuit, fields: dict[str, Any], override_fields: dict[str, Any]
+    circuit: Circuit,
+    fields: dict[str, Any],
+    override_fields: dict[str, Any],
+    reset_fields: dict[str, Any],
 ) -> None:
     row = json.loads(encode(circuit)) | fields
     if circuit.override is not None:
         row["o"] |= override_fields
+    if circuit.last_reset is not None:
+        row["rs"] |= reset_fields
     read = decode(json.dumps(row))
     assert read is not None
     assert json.loads(encode(read)) == row
@@ -132,10 +145,12 @@ def test_the_names_that_are_not_unknown_are_all_that_are_written() -> None:
         leases=(Lease("a", 1),),
         override=Override(OverrideMode.OBSERVING, "why", "kim", 1.0, 2.0),
         override_serial=1,
+        last_reset=LastReset(1, 1.0, "why", "kim"),
         limit=FULL_LIMIT,
     )
     row = json.loads(encode(full))
     assert (set(row), set(row["o"]), set(row["li"])) == (FIELDS, OVERRIDE_FIELDS, LIMIT_FIELDS)
+    assert set(row["rs"]) == RESET_FIELDS
 
 
 def test_a_limit_survives_being_stored_and_what_a_later_release_adds_to_it() -> None:

@@ -170,6 +170,12 @@ class CircuitAgainstModel(RuleBasedStateMachine):
             self.model.open(self.now, 0.0, seconds)
 
     @rule()
+    def an_operator_resets_it(self) -> None:
+        self.circuit = core.reset(self.circuit, self.now, None, "kim")
+        self.model.failed_recoveries = 0
+        self.model.move("closed")
+
+    @rule()
     def it_is_stored_and_loaded(self) -> None:
         loaded = decode(encode(self.circuit))
         assert loaded == self.circuit

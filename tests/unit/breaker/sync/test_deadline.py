@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import closing
 
 from breakwall.breaker import CircuitBreaker, CircuitBreakerConfig, CircuitState
 from tests.manual_clock import MonotonicClock
@@ -26,14 +27,14 @@ class SlowStore(FaultyStore):
 
 def test_the_first_contact_waits_at_least_as_long_as_a_call() -> None:
     config = CircuitBreakerConfig(store_timeout=60.0, first_contact=0.001)
-    with CircuitBreaker("payment", config, SlowStore()) as breaker:
+    with closing(CircuitBreaker("payment", config, SlowStore())) as breaker:
         assert breaker.status().store_ok
 
 
 def test_an_admission_with_two_synchronizations_waits_as_long_as_one_with_one() -> None:
     """To refresh, and to get a lease; each takes 200 ms of the 250 that there are in all."""
     config = CircuitBreakerConfig(failure_threshold=1, store_timeout=0.25, recovery_timeout=0.3, jitter=0.0)
-    with CircuitBreaker("payment", config, SlowStore()) as breaker:
+    with closing(CircuitBreaker("payment", config, SlowStore())) as breaker:
         fail_times(breaker, 1)
         wait_until(lambda: breaker.status().state is CircuitState.HALF_OPEN)
         time.sleep(0.25)

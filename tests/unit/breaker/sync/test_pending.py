@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import threading
+from contextlib import closing
 
 import pytest
 
-from breakwall.breaker import CircuitBreaker, Event, StoreLostError, Transition
-from breakwall.breaker import breaker as breaker_module
+from breakwall.breaker import CircuitBreaker, Event, StoreLostError, Transition, operator_commands
 from tests.manual_clock import MonotonicClock
 from tests.unit.breaker.doubles import (
     OPENED,
@@ -58,7 +58,7 @@ class TestAnOperatorsOverride:
     ) -> None:
         breaker = join()
         block(blockable, clock, breaker)
-        monkeypatch.setattr(breaker_module, "OVERRIDE_TIMEOUT", 0.05)
+        monkeypatch.setattr(operator_commands, "CONFIRM_TIMEOUT", 0.05)
         with pytest.raises(StoreLostError):
             breaker.force_open("maintenance", "kim")
         assert not breaker._replica._state.pending
@@ -70,9 +70,9 @@ class TestAnOperatorsOverride:
     def test_nor_when_it_was_taken_along_by_a_synchronization_that_hung_before_it_wrote(
         self, clock: MonotonicClock, blockable: BlockableStore, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(breaker_module, "OVERRIDE_TIMEOUT", 0.05)
+        monkeypatch.setattr(operator_commands, "CONFIRM_TIMEOUT", 0.05)
         blockable.unblocked.clear()
-        with CircuitBreaker("payment", store=blockable, clock=clock) as breaker:
+        with closing(CircuitBreaker("payment", store=blockable, clock=clock)) as breaker:
             with pytest.raises(StoreLostError):
                 breaker.force_open("maintenance", "kim")
             unblock(blockable, clock, breaker)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import closing
 
 import pytest
 
@@ -92,7 +93,7 @@ class TestWithoutAThread:
         def refuse(_: threading.Thread) -> None:
             raise RuntimeError("can't start new thread")
 
-        with CircuitBreaker("payment", store=blockable, clock=clock) as breaker:
+        with closing(CircuitBreaker("payment", store=blockable, clock=clock)) as breaker:
             with monkeypatch.context() as patched:
                 patched.setattr(threading.Thread, "start", refuse)
                 for _ in range(5):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 
 import pytest
 
@@ -151,7 +152,7 @@ class TestWithoutAnotherCall:
 
     @pytest.fixture
     def process(self, fleet: Fleet) -> Iterator[CircuitBreaker]:
-        with fleet.breaker(**NEVER_OPENS) as process:
+        with closing(fleet.breaker(**NEVER_OPENS)) as process:
             succeed_times(process, 2)
             yield process
 
