@@ -33,6 +33,7 @@ _NEW_COLUMNS: dict[str, tuple[tuple[str, Any], ...]] = {
     ),
     "attempts": (("prepared", sa.String(length=255)),),
     "known_keys": (("details_digest", sa.String(length=32)),),
+    "workers": (("gateway", sa.String(length=64)),),
 }
 
 _KINDS = "'two_charges', 'charged_after_cancel', 'charged_after_resolution', 'wrong_charge', 'reported'"
