@@ -64,7 +64,7 @@ class ForeignGateway:
         """See `Gateway.charge`."""
         if time.monotonic() >= deadline:
             return _not_sent(Health.NEUTRAL, "deadline", "No time was left for the call; nothing was sent.")
-        answer = self._call("charge", request, deadline, trusted_answers.charge_answer, _unknown)
+        answer = self._call("charge", request, deadline, trusted_answers.charge_answer, _unknown, _not_sent)
         return trusted_answers.without_secrets(answer, request)
 
     def look_up(self, idempotency_key: str, *, deadline: float) -> LookupAnswer:
@@ -100,12 +100,16 @@ class ForeignGateway:
         deadline: float,
         check: Callable[[Any], Answer | None],
         failed: Failed[Answer],
+        unsent: Failed[Answer] | None = None,
     ) -> Answer:
-        """The method's answer; one of ``failed`` if it raises, or if its answer does not pass the ``check``."""
+        """The method's answer; one of ``failed`` if it raises, or if its answer does not pass the ``check``.
+
+        ``unsent`` makes the answer if the gateway is not there, by default also ``failed``.
+        """
         try:
             gateway = self._current()
         except Exception as error:
-            return self._not_made(error, failed)
+            return self._not_made(error, unsent or failed)
         try:
             given = getattr(gateway, method)(argument, deadline=deadline)
         # Also GreenletExit, CancelledError and gevent's Timeout, which are no `Exception`.
