@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Self
 
 DEFAULT = "http"
-SHIPPED = (DEFAULT, "stripe")  # Breakwall's own gateways.
+STRIPE = "stripe"
+SHIPPED = (DEFAULT, STRIPE)  # Breakwall's own gateways.
 MAX_NAME = 64  # Characters; the column `orders.gateway`.
 
 _NAME = re.compile(f"[A-Za-z0-9][A-Za-z0-9._-]{{0,{MAX_NAME - 1}}}")

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from breakwall.credentials import TokenFile, client_tls
-from breakwall.gateway_names import DEFAULT
+from breakwall.gateway_names import DEFAULT, STRIPE
 from breakwall.payments.gateways.base import (
     Advice,
     CancellingGateway,
@@ -65,8 +65,10 @@ def gateway_from_settings(settings: Settings) -> Gateway:
     """
     if settings.payment_gateway == DEFAULT:
         return _http_gateway(settings)
-    from breakwall.payments.gateways.loading import make_gateway
+    from breakwall.payments.gateways.loading import make_gateway, make_stripe
 
+    if settings.payment_gateway == STRIPE:
+        return make_stripe(settings, _believed(settings))
     return make_gateway(settings.payment_gateway, factory_settings(settings), _believed(settings))
 
 
@@ -93,8 +95,10 @@ def profile_from_settings(settings: Settings) -> GatewayProfile:
     """
     if settings.payment_gateway == DEFAULT:
         return _described_profile(settings)
-    from breakwall.payments.gateways.loading import make_profile
+    from breakwall.payments.gateways.loading import make_profile, stripe_profile
 
+    if settings.payment_gateway == STRIPE:
+        return stripe_profile(settings, _believed(settings))
     return make_profile(settings.payment_gateway, factory_settings(settings), _believed(settings))
 
 

@@ -19,12 +19,13 @@ from breakwall.payments.gateways.base import Gateway, GatewayProfile
 from breakwall.payments.gateways.factory_settings import GatewayConfigError, GatewaySettings
 from breakwall.payments.gateways.foreign import ForeignGateway, guarded
 from breakwall.payments.gateways.protocol_problems import UnusableGatewayError, profile_problem
-from breakwall.settings import PREFIX, SettingsError
+from breakwall.settings import PREFIX, Settings, SettingsError
 
+NEEDS_EXTRA = "the gateway stripe needs its extra: pip install 'breakwall[stripe]'"
 GROUP = "breakwall.gateways"
 VARIABLE = f"{PREFIX}PAYMENT_GATEWAY"
 
-STRIPE = "breakwall.payments.gateways.stripe:make_gateway"
+STRIPE = "breakwall.payments.gateways.stripe"  # It takes all settings.
 
 Factory = Callable[[GatewaySettings], Gateway]
 Believed = Callable[[GatewayProfile], GatewayProfile]
@@ -35,9 +36,23 @@ def make_gateway(gateway: str, settings: GatewaySettings, believed: Believed) ->
 
     Raises `SettingsError`.
     """
-    factory = load_factory(gateway)
+    return _made(gateway, settings.name, partial(load_factory(gateway), settings), believed)
+
+
+def make_stripe(settings: Settings, believed: Believed) -> ForeignGateway:
+    """The same for Stripe. Raises `SettingsError`."""
+    return _made("stripe", "stripe", partial(_stripe().make_gateway, settings), believed)
+
+
+def stripe_profile(settings: Settings, believed: Believed) -> GatewayProfile:
+    """Stripe's profile, without its library. Raises `SettingsError`."""
+    profile: GatewayProfile = _stripe().profile_from_settings(settings)
+    return believed(profile)
+
+
+def _made(gateway: str, name: str, make: Callable[[], Gateway], believed: Believed) -> ForeignGateway:
     try:
-        return guarded(settings.name, partial(factory, settings), believed)
+        return guarded(name, make, believed)
     except UnusableGatewayError as error:
         _refuse(f"{gateway} {error}")
     except Exception as error:
@@ -68,8 +83,6 @@ def load_factory(gateway: str) -> Factory:
     """Import the factory. Raises `SettingsError`."""
     if is_path(gateway):
         return _from_path(gateway, gateway)
-    if gateway == "stripe":
-        return _stripe()
     found = {(one.name, one.value): one for one in entry_points(group=GROUP) if one.name == gateway}
     if not found:
         _refuse(_unknown(gateway))
@@ -80,13 +93,11 @@ def load_factory(gateway: str) -> Factory:
     return _from_path(value, f"{gateway} ({value})")
 
 
-def _stripe() -> Factory:
+def _stripe() -> Any:
     try:
-        module, _, attribute = STRIPE.partition(":")
-        factory: Factory = getattr(import_module(module), attribute)
+        return import_module(STRIPE)
     except ModuleNotFoundError:
-        _refuse("the gateway stripe needs its extra: pip install 'breakwall[stripe]'")
-    return factory
+        _refuse(NEEDS_EXTRA)
 
 
 def _from_path(path: str, shown: str) -> Factory:
@@ -126,7 +137,9 @@ def _package(one: EntryPoint) -> str:
 
 
 def _raised(what: str, error: Exception) -> str:
-    if isinstance(error, GatewayConfigError):
+    if isinstance(error, ModuleNotFoundError) and what == "stripe":
+        return NEEDS_EXTRA
+    if isinstance(error, GatewayConfigError) or (isinstance(error, ValueError) and what == "stripe"):
         return f"{what} refuses its settings: {error}"
     if isinstance(error, ModuleNotFoundError):
         return f"{what} needs the module {error.name}: install it"
