@@ -68,8 +68,8 @@ def gateway_from_settings(settings: Settings) -> Gateway:
     from breakwall.payments.gateways.loading import make_gateway, make_stripe
 
     if settings.payment_gateway == STRIPE:
-        return make_stripe(settings, _believed(settings))
-    return make_gateway(settings.payment_gateway, factory_settings(settings), _believed(settings))
+        return make_stripe(settings, _trusted(settings))
+    return make_gateway(settings.payment_gateway, factory_settings(settings), _trusted(settings))
 
 
 def _http_gateway(settings: Settings) -> Gateway:
@@ -98,8 +98,8 @@ def profile_from_settings(settings: Settings) -> GatewayProfile:
     from breakwall.payments.gateways.loading import make_profile, stripe_profile
 
     if settings.payment_gateway == STRIPE:
-        return stripe_profile(settings, _believed(settings))
-    return make_profile(settings.payment_gateway, factory_settings(settings), _believed(settings))
+        return stripe_profile(settings, _trusted(settings))
+    return make_profile(settings.payment_gateway, factory_settings(settings), _trusted(settings))
 
 
 def check_gateway(settings: Settings) -> None:
@@ -146,7 +146,7 @@ def _described_profile(settings: Settings) -> GatewayProfile:
     return GatewayProfile(**described, looks_up=True)
 
 
-def _believed(settings: Settings) -> Callable[[GatewayProfile], GatewayProfile]:
+def _trusted(settings: Settings) -> Callable[[GatewayProfile], GatewayProfile]:
     from breakwall.payments.gateways.loading import careful
 
     described = _described_profile(settings)

@@ -197,16 +197,16 @@ _BY_PROFILE = {
 def guarded(
     name: str,
     make: Callable[[], Gateway],
-    believed: Callable[[GatewayProfile], GatewayProfile] = lambda profile: profile,
+    trusted: Callable[[GatewayProfile], GatewayProfile] = lambda profile: profile,
 ) -> ForeignGateway:
     """What ``make`` makes, held to the protocol. It has the methods that its profile names, and no others.
 
-    ``believed`` gets the gateway's own profile. Raises `UnusableGatewayError`, and what
+    ``trusted`` gets the gateway's own profile. Raises `UnusableGatewayError`, and what
     ``make`` raises.
     """
     gateway = make()
     check_protocol(gateway)
-    profile = believed(gateway.profile)
+    profile = trusted(gateway.profile)
     kind = _BY_PROFILE[profile.prepares, profile.cancels]
     return kind(name, gateway, make, profile)
 

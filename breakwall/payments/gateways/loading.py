@@ -28,38 +28,38 @@ VARIABLE = f"{PREFIX}PAYMENT_GATEWAY"
 STRIPE = "breakwall.payments.gateways.stripe"  # It takes all settings.
 
 Factory = Callable[[GatewaySettings], Gateway]
-Believed = Callable[[GatewayProfile], GatewayProfile]
+Trusted = Callable[[GatewayProfile], GatewayProfile]
 
 
-def make_gateway(gateway: str, settings: GatewaySettings, believed: Believed) -> ForeignGateway:
-    """Make the gateway that ``gateway`` names, held to the protocol; ``believed`` is as in `guarded`.
+def make_gateway(gateway: str, settings: GatewaySettings, trusted: Trusted) -> ForeignGateway:
+    """Make the gateway that ``gateway`` names, held to the protocol; ``trusted`` is as in `guarded`.
 
     Raises `SettingsError`.
     """
-    return _made(gateway, settings.name, partial(load_factory(gateway), settings), believed)
+    return _made(gateway, settings.name, partial(load_factory(gateway), settings), trusted)
 
 
-def make_stripe(settings: Settings, believed: Believed) -> ForeignGateway:
+def make_stripe(settings: Settings, trusted: Trusted) -> ForeignGateway:
     """The same for Stripe. Raises `SettingsError`."""
-    return _made("stripe", "stripe", partial(_stripe().make_gateway, settings), believed)
+    return _made("stripe", "stripe", partial(_stripe().make_gateway, settings), trusted)
 
 
-def stripe_profile(settings: Settings, believed: Believed) -> GatewayProfile:
+def stripe_profile(settings: Settings, trusted: Trusted) -> GatewayProfile:
     """Stripe's profile, without its library. Raises `SettingsError`."""
     profile: GatewayProfile = _stripe().profile_from_settings(settings)
-    return believed(profile)
+    return trusted(profile)
 
 
-def _made(gateway: str, name: str, make: Callable[[], Gateway], believed: Believed) -> ForeignGateway:
+def _made(gateway: str, name: str, make: Callable[[], Gateway], trusted: Trusted) -> ForeignGateway:
     try:
-        return guarded(name, make, believed)
+        return guarded(name, make, trusted)
     except UnusableGatewayError as error:
         _refuse(f"{gateway} {error}")
     except Exception as error:
         _refuse(_raised(gateway, error))
 
 
-def make_profile(gateway: str, settings: GatewaySettings, believed: Believed) -> GatewayProfile:
+def make_profile(gateway: str, settings: GatewaySettings, trusted: Trusted) -> GatewayProfile:
     """The profile of that gateway. If the factory has an attribute ``profile``, no gateway is made.
 
     It is called with the settings, like the factory. Raises `SettingsError`.
@@ -67,7 +67,7 @@ def make_profile(gateway: str, settings: GatewaySettings, believed: Believed) ->
     factory = load_factory(gateway)
     profile = getattr(factory, "profile", None)
     if not callable(profile):
-        made = make_gateway(gateway, settings, believed)
+        made = make_gateway(gateway, settings, trusted)
         made.close()
         return made.profile
     try:
@@ -76,7 +76,7 @@ def make_profile(gateway: str, settings: GatewaySettings, believed: Believed) ->
         _refuse(_raised(f"{gateway}.profile", error))
     if problem := profile_problem(said):
         _refuse(f"{gateway}.profile {problem}")
-    return believed(said)
+    return trusted(said)
 
 
 def load_factory(gateway: str) -> Factory:

@@ -37,17 +37,17 @@ class GatewaySubject:
 
     Attributes:
         timeout: seconds in which the sandbox answers.
-        patience: seconds that the tests of faults give a call.
+        fault_timeout: seconds that the tests of faults give a call.
         margin: seconds past its deadline that a call may take on a busy machine.
-        settles: seconds after which the sandbox's look-up finds a charge.
+        lookup_delay: seconds after which the sandbox's look-up finds a charge.
         amounts: amounts in minor units and their currencies, which the sandbox charges.
         secrets: texts that only the gateway and its service may know, such as the key that `make_gateway` uses.
     """
 
     timeout: ClassVar[float] = 10.0
-    patience: ClassVar[float] = 1.0
+    fault_timeout: ClassVar[float] = 1.0
     margin: ClassVar[float] = 2.0
-    settles: ClassVar[float] = 0.0
+    lookup_delay: ClassVar[float] = 0.0
     amounts: ClassVar[tuple[tuple[int, str], ...]] = ((1, "KRW"), (10_000, "KRW"), (1_999, "USD"))
     secrets: ClassVar[tuple[str, ...]] = ()
 
@@ -131,7 +131,7 @@ class GatewaySubject:
 
     def look_up(self, gateway: Any, request: ChargeRequest, *wanted: LookupResult) -> LookupAnswer:
         """Look up until a wanted result comes, for as long as the sandbox needs to settle."""
-        end = time.monotonic() + self.settles
+        end = time.monotonic() + self.lookup_delay
         while True:
             if request.prepared is None:
                 answer = gateway.look_up(request.idempotency_key, deadline=self.soon())
@@ -150,14 +150,14 @@ class GatewaySubject:
 
         def run() -> None:
             try:
-                results.append(call(start + self.patience))
+                results.append(call(start + self.fault_timeout))
             except BaseException as error:  # noqa: BLE001, RUF100 - whatever it raises breaks the promise
                 raised.append(error)
 
         start = time.monotonic()
         thread = threading.Thread(target=run, daemon=True)
         thread.start()
-        thread.join(self.patience + HUNG)
+        thread.join(self.fault_timeout + HUNG)
         took = time.monotonic() - start
         promise(
             not thread.is_alive(),
@@ -165,7 +165,9 @@ class GatewaySubject:
             "it hangs",
         )
         promise(not raised, f"{what} raises nothing because of what the service does", raised)
-        promise(took <= self.patience + self.margin, f"{what} returns before its deadline", f"{took:.2f} s")
+        promise(
+            took <= self.fault_timeout + self.margin, f"{what} returns before its deadline", f"{took:.2f} s"
+        )
         return results[0]
 
 

@@ -86,6 +86,15 @@ def test_an_order_from_before_gateways_had_names_is_the_configured_ones(book: Bo
     assert of(book, "stripe").claim(order_id) is not None
 
 
+def test_of_orders_without_names_only_the_one_that_is_named_is_claimed(book: Book, order_id: str) -> None:
+    book.queued("cart-2")
+    book.clock.advance(60)
+    book.database.write(lambda connection: connection.execute(update(orders).values(gateway=None)))
+    assert of(book, "stripe").claim(order_id) is not None
+    assert book.get("cart-2").status is OrderStatus.QUEUED
+    assert of(book, "stripe").defer_many([order_id], 60) == []
+
+
 class TestBeforeTheColumnExists:
     @pytest.fixture
     def book(self, book: Book) -> Book:

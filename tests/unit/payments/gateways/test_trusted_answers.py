@@ -48,28 +48,28 @@ EACH = [(field, value) for field, values in WRONG.items() for value in values]
 
 
 @pytest.mark.parametrize("answer", [None, "paid", {}, True, FOUND])
-def test_what_is_no_charge_answer_is_not_believed(answer: Any) -> None:
+def test_what_is_no_charge_answer_is_not_trusted(answer: Any) -> None:
     assert charge_answer(answer) is None
 
 
 @pytest.mark.parametrize("answer", [None, "paid", {}, True, PAID])
-def test_what_is_no_look_up_answer_is_not_believed(answer: Any) -> None:
+def test_what_is_no_look_up_answer_is_not_trusted(answer: Any) -> None:
     assert lookup_answer(answer) is None
 
 
 @pytest.mark.parametrize(("field", "value"), EACH)
-def test_an_answer_with_a_field_of_the_wrong_type_is_not_believed(field: str, value: Any) -> None:
+def test_an_answer_with_a_field_of_the_wrong_type_is_not_trusted(field: str, value: Any) -> None:
     assert charge_answer(replace(PAID, **{field: value})) is None
     assert lookup_answer(replace(FOUND, **{field: value})) is None
 
 
 @pytest.mark.parametrize("outcome", ["succeeded", None, True])
-def test_an_outcome_that_is_only_a_text_is_not_believed(outcome: Any) -> None:
+def test_an_outcome_that_is_only_a_text_is_not_trusted(outcome: Any) -> None:
     assert charge_answer(replace(PAID, outcome=outcome)) is None
     assert lookup_answer(replace(FOUND, result=outcome)) is None
 
 
-def test_a_payment_without_the_id_of_its_charge_is_not_believed() -> None:
+def test_a_payment_without_the_id_of_its_charge_is_not_trusted() -> None:
     assert charge_answer(replace(PAID, charge_id=None)) is None
     assert lookup_answer(replace(FOUND, charge_id=None)) is None
 
@@ -86,7 +86,7 @@ def test_only_a_readable_id_is_a_prepared_charge() -> None:
         assert prepared_answer(Prepared(wrong)) is None  # type: ignore[arg-type]
 
 
-def test_a_preparation_that_says_it_has_charged_is_not_believed() -> None:
+def test_a_preparation_that_says_it_has_charged_is_not_trusted() -> None:
     assert prepared_answer(PAID) is None
     declined = ChargeAnswer(Outcome.DECLINED, Health.SUCCESS)
     assert prepared_answer(declined) is declined
