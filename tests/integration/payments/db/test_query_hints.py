@@ -15,7 +15,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from sqlalchemy import event, text
+from sqlalchemy import Connection, event, text
 
 from breakwall.breaker import CircuitBreaker, CircuitBreakerConfig
 from breakwall.monitor.backlog import Monitor
@@ -25,6 +25,8 @@ from breakwall.payments.charging import Charger
 from breakwall.payments.db.clock import DatabaseClock
 from breakwall.payments.db.database import Database
 from breakwall.payments.db.migrate import upgrade
+from breakwall.payments.db.revisions import missing_columns
+from breakwall.payments.db.schema import metadata
 from breakwall.payments.keys import key_shape
 from breakwall.payments.ledger.batch_claiming import Payment
 from breakwall.payments.ledger.charges import DEFAULT_ACCOUNT, known_charges
@@ -117,6 +119,7 @@ class Site:
         )
         self.due_ids = self._ids_of_due_orders()
         assert self.ledger.site  # Read once: it is no part of what a call costs.
+        self.database.read(_note_columns)
 
     @property
     def primary_key(self) -> str:
@@ -152,6 +155,12 @@ class Site:
 
 
 Call = Callable[[Site], object]
+
+
+def _note_columns(connection: Connection) -> None:
+    """Which columns there are is asked once, too."""
+    for table in metadata.sorted_tables:
+        missing_columns(connection, table)
 
 
 class NoPublisher:

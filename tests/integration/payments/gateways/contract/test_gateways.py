@@ -13,6 +13,7 @@ from breakwall.payments.gateways.contract import GatewayContract
 from breakwall.payments.gateways.http import HttpGateway
 from breakwall.simulator.client import SimulatorControl
 from breakwall.simulator.server import Simulator
+from tests.foreign.services import ForeignService, running
 
 PLAIN = GatewayProfile(deduplicates=False, key_life=86_400, looks_up=True, absent_after=30)
 KEYED = replace(PLAIN, deduplicates=True)
@@ -60,3 +61,19 @@ class TestOverTheSimulator(OverSimulator):
 class TestOverASimulatorWithoutKeys(OverSimulator):
     keeps_keys = False
     profile = PLAIN
+
+
+class TestOverAForeignService(GatewayContract):
+    """FastAPI under uvicorn."""
+
+    @pytest.fixture
+    def sandbox(self) -> Iterator[str]:
+        self.service = ForeignService(deduplicates=True, names=("order_id", "amount", "currency"))
+        with running(self.service):
+            yield self.service.url
+
+    def make_gateway(self, url: str) -> HttpGateway:
+        return HttpGateway(url, profile=KEYED)
+
+    def charges_made(self, request: ChargeRequest) -> int:
+        return sum(charge.body["order_id"] == request.order_id for charge in self.service.charges)
