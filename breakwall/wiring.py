@@ -6,6 +6,7 @@ import time
 from sqlalchemy import Engine
 
 from breakwall.breaker import CircuitBreaker, CircuitBreakerConfig, store_from_url
+from breakwall.gateway_names import CONFIGURED
 from breakwall.host.private_files import make_folder
 from breakwall.payments.charging import Charger
 from breakwall.payments.circuit_log import CircuitLog
@@ -20,7 +21,7 @@ from breakwall.payments.site import check_site
 from breakwall.settings import PREFIX, Settings, SettingsError
 from breakwall.urls.databases import missing_file
 
-PAYMENT_CIRCUIT = "payment"
+PAYMENT_CIRCUIT = CONFIGURED.circuit
 
 # Seconds that a claim lasts longer than the longest call, for a pause of the process and the result's transaction.
 LEASE_MARGIN = 5.0
@@ -71,6 +72,7 @@ def open_ledger(settings: Settings, database: Database) -> Ledger:
         lease=lease_seconds(settings),
         account=settings.payment_account,
         send_caller_keys=settings.payment_keys == "caller",
+        gateway=settings.gateway_name,
     )
 
 
@@ -85,7 +87,10 @@ def retry_policy(settings: Settings) -> RetryPolicy:
 
 
 def open_charger(settings: Settings, ledger: Ledger) -> Charger:
-    """Sends attempts to the payment service, and logs a warning if it rejects them."""
+    """Sends attempts to the payment service, and logs a warning if it rejects them.
+
+    Raises `SettingsError` if its gateway cannot be made.
+    """
     rejections = RejectionLog(time.monotonic)
     gateway = gateway_from_settings(settings)
     return Charger(

@@ -110,7 +110,7 @@ class Runtime:
             self.charger,
             self.breaker,
             self.retrier,
-            DispatchQueue(self.database),
+            self._dispatch_queue(),
             self.order_log,
             self.exhaustion_retry,
             self.hold,
@@ -130,7 +130,7 @@ class Runtime:
 
     def dispatch_loop(self) -> DispatchLoop:
         dispatcher = Dispatcher(
-            DispatchQueue(self.database),
+            self._dispatch_queue(),
             self.gate,
             self.publisher,
             self.depth,
@@ -152,6 +152,9 @@ class Runtime:
             after_run=backlog_log.run_once,
         )
 
+    def _dispatch_queue(self) -> DispatchQueue:
+        return DispatchQueue(self.database, gateway=self.settings.gateway_name)
+
     def _prune(self) -> Callable[[], object]:
         retention = self.settings.retention
         if retention.days is None:
@@ -166,7 +169,9 @@ class Runtime:
 
     @cached_property
     def heartbeat(self) -> Heartbeat:
-        return Heartbeat(self.database, on_exhaustion=self.exhaustion.report)
+        return Heartbeat(
+            self.database, gateway=self.settings.gateway_name, on_exhaustion=self.exhaustion.report
+        )
 
     @cached_property
     def backlog_counter(self) -> BacklogCounter:
@@ -181,7 +186,8 @@ class Runtime:
         return StrangeMessageRecorder(lambda: self.database)
 
     def _next_released(self) -> str | None:
-        return self.database.read(lambda connection: next_released(connection, DATABASE_CLOCK))
+        gateway = self.settings.gateway_name
+        return self.database.read(lambda connection: next_released(connection, DATABASE_CLOCK, gateway))
 
     def start_embedded_broker(self) -> None:
         """Run the embedded broker, or use the one that another worker runs."""

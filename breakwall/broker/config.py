@@ -3,15 +3,16 @@
 from typing import Any
 from urllib.parse import quote
 
+from breakwall.gateway_names import CONFIGURED
 from breakwall.settings import Settings
 from breakwall.urls.sentinel import is_sentinel, parse_sentinel_url, sentinel_options
 
-QUEUE = "payments.retry"
+QUEUE = CONFIGURED.queue
 TASK = "breakwall.retry_payment"
 
 # RabbitMQ moves a message here that was delivered many times and never acknowledged. An operator sees what kills
 # workers; the order is in the database and is republished.
-DEAD_LETTERS = "payments.retry.dead"
+DEAD_LETTERS = CONFIGURED.dead_letters
 
 CONCURRENCY = 20  # Threads of a worker, which mostly wait for the payment service.
 

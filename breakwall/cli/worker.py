@@ -36,6 +36,7 @@ def worker(
     If no broker is configured, it also runs the embedded one.
     """
     from breakwall.broker.celery_environment import hide_from_celery
+    from breakwall.payments.gateways import check_gateway
     from breakwall.settings import load_settings
     from breakwall.terminal.streams import serve_without_stdout
     from breakwall.wiring import open_database
@@ -43,6 +44,7 @@ def worker(
     serve_without_stdout(thorough=True)  # on a full disk, Celery's banner would end the worker
     settings = load_settings()
     hide_from_celery(os.environ)
+    check_gateway(settings)
     _check_broker(settings)
     # Before a message is consumed: a worker without its database could only defer every order.
     with closing(open_database(settings)) as database:

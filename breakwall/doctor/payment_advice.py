@@ -1,5 +1,6 @@
 """What is wrong with the payment service's settings, by the code of a look-up's answer, and what to do."""
 
+from breakwall.gateway_names import DEFAULT
 from breakwall.payments.gateways import LookupAnswer, LookupResult
 from breakwall.settings import Settings
 from breakwall.urls.address import names_a_user
@@ -109,7 +110,9 @@ def advice_for(settings: Settings, code: str | None) -> str:
     """What to do about an answer with this code. Only a trial is told of the simulator."""
     if code in {"http_401", "http_403"}:
         return _about_credentials(settings, code)
-    if "payment_url" not in settings.model_fields_set:
+    if settings.payment_gateway != DEFAULT and code not in KNOWN:
+        return f"Check what {settings.gateway_name} needs: BREAKWALL_PAYMENT_URL, …_TOKEN, …_OPTIONS."
+    if settings.payment_gateway == DEFAULT and "payment_url" not in settings.model_fields_set:
         is_trial = settings.model_fields_set.isdisjoint(OF_A_REAL_SITE.split())
         trial = ", or run `breakwall simulator` to try things out" if is_trial else ""
         return f"Set BREAKWALL_PAYMENT_URL{trial}."

@@ -15,9 +15,10 @@ from breakwall.doctor.payment_address import (
     unknown_name,
 )
 from breakwall.doctor.payment_advice import KNOWN, NO_LOOKUP, explain, given_credentials
+from breakwall.gateway_names import DEFAULT
 from breakwall.payments.gateways import Gateway, LookupResult, gateway_from_settings
 from breakwall.payments.gateways.http import HttpGateway
-from breakwall.settings import Settings
+from breakwall.settings import Settings, SettingsError
 from breakwall.urls.address import where
 
 NAME = "payment service"
@@ -29,18 +30,34 @@ UNTESTED = "So a wrong one shows only with the first charge: place one small ord
 
 def payment_service(settings: Settings) -> list[Finding]:
     """Look up a charge that does not exist, with our credentials: the service answers, and charges nothing."""
-    address = where(settings.payment_url.get_secret_value())
+    address = _named(settings)
     try:
         if (proxy := settings.payment_proxy_url) is not None:
             address = f"{address} through {where(proxy)}"
         gateway = gateway_from_settings(settings)
+    except SettingsError as error:
+        return [
+            problem(NAME, sentence, "docs/gateways.md says how a gateway is made.")
+            for sentence in error.problems
+        ]
     except ValueError as error:  # a file was changed after the settings were read
         return [problem(NAME, f"{address}: {error}", "Put a usable file there.")]
     with closing(gateway):
         return [_examine(gateway, settings, address)]
 
 
+def _named(settings: Settings) -> str:
+    """What is asked: the URL, and whose gateway asks."""
+    url = where(settings.payment_url.get_secret_value())
+    if settings.payment_gateway == DEFAULT:
+        return url
+    named = f"the gateway {settings.gateway_name}"
+    return f"{named} {url}" if "payment_url" in settings.model_fields_set else named
+
+
 def _examine(gateway: Gateway, settings: Settings, address: str) -> Finding:
+    if not gateway.profile.looks_up:
+        return fine(NAME, f"{address} is made; it has no look-up, so only a charge tells whether it works")
     answer = gateway.look_up(
         unknown_name(), deadline=time.monotonic() + min(TIMEOUT, settings.payment_timeout)
     )

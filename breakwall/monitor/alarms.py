@@ -9,6 +9,7 @@ from enum import StrEnum
 
 from breakwall.breaker import BreakerStatus, CircuitState, OverrideMode
 from breakwall.monitor.counts import STALLED_AFTER, Counts
+from breakwall.monitor.homeless import homeless_text
 from breakwall.payments.fleet.workers import Worker
 from breakwall.terminal.words import duration
 
@@ -27,6 +28,7 @@ class AlarmKind(StrEnum):
     NO_WORKER = "no_worker"
     NOBODY_PROBES = "nobody_probes"
     NOTHING_COMPLETED = "nothing_completed"
+    OTHER_GATEWAY = "other_gateway"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,8 @@ def alarms(counts: Counts, breaker: BreakerStatus, *, paused: bool = False) -> I
             "No worker is alive: waiting orders are not charged.",
             f"Start one: `breakwall worker`.{fleet.why_silent}",
         )
+    if counts.homeless:
+        yield _homeless(counts.homeless)
     if paused:
         return  # It is intended that nothing moves.
     if _unprobed(counts, breaker, fleet):
@@ -68,6 +72,15 @@ def alarms(counts: Counts, breaker: BreakerStatus, *, paused: bool = False) -> I
             f"Orders wait, but none of them was finished for {duration(STALLED_AFTER)}.",
             "Start a worker." if fleet.missing else CHECK_WORKERS,
         )
+
+
+def _homeless(homeless: dict[str, int]) -> Alarm:
+    waiting = homeless_text(homeless)
+    return Alarm(
+        AlarmKind.OTHER_GATEWAY,
+        f"{waiting[0].upper()}{waiting[1:]}.",
+        "Run a worker with the settings of that gateway until they are finished: docs/gateways.md.",
+    )
 
 
 def refuses_all(status: BreakerStatus) -> bool:

@@ -26,6 +26,7 @@ from sqlalchemy import (
     tuple_,
 )
 
+from breakwall.monitor.homeless import count_homeless
 from breakwall.monitor.stored_counts import StoredCount, read_stored
 from breakwall.payments.db.clock import Clock, seconds_between
 from breakwall.payments.db.query_hints import likely, once
@@ -110,6 +111,8 @@ class Counts(OrderCounts):
     span: float  # Seconds since the first order of ``drained_last_minute`` was finished.
     stalled: bool  # An order was due for `STALLED_AFTER`, and no waiting order was finished in that time.
     fleet: list[Worker]
+    # Due orders of gateways that no live worker has, by their names: at most `homeless.MOST` are counted.
+    homeless: dict[str, int] = field(default_factory=dict)
 
 
 def count(connection: Connection, clock: Clock, *, exact: int = 0) -> Counts:
@@ -119,7 +122,9 @@ def count(connection: Connection, clock: Clock, *, exact: int = 0) -> Counts:
     seconds suffice.
     """
     numbers = _stored(connection, clock) or _count_now(connection, clock, max(exact, LONG))
-    return Counts(**numbers, incidents=count_open(connection), fleet=known_workers(connection, clock))
+    fleet = known_workers(connection, clock)
+    homeless = count_homeless(connection, clock, fleet)
+    return Counts(**numbers, incidents=count_open(connection), fleet=fleet, homeless=homeless)
 
 
 def is_long(connection: Connection) -> bool:
@@ -206,7 +211,14 @@ def _numbers(connection: Connection, clock: Clock, limit: int | None) -> dict[st
 
 
 # What is not read for each snapshot, and not known from the row itself.
-_STORED = {each.name for each in fields(Counts)} - {"at", "counted", "age_seconds", "incidents", "fleet"}
+_STORED = {each.name for each in fields(Counts)} - {
+    "at",
+    "counted",
+    "age_seconds",
+    "incidents",
+    "fleet",
+    "homeless",
+}
 
 
 class _WaitingCounts:

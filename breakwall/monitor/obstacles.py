@@ -9,6 +9,7 @@ from enum import StrEnum
 
 from breakwall.breaker import BreakerStatus, CircuitState, OverrideMode
 from breakwall.monitor.counts import DRAIN_WINDOW, Counts
+from breakwall.monitor.homeless import MOST, homeless_text
 from breakwall.payments.db.clock import seconds_between
 from breakwall.payments.fleet.drain_control import Pause
 from breakwall.terminal.words import duration
@@ -28,6 +29,7 @@ class ObstacleKind(StrEnum):
     NO_WORKER = "no_worker"
     BROKER_LOST = "broker_lost"
     NONE_DUE = "none_due"
+    OTHER_GATEWAY = "other_gateway"
     REJECTED = "rejected"
     WORKERS_IDLE = "workers_idle"
     NONE_FINISHED = "none_finished"
@@ -132,6 +134,8 @@ def _of_the_orders(counts: Counts) -> Iterator[Obstacle]:
     if counts.due == 0:
         wait = duration(counts.next_due_seconds or 0.0)
         yield Obstacle(ObstacleKind.NONE_DUE, f"none is due, the next in {wait}")
+    elif sum(counts.homeless.values()) >= min(counts.due, MOST):
+        yield Obstacle(ObstacleKind.OTHER_GATEWAY, homeless_text(counts.homeless))
     elif counts.rejected.orders:
         message = f"the payment service rejected {counts.rejected.orders:,} of them when they were last tried"
         yield Obstacle(ObstacleKind.REJECTED, message)

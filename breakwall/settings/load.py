@@ -13,11 +13,16 @@ from dotenv import dotenv_values
 from dotenv.parser import parse_stream
 from pydantic import BaseModel, ValidationError
 
+from breakwall.gateway_names import is_path
 from breakwall.settings.errors import SettingsError
 from breakwall.settings.model import Settings
 from breakwall.settings.sections import PREFIX
 
 NESTED = "__"
+
+# Settings that may name code, as ``module:factory``. Whoever can write a file in the working folder must not thereby
+# choose what runs.
+CODE = (f"{PREFIX}PAYMENT_GATEWAY",)
 
 
 def load_settings(environ: Mapping[str, str] | None = None, *, dotenv: Path | None = None) -> Settings:
@@ -25,11 +30,16 @@ def load_settings(environ: Mapping[str, str] | None = None, *, dotenv: Path | No
 
     Raises `SettingsError`, which names every unknown or unusable variable and what would be right.
     """
+    problems = []
     if environ is None:
-        environ = {**read_dotenv(dotenv or Path(".env"), PREFIX), **os.environ}
+        in_file = read_dotenv(dotenv or Path(".env"), PREFIX)
+        problems = [
+            _code_in_file(name) for name in CODE if is_path(in_file.get(name, "")) and name not in os.environ
+        ]
+        environ = {**in_file, **os.environ}
     given = {name: value for name, value in environ.items() if name.startswith(PREFIX)}
     unknown = [name for name in given if name not in setting_names()]
-    problems = [_unknown(name) for name in sorted(unknown)]
+    problems += [_unknown(name) for name in sorted(unknown)]
     try:
         settings = Settings(**_nest({k: v for k, v in given.items() if k not in unknown}))
     except ValidationError as error:
@@ -106,6 +116,12 @@ def _nest(given: Mapping[str, str]) -> dict[str, Any]:
             target = target.setdefault(section, {})
         target[leaf] = text
     return values
+
+
+def _code_in_file(name: str) -> str:
+    return (
+        f"{name}: a path to code is taken from the process's environment alone, not from .env; set it there"
+    )
 
 
 def _unknown(name: str) -> str:

@@ -18,6 +18,8 @@ from breakwall.credentials import (
     read_headers,
     read_token,
 )
+from breakwall.gateway_names import DEFAULT as DEFAULT_GATEWAY
+from breakwall.gateway_names import check_gateway, gateway_name
 from breakwall.settings.sections import (
     PREFIX,
     BreakerSettings,
@@ -28,7 +30,7 @@ from breakwall.settings.sections import (
     RetrySettings,
     SettingsSection,
 )
-from breakwall.settings.values import UNSET, file, folder, name, secret
+from breakwall.settings.values import UNSET, file, folder, name, parse_options, secret
 from breakwall.urls.address import names_a_user
 from breakwall.urls.brokers import check_broker_url
 from breakwall.urls.databases import check_database_url
@@ -44,7 +46,8 @@ class Settings(SettingsSection):
     broker_url: Annotated[SecretStr, secret(check_broker_url)] | None = None
     breaker_store_url: Annotated[SecretStr, secret(check_store_url)] | None = None
     site: Annotated[str, AfterValidator(name)] | None = None
-    payment_gateway: Literal["http"] = "http"
+    payment_gateway: Annotated[str, AfterValidator(check_gateway)] = DEFAULT_GATEWAY
+    payment_options: Annotated[Annotated[SecretStr, secret(parse_options)] | None, UNSET] = None
     payment_url: Annotated[SecretStr, secret(check_payment_url)] = SecretStr("http://127.0.0.1:8090")
     payment_token: Annotated[Annotated[SecretStr, secret(check_token)] | None, UNSET] = None
     payment_token_file: Annotated[Annotated[Path, file(read_token)] | None, UNSET] = None
@@ -72,6 +75,13 @@ class Settings(SettingsSection):
     log: LogSettings = LogSettings()
     retention: RetentionSettings = RetentionSettings()
     api_tokens: SecretStr | None = None
+
+    @field_validator("payment_options")
+    @classmethod
+    def _options_of_a_plug_in(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        if value is not None and info.data.get("payment_gateway") == DEFAULT_GATEWAY:
+            raise ValueError("has no effect: the gateway http has no settings of its own")
+        return value
 
     @field_validator("payment_token", "payment_token_file", "payment_headers", "payment_headers_file")
     @classmethod
@@ -113,6 +123,16 @@ class Settings(SettingsSection):
         elif value is None and key is not None:
             raise ValueError("should name the certificate of the key in BREAKWALL_PAYMENT_KEY_FILE")
         return value
+
+    @property
+    def gateway_name(self) -> str:
+        """The name of the gateway, under which orders remember it: of ``module:factory``, the factory's."""
+        return gateway_name(self.payment_gateway)
+
+    @property
+    def own_payment_options(self) -> dict[str, Any]:
+        """The settings that only the gateway knows. They may hold secrets: never log them."""
+        return {} if self.payment_options is None else parse_options(self.payment_options.get_secret_value())
 
     @property
     def own_payment_headers(self) -> dict[str, str]:

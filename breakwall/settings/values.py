@@ -1,8 +1,10 @@
 """The checks of a variable's text: secrets, files, folders, and empty variables."""
 
+import json
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from pydantic import AfterValidator, BeforeValidator, SecretStr
 
@@ -18,6 +20,17 @@ def secret(check: Callable[[str], object]) -> AfterValidator:
         return value
 
     return AfterValidator(checked)
+
+
+def parse_options(text: str) -> dict[str, Any]:
+    """A JSON object. `ValueError` for any other text, which is not repeated."""
+    try:
+        options = json.loads(text)
+    except (ValueError, RecursionError):
+        options = None
+    if not isinstance(options, dict):
+        raise ValueError('should be a JSON object: {"merchant": "shop-17"}')  # noqa: TRY004 - pydantic's
+    return options
 
 
 def name(text: str) -> str:

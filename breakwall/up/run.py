@@ -31,7 +31,8 @@ def run_up(settings: Settings, ports: Ports) -> int:
 
     A payment service runs too, unless the settings name one.
     """
-    session = UpSession(settings, ports if "payment_url" not in settings.model_fields_set else None, data())
+    names_one = not {"payment_url", "payment_gateway"}.isdisjoint(settings.model_fields_set)
+    session = UpSession(settings, None if names_one else ports, data())
     try:
         return session.run()
     except ChildFailedError as error:

@@ -53,6 +53,13 @@ PRUNING_TESTS = "tests/contract/payments/ledger/test_pruning.py"
 RESOLVE_TESTS = "tests/contract/payments/operator/test_resolve.py"
 
 RETRY_AND_CANCEL = "breakwall/payments/operator/retry_and_cancel.py"
+FOREIGN = "breakwall/payments/gateways/foreign.py"
+FOREIGN_TESTS = "tests/unit/payments/gateways/test_foreign.py"
+TRUSTED = "breakwall/payments/gateways/trusted_answers.py"
+TRUSTED_TESTS = "tests/unit/payments/gateways/test_trusted_answers.py"
+LOADING = "breakwall/payments/gateways/loading.py"
+LOADING_TESTS = "tests/unit/payments/gateways/test_loading.py"
+OTHER_GATEWAYS_TESTS = "tests/contract/payments/ledger/test_other_gateways.py"
 
 
 @dataclass(frozen=True)
@@ -2281,6 +2288,96 @@ MUTANTS = (
         "    def protect(self, func: F) -> F: ...",
         "    def protect(self, func: F) -> Any: ...",
         ("tests/unit/breaker/test_types.py",),
+        simulated=False,
+    ),
+    Mutant(
+        "a published order is our gateway's",
+        QUEUE,
+        "chosen = list(connection.scalars(due.where(own)))",
+        "chosen = list(connection.scalars(due))",
+        (OTHER_GATEWAYS_TESTS,),
+        simulated=False,
+    ),
+    Mutant(
+        "a claimed order is our gateway's",
+        CLAIM,
+        "*is_due, is_own(gateway))",
+        "*is_due)",
+        (OTHER_GATEWAYS_TESTS,),
+        simulated=False,
+    ),
+    Mutant(
+        "an order that is claimed among many is our gateway's",
+        STATEMENTS,
+        "where(is_due(clock, dialect), is_own(gateway))",
+        "where(is_due(clock, dialect))",
+        (OTHER_GATEWAYS_TESTS,),
+        simulated=False,
+    ),
+    Mutant(
+        "the exception of another's charge is unknown",
+        FOREIGN,
+        "ChargeAnswer(Outcome.UNKNOWN, health",
+        "ChargeAnswer(Outcome.FAILED, health",
+        (FOREIGN_TESTS,),
+        simulated=False,
+    ),
+    Mutant(
+        "another's gateway is not called after the deadline",
+        FOREIGN,
+        """        \"\"\"See `Gateway.charge`.\"\"\"
+        if time.monotonic() >= deadline:""",
+        """        \"\"\"See `Gateway.charge`.\"\"\"
+        if False:""",
+        (FOREIGN_TESTS,),
+        simulated=False,
+    ),
+    Mutant(
+        "another's gateway is made anew after a fork",
+        FOREIGN,
+        "        self._gateway = None\n",
+        "",
+        (FOREIGN_TESTS,),
+        simulated=False,
+    ),
+    Mutant(
+        "another's payment names its charge",
+        TRUSTED,
+        "if answer.outcome is Outcome.SUCCEEDED and answer.charge_id is None:",
+        "if False:",
+        (TRUSTED_TESTS,),
+        simulated=False,
+    ),
+    Mutant(
+        "another's answer repeats no payment method",
+        TRUSTED,
+        "        detail = detail.replace(secret, HIDDEN)\n",
+        "",
+        (TRUSTED_TESTS,),
+        simulated=False,
+    ),
+    Mutant(
+        "the settings make no profile less careful",
+        LOADING,
+        'changes["absent_after"] = max(profile.absent_after, wanted.absent_after)',
+        'changes["absent_after"] = wanted.absent_after',
+        (LOADING_TESTS,),
+        simulated=False,
+    ),
+    Mutant(
+        "the text of a factory's exception is not shown",
+        LOADING,
+        """    return f"{what} raised {type(error).__name__}; call""",
+        """    return f"{what} raised {error!r}; call""",
+        (LOADING_TESTS,),
+        simulated=False,
+    ),
+    Mutant(
+        "no path to code is taken from the working folder's file",
+        "breakwall/settings/load.py",
+        "for name in CODE if is_path(",
+        "for name in () if is_path(",
+        (LOADING_TESTS,),
         simulated=False,
     ),
 )

@@ -37,11 +37,13 @@ class Heartbeat:
         self,
         database: Database,
         *,
+        gateway: str | None = None,
         clock: Clock = DATABASE_CLOCK,
         monotonic: Callable[[], float] = time.monotonic,
         on_exhaustion: Callable[[str], None] = lambda resource: None,
     ) -> None:
         self._database = database
+        self._gateway = gateway
         self._clock = clock
         self._monotonic = monotonic
         self._on_exhaustion = on_exhaustion
@@ -95,6 +97,7 @@ class Heartbeat:
             slots=slots,
             version=__version__,
             reads=MESSAGE_FORM,
+            gateway=self._gateway,
         )
 
     def run_once(self) -> bool:

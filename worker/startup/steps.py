@@ -8,6 +8,7 @@ from celery import bootsteps, signals
 from breakwall.broker.checks.run import check_queue
 from breakwall.broker.embedded.folder import BrokerNotStartedError
 from breakwall.broker.errors import WrongQueueError
+from breakwall.settings import SettingsError
 from breakwall.wiring import lease_seconds
 from breakwall.worker.background.dispatch_loop import DispatchLoop
 from breakwall.worker.control.released import ReleasedOrders
@@ -52,6 +53,10 @@ class DrainStep(bootsteps.StartStopStep):
 
     def start(self, worker: Any) -> None:
         runtime = worker.app.breakwall
+        try:
+            _ = runtime.charger
+        except SettingsError as error:
+            _exit(str(error), WRONG_SETTINGS)
         runtime.slots = worker.concurrency
         runtime.drain_state.start()
         if worker.hub is not None:

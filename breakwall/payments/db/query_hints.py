@@ -30,7 +30,8 @@ class likely(FunctionElement[Any]):  # noqa: N801 - it is called as a function i
 
 @compiles(likely)
 def _condition(element: likely, compiler: SQLCompiler, **kw: Any) -> str:
-    return compiler.process(element.clauses, **kw)
+    # In brackets: an OR inside would take in what stands beside it.
+    return f"({compiler.process(element.clauses, **kw)})"
 
 
 @compiles(likely, "sqlite")

@@ -280,6 +280,7 @@ workers = Table(
     Column("idle_since", UtcDateTime),  # When it last worked on an order, or the circuit last stopped it.
     # Whether it starts no call, because too many of its calls in hand are overdue.
     Column("hanging", Boolean),
+    Column("gateway", String(64), info=NEWEST),  # The gateway that it charges by.
 )
 
 # Strange messages from the queue, limited in number and size.

@@ -1,6 +1,6 @@
 """Which workers are alive: each writes a heartbeat into its row while it runs."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -30,6 +30,7 @@ class Identity:
     slots: int  # Orders that it works on at once.
     version: str
     reads: int  # The newest form of messages that it reads.
+    gateway: str | None = field(default=None, kw_only=True)  # The one that it charges by; None: unknown.
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +86,7 @@ def record_heartbeat(
         "lacks": None if lacks is None else visible(lacks),
         "idle_since": None if idle is None else clock.after(-idle),
         "hanging": hanging,
+        "gateway": worker.gateway,  # Each time: the column may be newer than the row.
     }
     missing = missing_columns(connection, workers)
     state = {name: value for name, value in state.items() if name not in missing}
@@ -118,6 +120,7 @@ def _delete_long_silent(connection: Connection, clock: Clock) -> None:
 def _stored(worker: Identity) -> dict[str, Any]:
     limits = {"name": MAX_LENGTH, "host": MAX_LENGTH, "version": 32}
     values = asdict(worker)
+    del values["gateway"]
     return values | {field: visible(values[field])[:limit] for field, limit in limits.items()}
 
 

@@ -1,6 +1,7 @@
 """Gateways charge: each turns one payment service's protocol into the words that all gateways share (`base`).
 
-`gateway_from_settings` builds the configured one. A gateway knows no database and no ledger.
+`gateway_from_settings` builds the configured one: `http`, or what `loading` finds. A gateway knows no database and no
+ledger. Other people's gateways import the names below, and `contract`, which tests them.
 """
 
 from __future__ import annotations
@@ -9,8 +10,10 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from breakwall.credentials import TokenFile, WatchedFiles, watch_tls
+from breakwall.gateway_names import DEFAULT, STRIPE
 from breakwall.payments.gateways.base import (
     Advice,
+    CancellingGateway,
     ChargeAnswer,
     ChargeDetails,
     ChargeRequest,
@@ -20,23 +23,32 @@ from breakwall.payments.gateways.base import (
     LookupAnswer,
     LookupResult,
     Outcome,
+    Prepared,
+    PreparingGateway,
 )
 from breakwall.payments.gateways.charge_answers import Bounds
+from breakwall.payments.gateways.factory_settings import GatewayConfigError, GatewaySettings
 
 if TYPE_CHECKING:
     from breakwall.settings import Settings
 
 __all__ = [
     "Advice",
+    "CancellingGateway",
     "ChargeAnswer",
     "ChargeDetails",
     "ChargeRequest",
     "Gateway",
+    "GatewayConfigError",
     "GatewayProfile",
+    "GatewaySettings",
     "Health",
     "LookupAnswer",
     "LookupResult",
     "Outcome",
+    "Prepared",
+    "PreparingGateway",
+    "check_gateway",
     "gateway_from_settings",
     "profile_from_settings",
 ]
@@ -46,12 +58,26 @@ MAX_CONNECTIONS = 100
 
 
 def gateway_from_settings(settings: Settings) -> Gateway:
-    """The gateway that the settings describe. `ValueError` if a file that they name was removed since."""
+    """The gateway that the settings describe.
+
+    Raises `SettingsError` if ``PAYMENT_GATEWAY`` names none that can be made, and `ValueError` if a file that the
+    settings name was removed since.
+    """
+    if settings.payment_gateway == DEFAULT:
+        return _http_gateway(settings)
+    from breakwall.payments.gateways.loading import make_gateway, make_stripe
+
+    if settings.payment_gateway == STRIPE:
+        return make_stripe(settings, _trusted(settings))
+    return make_gateway(settings.payment_gateway, factory_settings(settings), _trusted(settings))
+
+
+def _http_gateway(settings: Settings) -> Gateway:
     from breakwall.payments.gateways.http import HttpGateway  # importing httpx2 is slow
 
     return HttpGateway(
         settings.payment_url.get_secret_value(),
-        profile=profile_from_settings(settings),
+        profile=_described_profile(settings),
         max_connections=max(MAX_CONNECTIONS, settings.payment_max_concurrency),
         bounds=Bounds(max_retry_after=settings.payment_max_retry_after),
         tls=watch_tls(settings.payment_ca_file, settings.payment_cert_file, settings.payment_key_file),
@@ -62,13 +88,62 @@ def gateway_from_settings(settings: Settings) -> Gateway:
 
 
 def profile_from_settings(settings: Settings) -> GatewayProfile:
-    """What the configured gateway promises, for callers that charge nothing; imports no HTTP client."""
-    return GatewayProfile(
-        deduplicates=settings.payment_deduplicates,
-        key_life=settings.payment_key_life,
-        looks_up=True,
-        absent_after=settings.payment_settle_seconds,
+    """What the configured gateway promises, for callers that charge nothing; for `http` it imports no HTTP client.
+
+    A gateway that has no profile without being made is made, and closed. Raises as `gateway_from_settings`.
+    """
+    if settings.payment_gateway == DEFAULT:
+        return _described_profile(settings)
+    from breakwall.payments.gateways.loading import make_profile, stripe_profile
+
+    if settings.payment_gateway == STRIPE:
+        return stripe_profile(settings, _trusted(settings))
+    return make_profile(settings.payment_gateway, factory_settings(settings), _trusted(settings))
+
+
+def check_gateway(settings: Settings) -> None:
+    """Make the configured gateway and close it. Raises as `gateway_from_settings`."""
+    gateway_from_settings(settings).close()
+
+
+def factory_settings(settings: Settings) -> GatewaySettings:
+    """What the factory of a plugged-in gateway gets."""
+    return GatewaySettings(
+        settings.gateway_name,
+        url=settings.payment_url.get_secret_value() if "payment_url" in settings.model_fields_set else None,
+        timeout=settings.payment_timeout,
+        max_connections=max(MAX_CONNECTIONS, settings.payment_max_concurrency),
+        max_retry_after=settings.payment_max_retry_after,
+        profile=_described_profile(settings),
+        token=_token(settings),
+        headers=_headers(settings),
+        tls=watch_tls(settings.payment_ca_file, settings.payment_cert_file, settings.payment_key_file)
+        or (lambda: None),
+        proxy=_proxy(settings),
+        options=settings.own_payment_options,
     )
+
+
+# The settings about the service's promises, by the profile's fields.
+_PROMISES = {
+    "deduplicates": "payment_deduplicates",
+    "key_life": "payment_key_life",
+    "absent_after": "payment_settle_seconds",
+}
+
+
+def _described_profile(settings: Settings) -> GatewayProfile:
+    """What the settings say about the service; of `http` nothing else is known."""
+    described = {field: getattr(settings, name) for field, name in _PROMISES.items()}
+    return GatewayProfile(**described, looks_up=True)
+
+
+def _trusted(settings: Settings) -> Callable[[GatewayProfile], GatewayProfile]:
+    from breakwall.payments.gateways.loading import careful
+
+    described = _described_profile(settings)
+    given = frozenset(field for field, name in _PROMISES.items() if name in settings.model_fields_set)
+    return lambda own: careful(own, described, given)
 
 
 def _token(settings: Settings) -> Callable[[], str] | None:

@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Insert, Row, Update, case, delete, null, or_, select, tuple_, update
 
+from breakwall.payments.db.own_gateway import known_gateway
 from breakwall.payments.db.schema import attempts, orders
 from breakwall.payments.decisions import Progress
 from breakwall.payments.gateways.base import ChargeAnswer, Outcome
@@ -134,7 +135,7 @@ class BatchClaiming(LedgerBase):
 
         def work(connection: Connection) -> list[str]:
             dialect = connection.dialect.name
-            due = lock_due(self.clock, dialect).cte("due")
+            due = lock_due(self.clock, dialect, known_gateway(connection, self.gateway)).cte("due")
             moment = self.clock.after(delay)
             deferred = (
                 update(orders)
@@ -183,7 +184,9 @@ class BatchClaiming(LedgerBase):
         begin: Insert,
         done: Exchanged,
     ) -> None:
-        locked = connection.execute(statements.lock_due, id_parameters(order_ids, connection)).all()
+        gateway = known_gateway(connection, self.gateway)
+        locking = lock_due(self.clock, connection.dialect.name, gateway)
+        locked = connection.execute(locking, id_parameters(order_ids, connection)).all()
         if not locked:
             return
         ids = id_parameters([row.id for row in locked], connection)

@@ -23,9 +23,11 @@ from sqlalchemy.sql.dml import ReturningInsert, ReturningUpdate
 
 from breakwall.payments.db.clock import Clock
 from breakwall.payments.db.insert_missing import insert_missing
+from breakwall.payments.db.own_gateway import is_own
 from breakwall.payments.db.query_hints import likely
 from breakwall.payments.db.revisions import existing_columns, missing_columns
 from breakwall.payments.db.schema import IN_FLIGHT, QUEUED, attempts, charges, orders
+from breakwall.payments.db.statements import built_once
 from breakwall.payments.ledger.attempt_conditions import FINAL, REFUSED, UNRESOLVED
 from breakwall.payments.ledger.attempt_outcomes import unconfirmed
 from breakwall.payments.ledger.batch_rows import Columns, given_rows, one_of_ids
@@ -67,9 +69,13 @@ def is_due(clock: Clock, dialect: str) -> ColumnElement[bool]:
     return and_(one_of_ids(orders.c.id, dialect), queued, orders.c.next_attempt_at <= clock.after(0))
 
 
-def lock_due(clock: Clock, dialect: str) -> Select[Any]:
-    """Locks the due orders of the ids, in the order of ids. What another process has locked is that one's."""
-    due = select(orders.c.id, orders.c.crash_count).where(is_due(clock, dialect))
+@built_once
+def lock_due(clock: Clock, dialect: str, gateway: str | None) -> Select[Any]:
+    """Locks the due orders of the ids, in the order of ids. What another process has locked is that one's.
+
+    ``gateway``: theirs, as in `is_own`.
+    """
+    due = select(orders.c.id, orders.c.crash_count).where(is_due(clock, dialect), is_own(gateway))
     return due.order_by(orders.c.id).with_for_update(skip_locked=True)
 
 
@@ -87,10 +93,6 @@ class BatchStatements:
         """Locks the orders of the ids, in the order of ids, except those that another process has locked."""
         free = select(orders.c.id).where(one_of_ids(orders.c.id, self._dialect))
         return free.order_by(orders.c.id).with_for_update(skip_locked=True)
-
-    @cached_property
-    def lock_due(self) -> Select[Any]:
-        return lock_due(self._clock, self._dialect)
 
     def claim(self, connection: Connection) -> ReturningUpdate[Any]:
         """Claims the plain ones of the locked orders, and counts the attempt that `begin` writes.

@@ -23,6 +23,7 @@ from sqlalchemy import (
 from sqlalchemy.sql.dml import ReturningUpdate
 
 from breakwall.payments.db.clock import Clock
+from breakwall.payments.db.own_gateway import is_own, known_gateway
 from breakwall.payments.db.revisions import Columns, existing_columns, missing_columns
 from breakwall.payments.db.schema import QUEUED, attempts, orders
 from breakwall.payments.db.statements import LEASE, built_once, seconds
@@ -49,11 +50,11 @@ class Claiming(LedgerBase):
     """The ledger's part for a worker that works on an order."""
 
     def claim(self, order_id: str) -> Claim | None:
-        """Claim a due order. None: it is not due, because the message came early or for the second time."""
+        """Claim a due order of our gateway. None: it is not due, because the message came early or a second time."""
         site = self.site
 
         def work(connection: Connection) -> Claim | None:
-            claiming = _claim_due(self.clock, existing_columns(connection, orders))
+            claiming = _claim_due(self.clock, existing_columns(connection, orders), self.gateway)
             order = connection.execute(
                 claiming, {"due_order": order_id, "lease_seconds": self.lease}
             ).one_or_none()
@@ -69,9 +70,12 @@ class Claiming(LedgerBase):
     def defer(self, order_id: str, delay: float) -> bool:
         """Defer a due order by ``delay`` seconds, because the breaker refuses calls. False: it was not due."""
         values = {"due_order": order_id, "due_in": delay}
-        return self.database.write(
-            lambda connection: connection.execute(_defer_due(self.clock), values).rowcount == 1, name="defer"
-        )
+
+        def work(connection: Connection) -> bool:
+            deferring = _defer_due(self.clock, known_gateway(connection, self.gateway))
+            return connection.execute(deferring, values).rowcount == 1
+
+        return self.database.write(work, name="defer")
 
     def release(self, claim: Claim, delay: float, *, deferred: bool = True) -> OrderStatus | None:
         """Give a claim back; the order is due again in ``delay`` seconds. No attempt is used up.
@@ -149,13 +153,13 @@ class Claiming(LedgerBase):
         return lambda connection: apply_decision(connection, self.clock, claim, decision, changes, counted)
 
 
-def _update_due(clock: Clock) -> Update:
-    is_due = orders.c.next_attempt_at <= clock.after(0)
-    return update(orders).where(orders.c.id == bindparam("due_order"), orders.c.status == QUEUED, is_due)
+def _update_due(clock: Clock, gateway: str | None) -> Update:
+    is_due = orders.c.status == QUEUED, orders.c.next_attempt_at <= clock.after(0)
+    return update(orders).where(orders.c.id == bindparam("due_order"), *is_due, is_own(gateway))
 
 
 @built_once
-def _claim_due(clock: Clock, columns: Columns) -> ReturningUpdate[Any]:
+def _claim_due(clock: Clock, columns: Columns, gateway: str) -> ReturningUpdate[Any]:
     claimed = {
         "status": OrderStatus.IN_FLIGHT,
         "fence": orders.c.fence + 1,
@@ -163,13 +167,15 @@ def _claim_due(clock: Clock, columns: Columns) -> ReturningUpdate[Any]:
         "next_attempt_at": None,
         "dispatch_at": None,
     }
-    return _update_due(clock).values(claimed).returning(*columns, clock.after(0).label("now"))
+    known = gateway if orders.c.gateway in set(columns) else None
+    return _update_due(clock, known).values(claimed).returning(*columns, clock.after(0).label("now"))
 
 
 @built_once
-def _defer_due(clock: Clock) -> Update:
+def _defer_due(clock: Clock, gateway: str | None) -> Update:
     due = clock.after(seconds("due_in"))
-    return _update_due(clock).values(next_attempt_at=due, dispatch_at=due, **_deferral_counted(clock))
+    deferred = {"next_attempt_at": due, "dispatch_at": due, **_deferral_counted(clock)}
+    return _update_due(clock, gateway).values(deferred)
 
 
 def _deferral_counted(clock: Clock) -> Values:

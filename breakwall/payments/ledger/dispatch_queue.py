@@ -12,6 +12,7 @@ from sqlalchemy import Column, ColumnElement, Connection, Select, case, select, 
 
 from breakwall.payments.db.clock import DATABASE_CLOCK, Clock
 from breakwall.payments.db.database import Database
+from breakwall.payments.db.own_gateway import is_own, known_gateway
 from breakwall.payments.db.query_hints import likely, once
 from breakwall.payments.db.schema import IN_FLIGHT, QUEUED, ResolvedBy, orders
 from breakwall.payments.ledger.attempt_outcomes import end_unanswered
@@ -23,11 +24,17 @@ POISON_CRASHES = 3
 
 
 class DispatchQueue:
-    """The due orders, and the expired claims. Raises `DatabaseUnavailableError` as the ledger does."""
+    """The due orders, and the expired claims. Raises `DatabaseUnavailableError` as the ledger does.
 
-    def __init__(self, database: Database, *, clock: Clock = DATABASE_CLOCK) -> None:
+    ``gateway``: only orders of this one are published, because a worker with another one leaves them queued; None: all.
+    """
+
+    def __init__(
+        self, database: Database, *, clock: Clock = DATABASE_CLOCK, gateway: str | None = None
+    ) -> None:
         self.database = database
         self.clock = clock
+        self.gateway = gateway
 
     def take_due(self, limit: int, *, republish_after: float) -> list[str]:
         """Choose up to ``limit`` due orders without a live message, oldest first, to be published now.
@@ -37,7 +44,8 @@ class DispatchQueue:
         due = self._locked(QUEUED, orders.c.dispatch_at, limit)
 
         def work(connection: Connection) -> list[str]:
-            chosen = list(connection.scalars(due))
+            own = is_own(known_gateway(connection, self.gateway))
+            chosen = list(connection.scalars(due.where(own)))
             if chosen:
                 connection.execute(
                     update(orders)

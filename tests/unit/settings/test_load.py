@@ -35,7 +35,7 @@ def test_every_bad_variable_is_reported_at_once() -> None:
 
 
 @pytest.mark.parametrize(
-    "variable", ["DATABASE_URL", "BROKER_URL", "BREAKER_STORE_URL", "PAYMENT_URL", "PAYMENT_GATEWAY"]
+    "variable", ["DATABASE_URL", "BROKER_URL", "BREAKER_STORE_URL", "PAYMENT_URL", "PAYMENT_OPTIONS"]
 )
 @pytest.mark.parametrize(
     "value", [PASSWORD, f"mysql://u:{PASSWORD}@h/x", f"redis://u:{PASSWORD}@h:port", f"://{PASSWORD}"]

@@ -41,8 +41,10 @@ class Fleet:
         self.clock = ManualClock()
         self.seconds = 0.0
 
-    def worker(self, name: str = "celery@web-1", slots: int = 20) -> Heartbeat:
-        heartbeat = Heartbeat(self.database, clock=self.clock, monotonic=lambda: self.seconds)
+    def worker(self, name: str = "celery@web-1", slots: int = 20, gateway: str | None = None) -> Heartbeat:
+        heartbeat = Heartbeat(
+            self.database, gateway=gateway, clock=self.clock, monotonic=lambda: self.seconds
+        )
         heartbeat.identify(name, slots)
         assert heartbeat.run_once()
         return heartbeat
@@ -58,9 +60,9 @@ class Fleet:
         return self.database.read(lambda connection: known_workers(connection, self.clock))
 
     def drop_the_column(self) -> None:
-        """As at revision 0005."""
+        """As at revision 0006."""
         self.database.write(
-            lambda connection: connection.execute(text("ALTER TABLE workers DROP COLUMN hanging"))
+            lambda connection: connection.execute(text("ALTER TABLE workers DROP COLUMN gateway"))
         )
 
 
@@ -189,12 +191,16 @@ def test_a_backlog_names_a_hang_that_only_a_worker_has_noticed(fleet: Fleet) -> 
     assert [one.kind for one in operator.snapshot().blocked_by] == ["hanging"]
 
 
-def test_before_the_column_exists_heartbeats_leave_a_hang_out(fleet: Fleet) -> None:
+def test_a_heartbeat_names_the_gateway(fleet: Fleet) -> None:
+    fleet.worker(gateway="acme")
+    assert [worker.gateway for worker in fleet.live()] == ["acme"]
+
+
+def test_before_the_column_exists_heartbeats_leave_the_gateway_out(fleet: Fleet) -> None:
     fleet.drop_the_column()
-    heartbeat = fleet.worker()
-    heartbeat.set_hanging(True)
+    heartbeat = fleet.worker(gateway="acme")
     assert heartbeat.run_once()
-    assert [worker.hanging for worker in fleet.live()] == [False]
+    assert [worker.gateway for worker in fleet.live()] == [None]
 
 
 def test_a_circuits_hang_goes_into_the_workers_heartbeat(
