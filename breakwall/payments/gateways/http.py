@@ -1,6 +1,6 @@
-"""The gateway to a payment service that speaks Breakwall's HTTP protocol.
+"""`HttpService` calls a payment service over HTTP; `HttpGateway` is the gateway to one that speaks Breakwall's protocol.
 
-``POST {url}/api/charge`` charges; ``GET {url}/api/charges/{key}`` looks up an earlier charge.
+In that protocol, ``POST {url}/api/charge`` charges; ``GET {url}/api/charges/{key}`` looks up an earlier charge.
 """
 
 import json
@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import fields
-from typing import TypeVar
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 import httpx2
@@ -28,7 +28,7 @@ from breakwall.payments.gateways.charge_answers import (
 from breakwall.payments.gateways.lookup_answers import classify_lookup, classify_lookup_error
 from breakwall.payments.gateways.transport.connections import ConnectionPool, Request
 from breakwall.payments.gateways.transport.deadline import Call, DeadlineStream, connect
-from breakwall.payments.gateways.transport.errors import DeadlinePassedError, PoolFullError
+from breakwall.payments.gateways.transport.errors import DeadlinePassedError, Phase, PoolFullError
 from breakwall.payments.gateways.transport.proxy import Proxy
 from breakwall.payments.gateways.transport.resolver import Resolver
 from breakwall.payments.gateways.wire_keys import wire_key
@@ -41,8 +41,8 @@ _BODY = tuple(
 )
 
 
-class HttpGateway:
-    """A `Gateway` over HTTP, to be shared by all threads of a process.
+class HttpService:
+    """A payment service that is called over HTTP, to be shared by all threads of a process.
 
     It retries nothing, follows no redirect and ignores the environment's proxies. It connects with the first call;
     after a ``fork`` the child opens its own connections.
@@ -50,7 +50,6 @@ class HttpGateway:
     Args:
         url: ``https://user:password@host:port/prefix``; only scheme and host are needed. User and password become HTTP
             basic authentication.
-        profile: what the payment service promises; it decides when an order may be sent again.
         max_connections: at least the number of threads that charge.
         pool_wait: seconds to wait for a free connection. Short: a call that gets its connection late would end as
             unknown.
@@ -70,7 +69,6 @@ class HttpGateway:
         self,
         url: str,
         *,
-        profile: GatewayProfile,
         max_connections: int = 100,
         pool_wait: float = 1.0,
         keepalive: float = 1.0,
@@ -80,7 +78,6 @@ class HttpGateway:
         headers: Mapping[str, str] | None = None,
         proxy: str | None = None,
     ) -> None:
-        self.profile = profile
         self._base, own = _split(url)
         self._headers, self._token = {**own, **(headers or {})}, token
         self._proxy = None if proxy is None else Proxy(proxy)
@@ -93,22 +90,24 @@ class HttpGateway:
         forking.remember(self)
 
     def __repr__(self) -> str:
-        return f"HttpGateway({str(self._base)!r})"
+        return f"{type(self).__name__}({str(self._base)!r})"
 
-    def charge(self, request: ChargeRequest, *, deadline: float) -> ChargeAnswer:
-        """Charge once; see `Gateway.charge`. `ValueError` if the request has no idempotency key."""
-        headers = {"Idempotency-Key": wire_key(request.idempotency_key), "Content-Type": "application/json"}
-        body = {name: value for name in _BODY if (value := getattr(request, name)) is not None}
-        outgoing = self._request("POST", "/api/charge", headers, json.dumps(body).encode())
-        return self._exchange(outgoing, deadline, classify_charge, classify_charge_error)
+    def exchange(
+        self,
+        method: str,
+        path: str,
+        headers: Mapping[str, str],
+        content: bytes,
+        *,
+        deadline: float,
+        answered: Callable[..., Result],
+        failed: Callable[[Exception, Phase], Result],
+    ) -> Result:
+        """Send one request, and return what ``answered`` makes of its answer, or ``failed`` of the error.
 
-    def look_up(self, idempotency_key: str, *, deadline: float) -> LookupAnswer:
-        """Look up an earlier charge; see `Gateway.look_up`. `ValueError` if the key is empty."""
-        path = f"/api/charges/{quote(wire_key(idempotency_key), safe='')}"
-        # A proxy's cached answer to an earlier look-up proves nothing.
-        uncached = {"Cache-Control": "no-cache", "Pragma": "no-cache"}
-        outgoing = self._request("GET", path, uncached, b"")
-        return self._exchange(outgoing, deadline, classify_lookup, classify_lookup_error)
+        ``path`` follows that of the service's URL. ``answered`` is called as `classify_charge` is.
+        """
+        return self._exchange(self._request(method, path, headers, content), deadline, answered, failed)
 
     def close(self) -> None:
         """Close the connections. Safe to call twice."""
@@ -179,6 +178,34 @@ class HttpGateway:
     def after_fork(self) -> None:
         """Start anew in a forked child: the sockets are the parent's, and its locks may stay locked for ever."""
         self._open()
+
+
+class HttpGateway(HttpService):
+    """A `Gateway` to a service that speaks Breakwall's HTTP protocol.
+
+    Args:
+        profile: what the payment service promises; it decides when an order may be sent again.
+        service: the arguments of `HttpService`.
+    """
+
+    def __init__(self, url: str, *, profile: GatewayProfile, **service: Any) -> None:
+        super().__init__(url, **service)
+        self.profile = profile
+
+    def charge(self, request: ChargeRequest, *, deadline: float) -> ChargeAnswer:
+        """Charge once; see `Gateway.charge`. `ValueError` if the request has no idempotency key."""
+        headers = {"Idempotency-Key": wire_key(request.idempotency_key), "Content-Type": "application/json"}
+        body = {name: value for name in _BODY if (value := getattr(request, name)) is not None}
+        outgoing = self._request("POST", "/api/charge", headers, json.dumps(body).encode())
+        return self._exchange(outgoing, deadline, classify_charge, classify_charge_error)
+
+    def look_up(self, idempotency_key: str, *, deadline: float) -> LookupAnswer:
+        """Look up an earlier charge; see `Gateway.look_up`. `ValueError` if the key is empty."""
+        path = f"/api/charges/{quote(wire_key(idempotency_key), safe='')}"
+        # A proxy's cached answer to an earlier look-up proves nothing.
+        uncached = {"Cache-Control": "no-cache", "Pragma": "no-cache"}
+        outgoing = self._request("GET", path, uncached, b"")
+        return self._exchange(outgoing, deadline, classify_lookup, classify_lookup_error)
 
 
 def _split(url: str) -> tuple[httpx2.URL, dict[str, str]]:
