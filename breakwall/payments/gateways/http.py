@@ -1,4 +1,4 @@
-"""`HttpService` calls a payment service over HTTP; `HttpGateway` is the gateway to one that speaks Breakwall's protocol.
+"""`HttpService` calls a payment service over HTTP; `HttpGateway` is a gateway to one that speaks Breakwall's protocol.
 
 In that protocol, ``POST {url}/api/charge`` charges; ``GET {url}/api/charges/{key}`` looks up an earlier charge.
 """
