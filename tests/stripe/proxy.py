@@ -236,8 +236,9 @@ class Handler(BaseHTTPRequestHandler):
     def reset(self) -> None:
         self.close_connection = True
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        # A duplicate holds the connection open in `rfile` and `wfile`.
-        self.connection.shutdown(socket.SHUT_RD)
+        with suppress(OSError):  # it may be gone
+            # A duplicate holds the connection open in `rfile` and `wfile`.
+            self.connection.shutdown(socket.SHUT_RD)
 
     def _serve(self) -> None:
         sent = self._read()

@@ -59,6 +59,11 @@ class Failure:
         return found if isinstance(found, Mapping) else None
 
     @property
+    def is_unknown_id(self) -> bool:
+        """Stripe has accepted the API key, and does not know the id that was asked for."""
+        return self.error is not None and self.status == NOT_FOUND and not _other_mode(self.error)
+
+    @property
     def is_refusal(self) -> bool:
         """Stripe did not accept the request as such. It may mean "done already": reading the intent decides."""
         return self.error is not None and self.status in {400, NOT_FOUND}

@@ -43,6 +43,7 @@ from breakwall.payments.gateways.stripe.parameters import (
     create_parameters,
 )
 
+NO_INTENT = "pi_breakwall"  # Stripe's own ids are longer.
 _NO_LOOK_UP = "Stripe has no look-up by key that could be trusted: its search may be an hour behind."
 _ANOTHER = LookupAnswer(
     LookupResult.UNAVAILABLE,
@@ -137,6 +138,13 @@ class StripeGateway:
             return self._failed(created)
         prepared = _prepared(created, request)
         return self._cancel(prepared.id, deadline) if isinstance(prepared, Prepared) else _ANOTHER
+
+    def check_access(self, *, deadline: float) -> LookupAnswer:
+        """Ask for an intent that does not exist, for `doctor`: `LookupResult.ABSENT` if Stripe answers this API key."""
+        found = self._intents.read(NO_INTENT, deadline=deadline)
+        if isinstance(found, Failure) and found.is_unknown_id:
+            return LookupAnswer(LookupResult.ABSENT, Health.SUCCESS)
+        return self._failed(found) if isinstance(found, Failure) else _ANOTHER
 
     def close(self) -> None:
         """Close the connections. Safe to call twice."""

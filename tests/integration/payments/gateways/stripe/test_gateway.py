@@ -480,3 +480,13 @@ class TestSettings:
         assert isinstance(answer, ChargeAnswer)
         assert answer.advice is Advice.RECONFIGURE
         assert "rak_payment_intent_write" in answer.detail
+
+
+class TestAccess:
+    def test_an_api_key_that_stripe_accepts_has_it(self, gateway: StripeGateway) -> None:
+        assert gateway.check_access(deadline=soon()).result is LookupResult.ABSENT
+
+    def test_another_one_has_not(self, make_gateway: Gateways) -> None:
+        found = make_gateway(api_key=lambda: "rk_test_wr0ng").check_access(deadline=soon())
+        assert (found.result, found.advice) == (LookupResult.UNAVAILABLE, Advice.RECONFIGURE)
+        assert "BREAKWALL_PAYMENT_TOKEN" in found.detail
