@@ -46,6 +46,8 @@ COVERED: dict[str, str] = {
     "breakwall.files.lines": "tests/unit/files/test_records.py",
     "breakwall.files.source": "tests/unit/files/test_records.py",
     "breakwall.payments.gateways": "tests/integration/payments/gateways/test_http.py",
+    "breakwall.payments.gateways.stripe": "tests/unit/payments/gateways/stripe/test_factory.py",
+    "breakwall.payments.gateways.stripe.api": "tests/integration/payments/gateways/stripe/test_gateway.py",
     "breakwall.payments.gateways.transport.errors": "tests/unit/payments/gateways/test_charge_answers.py",
     "breakwall.payments.incidents": "tests/contract/payments/operator/test_incidents.py",
     "breakwall.payments.ledger.attempt_outcomes": "tests/contract/payments/ledger/test_record.py",

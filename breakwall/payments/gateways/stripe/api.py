@@ -70,7 +70,7 @@ def _path(intent: str) -> str:
 
 def _call(deadline: float, send: Callable[[], stripe.StripeResponse]) -> Intent | Failure:
     """The intent that one request of the library brings, or why it brings none."""
-    with within(deadline) as exchange, unlogged():
+    with within(deadline) as call, unlogged():
         try:
             check_library_is_silent()
             answer = send()
@@ -79,17 +79,17 @@ def _call(deadline: float, send: Callable[[], stripe.StripeResponse]) -> Intent 
         except NoAnswerError as failed:
             return Failure(no_answer=(failed.error, failed.phase))
         except stripe.StripeError as error:
-            if exchange.status is None:
+            if call.status is None:
                 raise  # nothing was sent: the call itself is wrong
-            return Failure(exchange.status, exchange.headers, _object(error.json_body))
+            return Failure(call.status, call.headers, _object(error.json_body))
         # The library reads an answer of an unexpected form with whatever error that gives.
         except Exception:
-            if exchange.status is None:
+            if call.status is None:
                 raise
-            return Failure(exchange.status, exchange.headers)
+            return Failure(call.status, call.headers)
     body = _object(answer.data)
     if body is None or body.get("object") != "payment_intent":
-        return Failure(exchange.status or 0, exchange.headers)
+        return Failure(call.status or 0, call.headers)
     return body
 
 

@@ -25,7 +25,7 @@ class NoAnswerError(Exception):
 
 
 @dataclass(slots=True)
-class Exchange:
+class LibraryCall:
     """One call of the library: its deadline, and the answer's status and headers once they are there."""
 
     deadline: float  # on `time.monotonic`
@@ -33,16 +33,16 @@ class Exchange:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-_current: ContextVar[Exchange] = ContextVar("breakwall_stripe_exchange")
+_current: ContextVar[LibraryCall] = ContextVar("breakwall_stripe_call")
 
 
 @contextmanager
-def within(deadline: float) -> Iterator[Exchange]:
+def within(deadline: float) -> Iterator[LibraryCall]:
     """What the library sends inside ends by ``deadline``."""
-    exchange = Exchange(deadline)
-    token = _current.set(exchange)
+    call = LibraryCall(deadline)
+    token = _current.set(call)
     try:
-        yield exchange
+        yield call
     finally:
         _current.reset(token)
 
@@ -66,12 +66,12 @@ class DeadlineClient(stripe.HTTPClient):
         _usage: list[str] | None = None,
     ) -> tuple[str, int, Mapping[str, str]]:
         """One request and its answer. `NoAnswerError` if there is none."""
-        exchange = _current.get()
+        call = _current.get()
         parts = urlsplit(url)
         path = f"{parts.path}?{parts.query}" if parts.query else parts.path
 
         def answered(status: int, received: Mapping[str, str], body: bytes | None, **_: object) -> str:
-            exchange.status, exchange.headers = status, received
+            call.status, call.headers = status, received
             # What is too long or no text is no answer of Stripe's: the library fails to read it.
             return (body or b"").decode("utf-8", errors="replace")
 
@@ -80,11 +80,11 @@ class DeadlineClient(stripe.HTTPClient):
             path,
             headers or {},
             (post_data or "").encode(),
-            deadline=exchange.deadline,
+            deadline=call.deadline,
             answered=answered,
             failed=_raise,
         )
-        return body, exchange.status or 0, exchange.headers
+        return body, call.status or 0, call.headers
 
     def close(self) -> None:
         self._service.close()

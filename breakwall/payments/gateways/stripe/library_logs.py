@@ -14,7 +14,7 @@ import stripe
 
 from breakwall.payments.gateways.stripe.errors import LibraryLogsError
 
-_is_ours: ContextVar[bool] = ContextVar("breakwall_stripe_call", default=False)
+_is_ours: ContextVar[bool] = ContextVar("breakwall_stripe_unlogged", default=False)
 _LOUD = frozenset({"debug", "info"})
 
 
