@@ -85,16 +85,19 @@ def charge_failed(failure: Failure, *, now: float, bounds: Bounds) -> ChargeAnsw
 
 
 def prepare_failed(failure: Failure, *, now: float, bounds: Bounds) -> ChargeAnswer:
-    """What a failed creation means: nothing was charged, because nothing was confirmed."""
+    """What a failed creation means: nothing was charged, because nothing was confirmed.
+
+    Only of its key this is not said: another request with the same key may have charged.
+    """
     answer = charge_failed(failure, now=now, bounds=bounds)
     if failure.error is not None and failure.status == NOT_FOUND and answer.advice is Advice.RECONFIGURE:
         # What is not found is in the request, unless Stripe says that it is in the other mode.
         answer = answer if _other_mode(failure.error) else _with_code(_refused(failure.error), failure)
-    if answer.outcome is not Outcome.UNKNOWN:
-        return answer
-    # A charge under this key may have been made for another payload, so no other key is tried.
-    advice = Advice.REVIEW if answer.code == KEY_REUSED else answer.advice
-    return replace(answer, outcome=Outcome.FAILED, advice=advice)
+    if answer.code == KEY_REUSED:
+        # A charge may have been made for the other payload, so no other key is tried.
+        return replace(answer, advice=Advice.REVIEW)
+    is_known = answer.outcome is not Outcome.UNKNOWN or answer.advice is Advice.LOOK_AGAIN
+    return answer if is_known else replace(answer, outcome=Outcome.FAILED)
 
 
 def look_up_failed(failure: Failure, *, now: float, bounds: Bounds) -> LookupAnswer:

@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable
 
 import pytest
+import stripe
 
 from breakwall.payments.gateways.base import ChargeAnswer, ChargeRequest, LookupResult, Outcome, Prepared
 from breakwall.payments.gateways.http import HttpService
@@ -92,9 +93,14 @@ def test_without_a_connection_nothing_is_sent(new_order: Orders) -> None:
 
 @pytest.mark.parametrize("number", range(len(BROKEN)))
 def test_nothing_is_repeated_and_nothing_raises(
-    gateway: StripeGateway, proxy: StripeProxy, prepared: Prepare, number: int
+    gateway: StripeGateway,
+    proxy: StripeProxy,
+    prepared: Prepare,
+    number: int,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Also not with the setting of the library that repeats requests."""
+    monkeypatch.setattr(stripe, "max_network_retries", 5)
     order = prepared()
     for action in ("create", "confirm", "cancel", "read"):
         proxy.next(action, BROKEN[number])

@@ -50,7 +50,7 @@ CASES = [  # the answer; what a confirmation and what a preparation make of it; 
     (429, answers.TOO_MANY, THROTTLED, THROTTLED, Advice.RETRY, Health.THROTTLED),
     (400, answers.TOO_MANY, THROTTLED, THROTTLED, Advice.RETRY, Health.THROTTLED),
     (429, answers.LOCK_TIMEOUT, THROTTLED, THROTTLED, Advice.RETRY, Health.NEUTRAL),
-    (409, answers.KEY_IN_USE, UNKNOWN, FAILED, Advice.LOOK_AGAIN, Health.SUCCESS),
+    (409, answers.KEY_IN_USE, UNKNOWN, UNKNOWN, Advice.LOOK_AGAIN, Health.SUCCESS),
     (500, answers.API_ERROR, UNKNOWN, FAILED, Advice.RETRY, Health.FAILURE),
     (503, answers.API_ERROR, UNKNOWN, FAILED, Advice.RETRY, Health.FAILURE),
 ]
@@ -99,7 +99,7 @@ def test_a_key_with_other_parameters_is_looked_up_after_a_confirmation_and_revie
     failed = failure(400, answers.OTHER_PARAMETERS)
     charge, prepare = confirmed(failed), prepared(failed)
     assert (charge.outcome, charge.advice, charge.spends_key) == (UNKNOWN, Advice.LOOK_AGAIN, True)
-    assert (prepare.outcome, prepare.advice) == (FAILED, Advice.REVIEW)
+    assert (prepare.outcome, prepare.advice) == (UNKNOWN, Advice.REVIEW)
 
 
 def test_the_missing_permission_is_named() -> None:
