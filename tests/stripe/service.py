@@ -52,6 +52,13 @@ class LocalStripe:
         iban = {"sepa_debit[iban]": "DE62370400440532013001"}
         return str(self.ask("POST", "/v1/payment_methods", type="sepa_debit", **iban)["id"])
 
+    def forget(self) -> None:
+        """Forget all intents and charges."""
+        connection = HTTPConnection("127.0.0.1", self.port, timeout=20)
+        connection.request("DELETE", "/_config/data")
+        connection.getresponse().read()
+        connection.close()
+
     def intent(self, intent: str) -> dict[str, Any]:
         return self.ask("GET", f"/v1/payment_intents/{intent}")
 

@@ -246,6 +246,7 @@ class TestCharge:
         proxy.next("confirm", fault)
         answer = gateway.charge(order, deadline=soon())
         assert (answer.outcome, answer.health) == (Outcome.UNKNOWN, Health.FAILURE)
+        assert answer.code in {"ReadError", "api_error"}
         assert gateway.look_up_prepared(str(order.prepared), deadline=soon()).result is found
 
     def test_a_stored_500_is_repeated_and_spends_the_key(
