@@ -2,11 +2,13 @@
 
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from breakwall.payments.gateways.base import LookupResult
 from breakwall.payments.gateways.stripe import make_gateway, profile_from_settings
 from breakwall.payments.gateways.stripe.factory import check_api_key
 from breakwall.settings import Settings, load_settings
@@ -55,6 +57,13 @@ def test_the_key_is_read_from_its_file(settings: SettingsOf, tmp_path: Path) -> 
     assert "s3cret" not in repr(
         make_gateway(settings(PAYMENT_TOKEN="", PAYMENT_TOKEN_FILE=str(tmp_path / "key")))
     )
+
+
+def test_the_proxy_of_the_settings_is_used(settings: SettingsOf) -> None:
+    gateway = make_gateway(settings(PAYMENT_PROXY="http://127.0.0.1:9"))
+    found = gateway.look_up_prepared("pi_1", deadline=time.monotonic() + 10)
+    assert found.result is LookupResult.UNAVAILABLE
+    assert "the proxy does not answer" in found.detail
 
 
 @pytest.mark.parametrize(("key", "why"), [("pk_live_s3cret", "publishable"), ("s3cret", "sk_… or rk_…")])
