@@ -130,6 +130,20 @@ class TestPrepare:
         assert (answer.outcome, answer.advice) == (Outcome.FAILED, Advice.STOP)
         assert "pm_none" not in repr(answer)
 
+    @pytest.mark.parametrize("field", ["amount", "currency", "metadata"])
+    def test_an_intent_of_another_order_is_not_confirmed(
+        self, gateway: StripeGateway, stripe: LocalStripe, proxy: StripeProxy, new_order: Orders, field: str
+    ) -> None:
+        order = new_order()
+        created = gateway.prepare(order, deadline=soon())
+        assert isinstance(created, Prepared)
+        other = {"amount": 2000, "currency": "eur", "metadata": {"breakwall_order_id": "another"}}
+        shown = {**stripe.intent(created.id), field: other[field]}
+        proxy.next("create", answering(Answer(200, json.dumps(shown).encode())))
+        answer = gateway.prepare(order, deadline=soon())
+        assert isinstance(answer, ChargeAnswer)
+        assert (answer.code, answer.advice) == ("wrong_charge", Advice.REVIEW)
+
 
 class TestCharge:
     def test_confirms_the_intent(
@@ -386,6 +400,13 @@ class TestCancel:
             gateway.cancel(new_order(payment_method=None), deadline=soon()).result is LookupResult.CANCELLED
         )
         assert proxy.requests == []
+
+    def test_by_key_without_an_answer_proves_nothing(
+        self, gateway: StripeGateway, proxy: StripeProxy, new_order: Orders
+    ) -> None:
+        proxy.next("create", faults.reset_after)
+        assert gateway.cancel(new_order(), deadline=soon()).result is LookupResult.UNAVAILABLE
+        assert proxy.actions() == ["create"]
 
     @pytest.mark.parametrize("fault", [faults.reset_before, faults.reset_after], ids=["before", "after"])
     def test_without_an_answer_proves_nothing(
