@@ -9,6 +9,7 @@ from breakwall.urls.address import names_a_user
 OF_A_REAL_SITE = """
     database_url broker_url payment_url payment_token payment_token_file payment_headers payment_headers_file
     payment_ca_file payment_cert_file payment_key_file payment_proxy payment_proxy_file payment_account
+    payment_stripe_account
 """
 
 # The field names of credentials, in the order in which they are named.

@@ -30,7 +30,7 @@ from breakwall.settings.sections import (
     RetrySettings,
     SettingsSection,
 )
-from breakwall.settings.values import UNSET, file, folder, name, parse_options, secret
+from breakwall.settings.values import UNSET, file, folder, name, parse_options, secret, stripe_account
 from breakwall.urls.address import names_a_user
 from breakwall.urls.brokers import check_broker_url
 from breakwall.urls.databases import check_database_url
@@ -62,6 +62,8 @@ class Settings(SettingsSection):
     payment_proxy_file: Annotated[Annotated[Path, file(read_proxy_url)] | None, UNSET] = None
     payment_account: Annotated[str, AfterValidator(name)] = "default"
     payment_keys: Literal["derived", "caller"] = "derived"
+    payment_stripe_account: Annotated[Annotated[str, AfterValidator(stripe_account)] | None, UNSET] = None
+    payment_stripe_off_session: bool = True
     payment_timeout: float = Field(10.0, gt=0, le=300)
     payment_max_concurrency: int = Field(32, ge=1, le=1000)
     payment_deduplicates: bool = False

@@ -42,6 +42,13 @@ def name(text: str) -> str:
     return text
 
 
+def stripe_account(text: str) -> str:
+    """Check the id of a connected account at Stripe; returned unchanged."""
+    if not re.fullmatch("acct_[A-Za-z0-9]{1,64}", text):
+        raise ValueError("should be the id of a connected account at Stripe, such as acct_1N…")
+    return text
+
+
 def file(check: Callable[[Path], object]) -> AfterValidator:
     """Make a file's path absolute, and check it with ``check``, which raises `ValueError`."""
 

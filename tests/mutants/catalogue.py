@@ -61,6 +61,22 @@ LOADING = "breakwall/payments/gateways/loading.py"
 LOADING_TESTS = "tests/unit/payments/gateways/test_loading.py"
 OTHER_GATEWAYS_TESTS = "tests/contract/payments/ledger/test_other_gateways.py"
 
+STRIPE_ERRORS = "breakwall/payments/gateways/stripe/errors.py"
+STRIPE_INTENTS = "breakwall/payments/gateways/stripe/intents.py"
+STRIPE_GATEWAY = "breakwall/payments/gateways/stripe/gateway.py"
+STRIPE_PARAMETERS = "breakwall/payments/gateways/stripe/parameters.py"
+STRIPE_AMOUNTS = "breakwall/payments/gateways/stripe/amounts.py"
+STRIPE_CLIENT = "breakwall/payments/gateways/stripe/http_client.py"
+STRIPE_API = "breakwall/payments/gateways/stripe/api.py"
+STRIPE_LOGS = "breakwall/payments/gateways/stripe/library_logs.py"
+STRIPE_ERRORS_TESTS = "tests/unit/payments/gateways/stripe/test_errors.py"
+STRIPE_INTENTS_TESTS = "tests/unit/payments/gateways/stripe/test_intents.py"
+STRIPE_GATEWAY_TESTS = "tests/integration/payments/gateways/stripe/test_gateway.py"
+STRIPE_PARAMETERS_TESTS = "tests/unit/payments/gateways/stripe/test_parameters.py"
+STRIPE_AMOUNTS_TESTS = "tests/unit/payments/gateways/stripe/test_amounts.py"
+STRIPE_CLIENT_TESTS = "tests/integration/payments/gateways/stripe/test_http_client.py"
+STRIPE_LOGS_TESTS = "tests/unit/payments/gateways/stripe/test_library_logs.py"
+
 
 @dataclass(frozen=True)
 class Mutant:
@@ -1378,6 +1394,166 @@ MUTANTS = (
         "is_ours = exhausted_resource(error) or advice_after",
         "is_ours = advice_after",
         (ANSWERS_TESTS,),
+        simulated=False,
+    ),
+    Mutant(
+        "a preparation without an answer has charged nothing",
+        STRIPE_ERRORS,
+        "    return answer if is_known else replace(answer, outcome=Outcome.FAILED)",
+        "    return answer",
+        (STRIPE_ERRORS_TESTS,),
+        simulated=False,
+    ),
+    Mutant(
+        "a key with another payload is reviewed, not rotated",
+        STRIPE_ERRORS,
+        "return replace(answer, advice=Advice.REVIEW)",
+        "return answer",
+        (STRIPE_ERRORS_TESTS,),
+        simulated=False,
+    ),
+    Mutant(
+        "an intent that is not found is never absent",
+        STRIPE_ERRORS,
+        "        LookupResult.UNAVAILABLE,\n        answer.health",
+        "        LookupResult.ABSENT,\n        answer.health",
+        (STRIPE_ERRORS_TESTS,),
+        simulated=False,
+    ),
+    Mutant(
+        "a decline beside a charge that may have succeeded",
+        STRIPE_ERRORS,
+        'if intent.get("status") in {"succeeded", "processing", "requires_capture"}:',
+        "if False:",
+        (STRIPE_ERRORS_TESTS,),
+        simulated=False,
+    ),
+    Mutant(
+        "no text of Stripe's is repeated",
+        STRIPE_ERRORS,
+        "named = isinstance(parameter, str) and _PARAMETER.fullmatch(parameter)",
+        'parameter, named = error.get("message"), True',
+        (STRIPE_ERRORS_TESTS,),
+        simulated=False,
+    ),
+    Mutant(
+        "the decline that a cancelled intent has left",
+        STRIPE_INTENTS,
+        'if isinstance(error, Mapping) and status != "requires_confirmation":',
+        'if isinstance(error, Mapping) and status == "requires_payment_method":',
+        (STRIPE_INTENTS_TESTS,),
+        simulated=False,
+    ),
+    Mutant(
+        "the part that was captured",
+        STRIPE_INTENTS,
+        'amount = intent["amount_received"]',
+        'amount = intent["amount"]',
+        (STRIPE_INTENTS_TESTS,),
+        simulated=False,
+    ),
+    Mutant(
+        "an intent that waits for the customer is cancelled",
+        STRIPE_GATEWAY,
+        "        if not needs_the_customer(intent):\n",
+        "        if True:\n",
+        (STRIPE_GATEWAY_TESTS,),
+        simulated=False,
+    ),
+    Mutant(
+        "no decline while its intent can still charge",
+        STRIPE_GATEWAY,
+        "if intent is None or not can_still_charge(intent):",
+        "if True:",
+        (STRIPE_GATEWAY_TESTS,),
+        simulated=False,
+    ),
+    Mutant(
+        "the reading of an intent after a refusal",
+        STRIPE_GATEWAY,
+        "if answer.advice is Advice.STOP and found.is_refusal:",
+        "if False:",
+        (STRIPE_GATEWAY_TESTS,),
+        simulated=False,
+    ),
+    Mutant(
+        "an answer about another intent proves nothing",
+        STRIPE_GATEWAY,
+        "        if intent_id(intent) != prepared:\n",
+        "        if False:\n",
+        (STRIPE_GATEWAY_TESTS,),
+        simulated=False,
+    ),
+    Mutant(
+        "the reading of an intent that cannot be cancelled",
+        STRIPE_GATEWAY,
+        "if isinstance(found, Failure) and found.is_refusal:\n            # It has",
+        "if False:\n            # It has",
+        (STRIPE_GATEWAY_TESTS,),
+        simulated=False,
+    ),
+    Mutant(
+        "no payment method in the confirmation",
+        STRIPE_PARAMETERS,
+        '{"error_on_requires_action": True}\n',
+        '{"error_on_requires_action": True, "payment_method": "pm_1"}\n',
+        (STRIPE_PARAMETERS_TESTS,),
+        simulated=False,
+    ),
+    Mutant(
+        "the confirmation's own key",
+        STRIPE_PARAMETERS,
+        'return _key(request, f"confirm-{request.prepared}")',
+        'return _key(request, "create")',
+        (STRIPE_PARAMETERS_TESTS,),
+        simulated=False,
+    ),
+    Mutant(
+        "an amount with a third decimal is refused",
+        STRIPE_AMOUNTS,
+        "if currency in _TENS_ONLY and amount % 10:",
+        "if False:",
+        (STRIPE_AMOUNTS_TESTS,),
+        simulated=False,
+    ),
+    Mutant(
+        "Stripe's own units",
+        STRIPE_AMOUNTS,
+        '_DIGITS = {"ISK": 2, "UGX": 2, "MGA": 0}',
+        "_DIGITS: dict[str, int] = {}",
+        (STRIPE_AMOUNTS_TESTS,),
+        simulated=False,
+    ),
+    Mutant(
+        "the deadline under Stripe's library",
+        STRIPE_CLIENT,
+        "deadline=call.deadline",
+        "deadline=call.deadline + 3600",
+        (STRIPE_CLIENT_TESTS,),
+        simulated=False,
+    ),
+    Mutant(
+        "Stripe's library repeats nothing",
+        STRIPE_API,
+        '"max_network_retries": 0}',
+        '"max_network_retries": 2}',
+        (STRIPE_CLIENT_TESTS,),
+        simulated=False,
+    ),
+    Mutant(
+        "Stripe's library logs none of our calls",
+        STRIPE_LOGS,
+        "return not _is_ours.get()",
+        "return True",
+        (STRIPE_LOGS_TESTS,),
+        simulated=False,
+    ),
+    Mutant(
+        "nothing is sent while Stripe's library prints",
+        STRIPE_API,
+        "            check_library_is_silent()\n",
+        "            pass\n",
+        (STRIPE_LOGS_TESTS,),
         simulated=False,
     ),
     Mutant(

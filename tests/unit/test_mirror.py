@@ -58,6 +58,8 @@ COVERED: dict[str, str] = {
     "breakwall.payments.gateways.contract.processes": "tests/integration/payments/gateways/contract/test_gateways.py",
     "breakwall.payments.gateways.contract.subject": "tests/integration/payments/gateways/contract/test_gateways.py",
     "breakwall.payments.db.own_gateway": "tests/contract/payments/ledger/test_other_gateways.py",
+    "breakwall.payments.gateways.stripe": "tests/unit/payments/gateways/stripe/test_factory.py",
+    "breakwall.payments.gateways.stripe.api": "tests/integration/payments/gateways/stripe/test_gateway.py",
     "breakwall.payments.gateways.transport.errors": "tests/unit/payments/gateways/test_charge_answers.py",
     "breakwall.payments.incidents": "tests/contract/payments/operator/test_incidents.py",
     "breakwall.payments.ledger.attempt_outcomes": "tests/contract/payments/ledger/test_record.py",

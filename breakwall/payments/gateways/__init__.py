@@ -82,8 +82,8 @@ def _http_gateway(settings: Settings) -> Gateway:
         bounds=Bounds(max_retry_after=settings.payment_max_retry_after),
         tls=watch_tls(settings.payment_ca_file, settings.payment_cert_file, settings.payment_key_file),
         token=_token(settings),
-        headers=_headers(settings),
-        proxy=_proxy(settings),
+        headers=watched_headers(settings),
+        proxy=watched_proxy(settings),
     )
 
 
@@ -116,10 +116,10 @@ def factory_settings(settings: Settings) -> GatewaySettings:
         max_retry_after=settings.payment_max_retry_after,
         profile=_described_profile(settings),
         token=_token(settings),
-        headers=_headers(settings),
+        headers=watched_headers(settings),
         tls=watch_tls(settings.payment_ca_file, settings.payment_cert_file, settings.payment_key_file)
         or (lambda: None),
-        proxy=_proxy(settings),
+        proxy=watched_proxy(settings),
         options=settings.own_payment_options,
     )
 
@@ -152,14 +152,16 @@ def _token(settings: Settings) -> Callable[[], str] | None:
     return None if settings.payment_token is None else settings.payment_token.get_secret_value
 
 
-def _headers(settings: Settings) -> Callable[[], Mapping[str, str]]:
+def watched_headers(settings: Settings) -> Callable[[], Mapping[str, str]]:
+    """Gives the shop's headers for each request, read again when their file changes."""
     if settings.payment_headers_file is None:
         given = settings.own_payment_headers
         return lambda: given
     return WatchedFiles([settings.payment_headers_file], lambda: settings.own_payment_headers, "headers")
 
 
-def _proxy(settings: Settings) -> Callable[[], str | None]:
+def watched_proxy(settings: Settings) -> Callable[[], str | None]:
+    """Gives the proxy's URL, read again when its file changes; None without a proxy."""
     if settings.payment_proxy_file is None:
         return lambda: settings.payment_proxy_url
     return WatchedFiles([settings.payment_proxy_file], lambda: settings.payment_proxy_url, "proxy")
