@@ -5,6 +5,7 @@ from contextlib import closing, contextmanager
 
 from sqlalchemy import Connection, update
 
+from breakwall.payments.db.clock import DATABASE_CLOCK
 from breakwall.payments.db.database import Database
 from breakwall.payments.db.schema import orders
 from breakwall.payments.decisions import Decision
@@ -47,7 +48,13 @@ def make_dead(connection: Connection, keys: tuple[str, ...]) -> None:
     connection.execute(
         update(orders)
         .where(orders.c.idempotency_key.in_(keys))
-        .values(status="dead", next_attempt_at=None, dispatch_at=None, last_error="http_401: credentials")
+        .values(
+            status="dead",
+            next_attempt_at=None,
+            dispatch_at=None,
+            settled_at=DATABASE_CLOCK.after(0),
+            last_error="http_401: credentials",
+        )
     )
 
 

@@ -76,6 +76,10 @@ STRIPE_PARAMETERS_TESTS = "tests/unit/payments/gateways/stripe/test_parameters.p
 STRIPE_AMOUNTS_TESTS = "tests/unit/payments/gateways/stripe/test_amounts.py"
 STRIPE_CLIENT_TESTS = "tests/integration/payments/gateways/stripe/test_http_client.py"
 STRIPE_LOGS_TESTS = "tests/unit/payments/gateways/stripe/test_library_logs.py"
+ORDERS = "breakwall/payments/orders.py"
+PRUNED = "breakwall/payments/ledger/pruned_orders.py"
+DETAILS_TESTS = "tests/contract/payments/ledger/test_details.py"
+CARD_TESTS = "tests/unit/test_card_numbers.py"
 
 
 @dataclass(frozen=True)
@@ -2554,6 +2558,102 @@ MUTANTS = (
         "for name in CODE if is_path(",
         "for name in () if is_path(",
         (LOADING_TESTS,),
+        simulated=False,
+    ),
+    Mutant(
+        "a detail is a part of the payload",
+        ORDERS,
+        '_CAME_WITH_GATEWAYS = frozenset({*DETAILS, "charge_before"})',
+        "_CAME_WITH_GATEWAYS = frozenset()",
+        (DETAILS_TESTS,),
+        simulated=False,
+    ),
+    Mutant(
+        "the details of a pruned order are compared",
+        PRUNED,
+        "if self.details_digest not in {None, digest_details(self.id, order)}:",
+        'if self.details_digest == "":',
+        (DETAILS_TESTS,),
+        simulated=False,
+    ),
+    Mutant(
+        "seconds of charge_before are not compared",
+        ORDERS,
+        '"charge_before": datetime}',
+        '"charge_before": object}',
+        (DETAILS_TESTS,),
+        simulated=False,
+    ),
+    Mutant(
+        "a new order whose last moment has passed is refused",
+        ACCEPT,
+        "            _refuse_late(late)\n",
+        "",
+        (DETAILS_TESTS,),
+        simulated=False,
+    ),
+    Mutant(
+        "a known order whose last moment has passed is just known, in a batch",
+        ACCEPT,
+        "_refuse_late(late & new.keys())",
+        "_refuse_late(late)",
+        (DETAILS_TESTS,),
+        simulated=False,
+    ),
+    Mutant(
+        "a detail that the database cannot store is not dropped",
+        "breakwall/payments/db/revisions.py",
+        "for name in missing.difference(dispensable):",
+        "for name in set[str]():",
+        ("tests/contract/payments/db/test_revisions.py",),
+        simulated=False,
+    ),
+    Mutant(
+        "metadata is sorted where it is stored and where it is sent",
+        ORDERS,
+        "dict(sorted(self.metadata.items())) or None",
+        "dict(self.metadata) or None",
+        (DETAILS_TESTS,),
+        simulated=False,
+    ),
+    Mutant(
+        "card numbers are refused",
+        ORDERS,
+        "if holds_card_number(str(value)):",
+        "if False:",
+        ("tests/unit/payments/test_orders.py",),
+        simulated=False,
+    ),
+    Mutant(
+        "the check digit of a card number",
+        "breakwall/card_numbers.py",
+        "return of_a_network and _check_digit_is_right(digits)",
+        "return of_a_network",
+        (CARD_TESTS,),
+        simulated=False,
+    ),
+    Mutant(
+        "the payment method is in no document",
+        "breakwall/json_documents.py",
+        'fields.pop("payment_method") is not None',
+        'fields["payment_method"] is not None',
+        ("tests/integration/cli/orders/test_details.py",),
+        simulated=False,
+    ),
+    Mutant(
+        "PostgreSQL's failing row is in no error",
+        "breakwall/payments/db/errors.py",
+        "        _forget_rows(error)\n",
+        "",
+        (DETAILS_TESTS,),
+        simulated=False,
+    ),
+    Mutant(
+        "rows are in no log of SQLAlchemy",
+        "breakwall/payments/db/database.py",
+        "lambda record: record.levelno > logging.DEBUG",
+        "lambda record: True",
+        (DETAILS_TESTS,),
         simulated=False,
     ),
 )

@@ -233,6 +233,13 @@ class Database:
             )
 
 
+# At DEBUG, SQLAlchemy logs each row that it reads.
+_LOGGING_NAME = "breakwall"
+logging.getLogger(f"sqlalchemy.engine.Engine.{_LOGGING_NAME}").addFilter(
+    lambda record: record.levelno > logging.DEBUG
+)
+
+
 def open_engine(url: str, *, file: SqliteFile | None = None, pool_size: int = 10) -> Engine:
     """Make an engine for either database; each of its waits is bounded. Raises `ValueError` as `Database`.
 
@@ -242,6 +249,7 @@ def open_engine(url: str, *, file: SqliteFile | None = None, pool_size: int = 10
     parsed = make_url(url)
     options: dict[str, Any] = {"pool_size": pool_size, "max_overflow": 100, "pool_timeout": 2.0}
     options["hide_parameters"] = True  # No part of an order may be in an error's text.
+    options["logging_name"] = _LOGGING_NAME
     if parsed.get_backend_name() == "sqlite":
         return open_sqlite(parsed, file or sqlite_file(parsed), **options)
     return open_postgresql(parsed, **options)

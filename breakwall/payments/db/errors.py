@@ -90,6 +90,23 @@ def statement_errors(connection: Connection) -> Iterator[None]:
     """Raise errors of their own for a stale connection, and for a text that the database's encoding cannot hold."""
     try:
         yield
+    except DBAPIError as error:
+        _forget_rows(error)
+        with _named_causes(connection):
+            raise
+
+
+def _forget_rows(error: DBAPIError) -> None:
+    """Leave the first line of the driver's message: PostgreSQL's DETAIL and CONTEXT hold the values of the row."""
+    for one in (error, error.orig):
+        if one is not None and one.args:
+            one.args = (first_line(one), *one.args[1:])
+
+
+@contextmanager
+def _named_causes(connection: Connection) -> Iterator[None]:
+    try:
+        yield
     except DataError as error:
         encoding = encoding_of(connection)
         if encoding == "UTF8" or sqlstate(error.orig) not in _NOT_IN_ENCODING:

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import copy
+import dataclasses
+import pickle
+from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any
 
@@ -13,6 +17,7 @@ from hypothesis import strategies as st
 from breakwall.currencies import MINOR_DIGITS, max_amount
 from breakwall.payments import orders
 from breakwall.payments.orders import (
+    DETAILS,
     FIELDS,
     REQUIRED,
     InvalidOrderError,
@@ -136,3 +141,119 @@ def test_any_json_object_is_an_order_or_a_refusal(document: dict[str, Any]) -> N
     with contextlib.suppress(InvalidOrderError):
         order = Order.from_json(document)
         assert 1 <= order.amount <= max_amount(order.currency)
+
+
+CARD = "4242 4242 4242 4242"
+FULL: dict[str, Any] = {
+    **GOOD,
+    "payment_method": "pm_1",
+    "description": "tea",
+    "metadata": {"cart": "17"},
+    "gateway": "http",
+    "charge_before": datetime(2026, 11, 29, 12, tzinfo=UTC),
+}
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"user_id": CARD},
+        {"idempotency_key": CARD.replace(" ", "")},
+        {"payment_method": CARD.replace(" ", "")},
+        {"description": f"by card {CARD}"},
+        {"metadata": {"card": CARD}},
+        {"metadata": {CARD: "card"}},
+        {"gateway": CARD},
+    ],
+    ids=lambda changed: str(next(iter(changed))),
+)
+def test_a_card_number_is_refused_in_any_field_and_not_repeated(changed: dict[str, Any]) -> None:
+    problems = refusal(**changed)
+    assert list(problems) == list(changed)
+    assert "card number" in str(problems)
+    assert "4242" not in str(problems)
+
+
+@pytest.mark.parametrize(
+    ("field", "values"),
+    [
+        ("payment_method", ["", " ", "p" * 256, "a\x00b", "\ud800", 5]),
+        ("description", ["", "d" * 501, "two\nlines", "a\x00b", "\udfff", 5.0]),
+        ("gateway", ["", "g" * 65, 1]),
+        ("charge_before", [0, -1, float("nan"), float("inf"), 10**400, 31_622_401, True, "90", timedelta(1)]),
+        (
+            "charge_before",
+            [
+                datetime(2026, 11, 29),  # noqa: DTZ001
+                datetime.max.replace(tzinfo=timezone(-timedelta(hours=5))),
+            ],
+        ),
+        ("metadata", ["cart=17", [("cart", "17")], {"cart": 17}, {"cart": None}, {17: "cart"}, {"": "x"}]),
+        ("metadata", [{"k" * 41: "v"}, {"k": "v" * 501}, {str(n): "v" for n in range(21)}, {"k": "a\x00b"}]),
+    ],
+)
+def test_an_unusable_detail_is_refused_by_the_name_of_its_field(field: str, values: list[object]) -> None:
+    for value in values:
+        assert list(refusal(**{field: value})) == [field], value
+
+
+def test_the_longest_details_are_accepted() -> None:
+    Order(
+        **GOOD,
+        payment_method="p" * 255,
+        description="차" * 500,
+        metadata={f"{n:040}": "v" * 500 for n in range(20)},
+        charge_before=366 * 86_400,
+    )
+
+
+def test_no_problem_of_metadata_repeats_its_names_or_values() -> None:
+    for metadata in ({"geheim": 17}, {"geheim" * 9: "x"}, {"x": "geheim" * 99}, {"geheim\x00": "x"}):
+        assert "geheim" not in str(refusal(metadata=metadata))
+
+
+def test_empty_metadata_is_none() -> None:
+    assert Order(**GOOD, metadata={}) == Order(**GOOD)
+    assert Order(**GOOD, metadata={}).metadata is None
+
+
+def test_an_order_is_hashed_pickled_and_copied_with_its_details() -> None:
+    one = Order(**FULL)
+    assert pickle.loads(pickle.dumps(one)) == one == copy.deepcopy(one)
+    assert pickle.loads(pickle.dumps(one)).metadata == {"cart": "17"}
+    assert hash(one) == hash(Order(**FULL)) == hash(dataclasses.replace(one))
+    assert len({one, Order(**FULL), Order(**{**FULL, "metadata": {"cart": "18"}})}) == 2
+
+
+def test_a_moment_is_kept_in_utc() -> None:
+    there = FULL["charge_before"].astimezone(timezone(timedelta(hours=9)))
+    assert Order(**{**FULL, "charge_before": there}) == Order(**FULL)
+    assert Order(**{**FULL, "charge_before": there}).charge_before.tzinfo is UTC  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ("2026-11-29T13:00:00+01:00", FULL["charge_before"]),
+        ("2026-11-29T12:00:00Z", FULL["charge_before"]),
+        (90, 90),
+        (90.5, 90.5),
+        ("90", 90.0),
+        (" 10m ", 600.0),
+        (None, None),
+    ],
+)
+def test_json_has_a_moment_or_a_time_from_now(given: object, kept: object) -> None:
+    assert Order.from_json({**GOOD, "charge_before": given}).charge_before == kept
+
+
+def test_a_bad_moment_in_json_is_reported_with_the_other_fields() -> None:
+    with pytest.raises(InvalidOrderError) as refused:
+        Order.from_json({**GOOD, "amount": 0, "charge_before": "soon"})
+    assert set(refused.value.problems) == {"amount", "charge_before"}
+
+
+def test_the_details_are_in_no_repr() -> None:
+    shown = repr(Order(**FULL))
+    assert "charge_before" in shown
+    assert not any(name in shown for name in DETAILS)

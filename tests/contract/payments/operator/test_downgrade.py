@@ -14,6 +14,7 @@ from breakwall.payments.db import migration_steps, sqlite
 from breakwall.payments.db.database import SchemaError
 from breakwall.payments.db.migrate import upgrade
 from breakwall.payments.db.migration_steps import MigrationBlockedError
+from breakwall.payments.db.outcome_trigger import TRIGGER
 from breakwall.payments.db.revisions import AFTER, BEFORE, current_revision
 from breakwall.payments.operator.downgrade import Losses, downgrade, losses
 from breakwall.payments.operator.locking import RefusedError
@@ -62,6 +63,18 @@ class TestGoingBack:
     def test_twice_is_going_back_once(self, site: Site) -> None:
         assert downgrade(site.database.engine) == downgrade(site.database.engine) == BEFORE
         assert losses(site.database.engine) == Losses()
+
+    def test_drops_the_trigger_whose_table_is_gone(self, site: Site) -> None:
+        """Else no order could end any more."""
+        downgrade(site.database.engine)
+        catalog = (
+            "pg_trigger WHERE tgname"
+            if site.database.engine.name == "postgresql"
+            else "sqlite_master WHERE name"
+        )
+        counting = text(f"SELECT count(*) FROM {catalog} = '{TRIGGER}'")
+        assert site.database.read(lambda connection: connection.scalar(counting)) == 0
+        finish_later(site)
 
     def test_says_what_is_lost(self, site: Site) -> None:
         finish_later(site)

@@ -49,6 +49,7 @@ def test_an_order_is_shown_by_its_id_and_by_its_key_with_every_attempt(terminal:
         "charge_id",
         "gateway_key",
         "settled_by",
+        "prepared",
     }
     assert attempt["gateway_key"] == shown["charge_key"] != shown["idempotency_key"]
     assert (attempt["number"], attempt["source"], attempt["outcome"]) == (1, "producer", "not_sent")
@@ -57,13 +58,15 @@ def test_an_order_is_shown_by_its_id_and_by_its_key_with_every_attempt(terminal:
 def test_the_key_that_travels_is_shown_and_that_of_an_attempt_where_it_is_another(terminal: Terminal) -> None:
     order_id = terminal.place().document["id"]
     first = terminal.show()["charge_key"]
-    assert terminal.run("orders", "show", first).out.splitlines()[2].split() == ["sent", "as", first]
+    assert terminal.run("orders", "show", first).out.splitlines()[2].split() == [
+        *("sent", "as", first, "to", "http")
+    ]
     with ledger_of(terminal) as ledger:
         rotated = derive_charge_key(order_id, 7)
         changed = update(orders).values(charge_key=rotated)
         ledger.database.write(lambda connection: connection.execute(changed), name="test")
     said = terminal.run("orders", "show", "cart-1").out
-    assert said.splitlines()[2].split() == ["sent", "as", rotated]
+    assert said.splitlines()[2].split()[:3] == ["sent", "as", rotated]
     heads, attempt = said.splitlines()[-2:]
     assert heads.rstrip().endswith("sent as")
     assert attempt.rstrip().endswith(first)

@@ -48,6 +48,15 @@ def test_the_bytes_of_a_charge_stay_the_same(serve: Serve) -> None:
     assert server.requests[0].endswith(b"\r\n\r\n" + body)
 
 
+def test_the_details_of_an_order_follow_where_it_has_them_and_nothing_of_our_own(serve: Serve) -> None:
+    server = serve(answering(response(200, PAID)))
+    details = {"payment_method": "pm_1", "description": "차 두 잔", "metadata": {"cart": "17"}}
+    with gateway_to(server.url) as gateway:
+        charge(gateway, order=replace(ORDER, **details, prepared="pi_1"))
+    order = {"order_id": "o-1", "user_id": "u-1", "amount": 10_000, "currency": "KRW"}
+    assert body_of(server.requests[0]) == {**order, **details}
+
+
 def test_the_callers_own_key_travels_as_the_reference(serve: Serve) -> None:
     server = serve(answering(response(200, PAID)))
     with gateway_to(server.url) as gateway:
