@@ -10,6 +10,7 @@ from breakwall.payments.decisions import after_attempt, without_look_up
 from breakwall.payments.gateways.base import ChargeAnswer, Gateway, Health, LookupAnswer
 from breakwall.payments.ledger.claim import Attempt
 from breakwall.payments.ledger.ledger import Ledger
+from breakwall.payments.ledger.telling import Caller
 from breakwall.payments.orders import OrderStatus
 from breakwall.payments.retry_policy import RetryPolicy
 from breakwall.payments.verification import verified
@@ -40,15 +41,22 @@ class Charger:
         self.on_received: Callable[[ChargeAnswer | LookupAnswer], None] = lambda answer: None
 
     def send(
-        self, attempt: Attempt, permit: Permit, *, deadline: float, lock_budget: LockBudget | None = None
+        self,
+        attempt: Attempt,
+        permit: Permit,
+        *,
+        deadline: float,
+        lock_budget: LockBudget | None = None,
+        caller: Caller | None = None,
     ) -> tuple[OrderStatus, str | None]:
         """Charge by the ``deadline`` (monotonic), report to the breaker, record. No transaction is open meanwhile.
 
-        Returns the order's state and, if it is paid, the charge's id. If the answer cannot be recorded, raises
+        Returns the order's state and, if it is paid, the charge's id; a ``caller`` as in `Ledger.record`. If the answer
+        cannot be recorded, raises
         `DatabaseUnavailableError`: the claim expires then, and a later claim resolves the attempt. Raises `LookupError`
         if the order is no longer in the database.
         """
-        return self.record(attempt, self.charge(attempt, permit, deadline=deadline), lock_budget)
+        return self.record(attempt, self.charge(attempt, permit, deadline=deadline), lock_budget, caller)
 
     def charge(self, attempt: Attempt, permit: Permit, *, deadline: float) -> ChargeAnswer:
         """Charge by the ``deadline`` (monotonic), and report to the breaker. The answer is to be recorded next."""
@@ -66,13 +74,17 @@ class Charger:
         return without_look_up(verified(answer, attempt.claim.request), self.gateway.profile)
 
     def record(
-        self, attempt: Attempt, answer: ChargeAnswer, lock_budget: LockBudget | None = None
+        self,
+        attempt: Attempt,
+        answer: ChargeAnswer,
+        lock_budget: LockBudget | None = None,
+        caller: Caller | None = None,
     ) -> tuple[OrderStatus, str | None]:
         """Record an answer of `charge`, and what it leads to. Returns and raises what `send` does."""
         profile, progress = self.gateway.profile, attempt.claim.progress
         trusted = self.trusted(attempt, answer)
         decision = after_attempt(trusted, progress, profile, self.policy, self.jitter())
-        result = self.ledger.record(attempt, trusted, decision, lock_budget)
+        result = self.ledger.record(attempt, trusted, decision, lock_budget, caller)
         self.on_recorded(answer)
         return result
 

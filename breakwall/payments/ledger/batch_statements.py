@@ -24,12 +24,12 @@ from sqlalchemy.sql.dml import ReturningInsert, ReturningUpdate
 from breakwall.payments.db.clock import Clock
 from breakwall.payments.db.insert_missing import insert_missing
 from breakwall.payments.db.query_hints import likely
-from breakwall.payments.db.revisions import existing_columns, missing_columns
+from breakwall.payments.db.revisions import existing_columns
 from breakwall.payments.db.schema import IN_FLIGHT, QUEUED, attempts, charges, orders
 from breakwall.payments.ledger.attempt_conditions import FINAL, REFUSED, UNRESOLVED
 from breakwall.payments.ledger.batch_rows import Columns, given_rows, one_of_ids
 from breakwall.payments.ledger.charges import paid_before
-from breakwall.payments.ledger.order_state import state_columns
+from breakwall.payments.ledger.order_state import Missing, missing_in_orders, state_columns
 from breakwall.payments.orders import OrderStatus
 
 _CHARGE = charges.c
@@ -78,7 +78,8 @@ class BatchStatements:
         self._dialect = dialect
         self._clock = clock
         self._lease = lease
-        self._claims: dict[frozenset[str], ReturningUpdate[Any]] = {}
+        self._claims: dict[Missing, ReturningUpdate[Any]] = {}
+        self._payments: dict[Missing, ReturningUpdate[Any]] = {}
 
     @cached_property
     def lock_free(self) -> Select[Any]:
@@ -95,7 +96,7 @@ class BatchStatements:
 
         A statement of its own, after the locks: so it sees every attempt that was committed before them.
         """
-        missing = frozenset(missing_columns(connection, orders))
+        missing = missing_in_orders(connection)
         if missing not in self._claims:
             self._claims[missing] = self._claim.returning(*existing_columns(connection, orders))
         return self._claims[missing]
@@ -141,13 +142,18 @@ class BatchStatements:
         owned: ReturningInsert[Any] = unless_there.returning(_CHARGE.order_id, _CHARGE.charge_id)
         return owned
 
-    @cached_property
-    def pay(self) -> ReturningUpdate[Any]:
+    def pay(self, connection: Connection) -> ReturningUpdate[Any]:
         """Pays the orders whose claims hold and that nobody wants cancelled; returns their claims."""
+        missing = missing_in_orders(connection)
+        if missing not in self._payments:
+            self._payments[missing] = self._pay(missing)
+        return self._payments[missing]
+
+    def _pay(self, missing: Missing) -> ReturningUpdate[Any]:
         given = given_rows(PAID, self._dialect).c
         paid = update(orders).where(is_held(given), orders.c.cancel_requested.is_(false()))
         return paid.values(
-            **state_columns(self._clock, OrderStatus.PAID),
+            **state_columns(self._clock, OrderStatus.PAID, missing=missing),
             charge_id=given.charge_id,
             last_error=None,
             rejected=False,
