@@ -125,7 +125,7 @@ class Decision:
     delay: float = 0.0  # Seconds until a queued order is due again.
     # No attempt has charged. If a cancellation was requested meanwhile, the order is cancelled instead.
     uncharged: bool = False
-    reason: str | None = None  # Of the end, see `orders.EndReason`.
+    reason: str | None = None  # If the order ends: why, see `orders.EndReason`.
 
 
 # A decline code that is stored as the reason: no sentence, and no number that may be a card's.
@@ -169,9 +169,8 @@ def after_attempt(
             return Decision(OrderStatus.DEAD, uncharged=True, reason=reason)
     elif answer.advice is Advice.STOP:
         # It may mean "done already": it is looked up now, without a backoff.
-        if profile.looks_up:
-            return Decision(OrderStatus.QUEUED)
-        return Decision(OrderStatus.REVIEW, reason=EndReason.UNKNOWN)
+        status = OrderStatus.QUEUED if profile.looks_up else OrderStatus.REVIEW
+        return Decision(status, reason=EndReason.UNKNOWN)
     tries = 0 if answer.advice is Advice.LOOK_AGAIN else progress.retries
     delay = policy.delay(tries, answer.retry_after, jitter)
     return Decision(OrderStatus.QUEUED, delay, uncharged=not unresolved)

@@ -55,7 +55,7 @@ def _earliest(connection: Connection, order_id: str, found: Row[Any]) -> datetim
 
 def _bring_forward(connection: Connection, order_id: str, due: datetime) -> None:
     """Make it due then, and give it one attempt and one look-up more, if it has used up any."""
-    retries, look_ups = orders.c.retry_floor, orders.c.look_up_floor
+    retries, lookups = orders.c.retry_floor, orders.c.look_up_floor
     connection.execute(
         update(orders)
         .where(orders.c.id == order_id)
@@ -63,6 +63,6 @@ def _bring_forward(connection: Connection, order_id: str, due: datetime) -> None
             next_attempt_at=due,
             dispatch_at=due,
             retry_floor=case((retries < orders.c.retry_count, retries + 1), else_=retries),
-            look_up_floor=case((look_ups < orders.c.look_up_count, look_ups + 1), else_=look_ups),
+            look_up_floor=case((lookups < orders.c.look_up_count, lookups + 1), else_=lookups),
         )
     )

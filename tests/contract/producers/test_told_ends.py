@@ -100,7 +100,7 @@ def test_an_end_after_place_was_interrupted_is_written(site: Site, monkeypatch: 
     assert written(site) == ["paid"]
 
 
-class Impatience:
+class TimeIsOver:
     """Lets the time of callers be over while the end of their order is being committed, and not before."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -113,58 +113,58 @@ class Impatience:
         assert self.go_on.wait(30)
 
 
-class ImpatientLatch(Latch):
+class ShortLatch(Latch):
     """Its first wait ends too early."""
 
-    impatience: Impatience
+    time_over: TimeIsOver
 
     def wait(self, seconds: float) -> bool:
-        if self is not ImpatientLatch.newest:
+        if self is not ShortLatch.newest:
             return super().wait(seconds)
-        ImpatientLatch.newest = None
-        assert self.impatience.committing.wait(30)
+        ShortLatch.newest = None
+        assert self.time_over.committing.wait(30)
         return False
 
-    newest: ImpatientLatch | None = None
+    newest: ShortLatch | None = None
 
     def __init__(self) -> None:
         super().__init__()
-        ImpatientLatch.newest = self  # The signal of the end is made last.
+        ShortLatch.newest = self  # The signal of the end is made last.
 
 
-class ImpatientSignal(LoopSignal):
-    impatience: Impatience
+class ShortSignal(LoopSignal):
+    time_over: TimeIsOver
     is_first = True
 
     async def wait(self, seconds: float) -> bool:
         if not self.is_first:
             return await super().wait(seconds)
-        ImpatientSignal.is_first = False
-        while not self.impatience.committing.is_set():
+        ShortSignal.is_first = False
+        while not self.time_over.committing.is_set():
             await asyncio.sleep(0.005)
         return False
 
 
 class TestACallerWhoseTimeIsOverWhileTheEndIsCommitted:
     @pytest.fixture
-    def impatience(self, site: Site, monkeypatch: pytest.MonkeyPatch) -> Impatience:
-        impatience = Impatience(monkeypatch)
-        monkeypatch.setattr(ImpatientLatch, "impatience", impatience, raising=False)
-        monkeypatch.setattr(ImpatientSignal, "impatience", impatience, raising=False)
-        monkeypatch.setattr(ImpatientSignal, "is_first", True)
-        monkeypatch.setattr(site.producer, "_signal", ImpatientLatch)
-        monkeypatch.setattr("breakwall.producers.async_producer.LoopSignal", ImpatientSignal)
+    def time_over(self, site: Site, monkeypatch: pytest.MonkeyPatch) -> TimeIsOver:
+        time_over = TimeIsOver(monkeypatch)
+        monkeypatch.setattr(ShortLatch, "time_over", time_over, raising=False)
+        monkeypatch.setattr(ShortSignal, "time_over", time_over, raising=False)
+        monkeypatch.setattr(ShortSignal, "is_first", True)
+        monkeypatch.setattr(site.producer, "_signal", ShortLatch)
+        monkeypatch.setattr("breakwall.producers.async_producer.LoopSignal", ShortSignal)
         site.gateway.answers.append(PAID)
-        return impatience
+        return time_over
 
     def test_is_told_it_if_it_is_confirmed_soon(
-        self, site: Site, impatience: Impatience, monkeypatch: pytest.MonkeyPatch
+        self, site: Site, time_over: TimeIsOver, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         really = PendingOrder.time_is_over
 
         def time_is_over(pending: PendingOrder) -> bool:
             recorded = really(pending)
-            impatience.go_on.set()
+            time_over.go_on.set()
             return recorded
 
         monkeypatch.setattr(PendingOrder, "time_is_over", time_is_over)
@@ -172,18 +172,18 @@ class TestACallerWhoseTimeIsOverWhileTheEndIsCommitted:
         assert site.producer.place(order()).status == "paid"
         assert written(site) == []
 
-    def test_is_told_to_place_it_again_if_it_is_not(self, site: Site, impatience: Impatience) -> None:
+    def test_is_told_to_place_it_again_if_it_is_not(self, site: Site, time_over: TimeIsOver) -> None:
         with pytest.raises(DatabaseUnavailableError, match=UNCONFIRMED):
             site.producer.place(order())
-        impatience.go_on.set()
+        time_over.go_on.set()
         site.producer.close()
         assert written(site) == []
         assert_placed_again_is(site, "paid")
 
-    def test_is_told_so_in_an_event_loop(self, site: Site, impatience: Impatience) -> None:
+    def test_is_told_so_in_an_event_loop(self, site: Site, time_over: TimeIsOver) -> None:
         with pytest.raises(DatabaseUnavailableError, match=UNCONFIRMED):
             asyncio.run(AsyncOrderProducer(site.producer).place(order()))
-        impatience.go_on.set()
+        time_over.go_on.set()
         site.producer.close()
         assert_placed_again_is(site, "paid")
 
