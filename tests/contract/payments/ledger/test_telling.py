@@ -10,6 +10,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select, text
 
+from breakwall.payments.db.outcome_trigger import create_trigger
 from breakwall.payments.db.revisions import BEFORE, current_revision, has_table
 from breakwall.payments.db.schema import outcomes
 from breakwall.payments.decisions import after_attempt, after_look_up
@@ -551,6 +552,15 @@ def test_an_end_by_a_process_of_the_version_before_writes_one_without_a_reason(
     execute(book, "UPDATE orders SET reason = 'exhausted'")
     execute(book, OLD_STATEMENTS[status])
     assert written(book) == [Written(status, None, "ch_1" if status == "paid" else None, 0)]
+
+
+def test_a_trigger_that_is_made_anew_writes_one(book: Book) -> None:
+    """A migration may be done twice."""
+    for statement in create_trigger(book.database.engine.dialect.name):
+        with book.database.engine.begin() as connection:
+            connection.exec_driver_sql(statement)
+    book.people.cancel(book.queued())
+    assert written(book) == [Written("cancelled", "requested", None, 0)]
 
 
 def execute(book: Book, statement: str) -> None:
