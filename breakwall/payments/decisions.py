@@ -170,7 +170,7 @@ def after_attempt(
     elif answer.advice is Advice.STOP:
         # It may mean "done already": it is looked up now, without a backoff.
         status = OrderStatus.QUEUED if profile.looks_up else OrderStatus.REVIEW
-        return Decision(status, reason=EndReason.UNKNOWN)
+        return Decision(status, reason=EndReason.UNKNOWN if status.is_final else None)
     tries = 0 if answer.advice is Advice.LOOK_AGAIN else progress.retries
     delay = policy.delay(tries, answer.retry_after, jitter)
     return Decision(OrderStatus.QUEUED, delay, uncharged=not unresolved)
