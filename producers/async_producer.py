@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from typing import Self, TypeVar
@@ -11,7 +12,8 @@ from breakwall.host.concurrency import check_host
 from breakwall.payments.db.errors import exhaustion_as_unavailable
 from breakwall.payments.ledger.queries import Naming
 from breakwall.payments.orders import Order, StoredOrder
-from breakwall.producers.pending import COMMIT_GRACE, PlaceResult
+from breakwall.producers.pending import COMMIT_GRACE, PlaceResult, check_wait
+from breakwall.producers.polling import Polling
 from breakwall.producers.producer import OrderProducer, log_placed
 from breakwall.producers.threads import ThreadPool
 from breakwall.settings import Settings
@@ -40,7 +42,7 @@ class AsyncOrderProducer:
         """Accept one order and, if the circuit permits, charge it now; as `OrderProducer.place`.
 
         If it is cancelled, the order goes its way: either it is accepted and finished, or it is never accepted.
-        Place it again with the same key to learn which.
+        Place it again with the same key to learn which: if it had ended just before, no outcome is sent for that.
         """
         check_host()
         seconds = self._producer.seconds_to_wait(wait)
@@ -51,6 +53,8 @@ class AsyncOrderProducer:
             placing.start(pending)
             if not await finished.wait(seconds):
                 await accepted.wait(COMMIT_GRACE)
+                if pending.time_is_over():
+                    await finished.wait(placing.grace_left(pending))
         except BaseException:
             placing.abandon(pending)
             raise
@@ -66,6 +70,15 @@ class AsyncOrderProducer:
     async def get(self, name: str, by: Naming = Naming.ANY) -> StoredOrder:
         """As `OrderProducer.get`."""
         return await self._in_thread(lambda: self._producer.get(name, by))
+
+    async def wait_for(self, name: str, timeout: float, by: Naming = Naming.ANY) -> StoredOrder:
+        """As `OrderProducer.wait_for`. It may be cancelled at any time."""
+        polling = Polling(check_wait(timeout, "timeout"), time.monotonic)
+        order = await self.get(name, by)
+        while (pause := polling.next_pause(order)) is not None:
+            await asyncio.sleep(pause)
+            order = await self.get(order.id, Naming.ID)
+        return order
 
     @property
     def queued_because_full(self) -> int:

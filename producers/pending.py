@@ -51,6 +51,7 @@ class PendingOrder:
         self.may_block = may_block  # Whether its caller's thread may do the work if no other can be started.
         self.caller_left = False
         self._committing = False
+        self._telling = False  # Its end may be committed without an outcome: its caller is told.
         self._accepted, self._finished = accepted, finished
         self._result: PlaceResult | None = None
         self._error: Exception | None = None
@@ -77,14 +78,34 @@ class PendingOrder:
     def leave(self) -> PlaceResult:
         """What its caller is told now. Raises the work's error.
 
-        Raises `DatabaseUnavailableError` if the order was not accepted in time. Its text says whether it may still be.
+        Raises `DatabaseUnavailableError` if the order was not accepted in time; its text says whether it may still be.
+        Also if the order's end may be committed for this caller, and that was not confirmed: nobody else is told then.
         """
         self.caller_left = True
         if self._error is not None:
             raise self._error
         if self._result is None:
             raise _late(may_be_accepted=self._committing)
+        if self._telling and not self._result.status.is_final:
+            raise _untold()
         return self._result
+
+    def time_is_over(self) -> bool:
+        """Its caller wants to leave. True: its end is just being recorded for it, so it should wait a little more."""
+        self.caller_left = True
+        return self._telling
+
+    def begin_telling(self) -> bool:
+        """Call this last before its end is recorded. False: its caller has left, so write an outcome."""
+        # In this sequence, and the other way round in `leave`: at least one of the two sees the other.
+        self._telling = True
+        if self.caller_left:
+            self._telling = False
+        return self._telling
+
+    def stop_telling(self) -> None:
+        """Nothing was committed that its caller would have to be told."""
+        self._telling = False
 
     def check_caller(self) -> None:
         """Raise `DatabaseUnavailableError` if its caller has left: nobody would learn that the order is accepted."""
@@ -111,15 +132,22 @@ def _late(*, may_be_accepted: bool) -> DatabaseUnavailableError:
     return DatabaseUnavailableError(f"the orders database {what}; {SAFE_TO_REPEAT}")
 
 
+def _untold() -> DatabaseUnavailableError:
+    return DatabaseUnavailableError(
+        "the orders database did not confirm in time how the order has ended. It is accepted, and may be paid or "
+        f"not: place it again to learn that. {SAFE_TO_REPEAT[0].upper()}{SAFE_TO_REPEAT[1:]}"
+    )
+
+
 def replay(known: StoredOrder | PrunedOrder) -> PlaceResult:
     """The result for an order that was placed before."""
     return PlaceResult(known.id, known.status, known.charge_id, replayed=True)
 
 
-def check_wait(wait: float) -> float:
-    """Return the seconds, at most `LONGEST_WAIT`. Raises `ValueError` for what is no such number."""
+def check_wait(wait: float, name: str = "wait") -> float:
+    """Return the seconds, at most `LONGEST_WAIT`. Raises `ValueError`, which names it, for what is no such number."""
     if isinstance(wait, bool) or not isinstance(wait, int | float) or not wait >= 0:
-        raise ValueError("wait should be a number of seconds of at least 0")
+        raise ValueError(f"{name} should be a number of seconds of at least 0")
     return min(float(wait), LONGEST_WAIT)
 
 

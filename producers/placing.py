@@ -18,7 +18,14 @@ from breakwall.payments.ledger.ledger import Ledger
 from breakwall.payments.orders import Order, OrderStatus
 from breakwall.producers.bulkhead import Bulkhead
 from breakwall.producers.in_hand import OrdersInHand
-from breakwall.producers.pending import PendingOrder, PlaceResult, Signal, as_exception, replay
+from breakwall.producers.pending import (
+    COMMIT_GRACE,
+    PendingOrder,
+    PlaceResult,
+    Signal,
+    as_exception,
+    replay,
+)
 from breakwall.producers.queueing import STORERS, QueueingOrders
 from breakwall.producers.threads import ThreadPool, Work
 
@@ -111,6 +118,10 @@ class Placing:
             self.bulkhead.leave(pending)
             self.in_hand.remove(pending)
 
+    def grace_left(self, pending: PendingOrder) -> float:
+        """The seconds for which its caller still waits for a commit to be confirmed; at least 0."""
+        return min(COMMIT_GRACE, max(0.0, COMMIT_GRACE + self.left(pending)))
+
     def left(self, pending: PendingOrder) -> float:
         """The seconds for which its caller still waits. Below 0: since when it no longer does."""
         return pending.waits_until - self._monotonic()
@@ -171,13 +182,15 @@ class Placing:
             permit.release()
             return replay(accepted)
         pending.accept(accepted.claim.order_id)
-        return self._send(accepted, permit, deadline)
+        return self._send(pending, accepted, permit, deadline)
 
-    def _send(self, attempt: Attempt, permit: Permit, deadline: float) -> PlaceResult:
+    def _send(self, pending: PendingOrder, attempt: Attempt, permit: Permit, deadline: float) -> PlaceResult:
         order_id = attempt.claim.order_id
         try:
             send_by = deadline - self._timeout + attempt.claim.send_within
-            status, charge_id = self._charger.send(attempt, permit, deadline=deadline, send_by=send_by)
+            status, charge_id = self._charger.send(
+                attempt, permit, deadline=deadline, send_by=send_by, caller=pending
+            )
         except Exception as error:
             # The order is accepted, and may have been charged. Its claim expires, and a worker finishes it.
             if not isinstance(error, DatabaseUnavailableError) and exhausted_resource(error) is None:

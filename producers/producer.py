@@ -21,6 +21,7 @@ from breakwall.payments.ledger.queries import Naming, get_order
 from breakwall.payments.orders import Order, StoredOrder
 from breakwall.producers.pending import COMMIT_GRACE, PlaceResult, check_wait
 from breakwall.producers.placing import Executor, Placing
+from breakwall.producers.polling import Polling
 from breakwall.producers.queueing import result_of
 from breakwall.producers.threads import Latch
 from breakwall.settings import Settings
@@ -48,6 +49,7 @@ class OrderProducer:
         concurrency: charges that this process has in hand at most.
         jitter: uniform random numbers from 0 to 1.
         monotonic: the clock of the deadlines, which the gateway uses too.
+        sleep: waits some seconds; for `wait_for`.
         executor: runs the work instead of the producer's own threads.
         signal: makes what `place` waits for, instead of a `Latch`.
     """
@@ -64,6 +66,7 @@ class OrderProducer:
         wait: float = 2.0,
         concurrency: int = 32,
         monotonic: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], object] = time.sleep,
         executor: Executor | None = None,
         signal: Callable[[], Latch] = Latch,
     ) -> None:
@@ -73,6 +76,8 @@ class OrderProducer:
         self._publisher = publisher
         self._wait = wait
         self._signal = signal
+        self._monotonic = monotonic
+        self._sleep = sleep
         self.placing = Placing(
             ledger,
             charger,
@@ -136,8 +141,9 @@ class OrderProducer:
         Raises:
             DatabaseUnavailableError: place the order again with the same key, which is safe. Normally nothing was
                 accepted, but a commit that was not confirmed in time may have happened; then the order is finished
-                like any other. Also raised if descriptors, threads, memory or disk of this process are exhausted;
-                ``lack`` names the resource.
+                like any other. If the text says that the order is accepted, it may have ended, and no outcome is sent
+                for that: place it again to learn it. Also raised if descriptors, threads, memory or disk of this
+                process are exhausted; ``lack`` names the resource.
             IdempotencyConflictError: the key belongs to another order.
             InvalidOrderError: with ``PAYMENT_KEYS=caller``, the key is too long to be sent.
             ValueError: ``wait`` is negative or no number.
@@ -145,7 +151,8 @@ class OrderProducer:
                 Nothing was accepted.
 
         What a signal's handler raises meanwhile, for example Celery's soft time limit, is raised too. The order goes
-        its way then: either it is accepted and finished, or it is never accepted. Place it again to learn which.
+        its way then: either it is accepted and finished, or it is never accepted. Place it again to learn which: if it
+        had ended just before, no outcome is sent for that.
         """
         check_host()
         seconds = self.seconds_to_wait(wait)
@@ -157,6 +164,8 @@ class OrderProducer:
             # Not ``seconds``: without threads, `start` takes a part of them.
             if not finished.wait(max(0.0, self.placing.left(pending))):
                 accepted.wait(COMMIT_GRACE)
+                if pending.time_is_over():
+                    finished.wait(self.placing.grace_left(pending))
         except BaseException:
             # Also what a signal's handler raises, such as Celery's soft time limit or Ctrl-C.
             self.placing.abandon(pending)
@@ -208,6 +217,20 @@ class OrderProducer:
             DatabaseUnavailableError: the database does not answer.
         """
         return get_order(self._ledger.database, name, by)
+
+    def wait_for(self, name: str, timeout: float, by: Naming = Naming.ANY) -> StoredOrder:
+        """Wait until an order has ended, and return it; when ``timeout`` (seconds) is over, return it as it is then.
+
+        It reads the order again after some milliseconds, later after a second: cheap, for a page or a script. A shop
+        that must hear of each end has outcomes delivered. Raises as `get`, and `ValueError` for a ``timeout`` that is
+        negative or no number.
+        """
+        polling = Polling(check_wait(timeout, "timeout"), self._monotonic)
+        order = self.get(name, by)
+        while (pause := polling.next_pause(order)) is not None:
+            self._sleep(pause)
+            order = self.get(order.id, Naming.ID)
+        return order
 
     def close(self) -> None:
         """Wait for the charges in hand until their deadlines; send the last reports; close every connection.

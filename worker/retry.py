@@ -11,22 +11,36 @@ from breakwall.payments.decisions import Step, after_look_up, next_step
 from breakwall.payments.gateways.base import LookupAnswer, LookupResult
 from breakwall.payments.ledger.charges import KnownCharge, known_charges
 from breakwall.payments.ledger.claim import Claim
-from breakwall.payments.orders import OrderStatus
+from breakwall.payments.orders import EndReason, OrderStatus
 from breakwall.payments.retry_policy import deferral
 
 _REASONS = {
-    Step.DECLINE: (OrderStatus.DECLINED, "Declined, by an answer that came late."),
-    Step.CANCEL: (OrderStatus.CANCELLED, "Cancelled; none of its attempts is unresolved."),
+    Step.DECLINE: (OrderStatus.DECLINED, EndReason.DECLINED, "Declined, by an answer that came late."),
+    Step.CANCEL: (
+        OrderStatus.CANCELLED,
+        EndReason.REQUESTED,
+        "Cancelled; none of its attempts is unresolved.",
+    ),
     Step.EXPIRE: (
         OrderStatus.CANCELLED,
+        EndReason.EXPIRED,
         "Its last moment has passed; it is proven that nothing was charged.",
     ),
     Step.REFUSE: (
         OrderStatus.DEAD,
+        EndReason.REFUSED,
         "The payment service refused the last attempt; it is proven that nothing was charged.",
     ),
-    Step.GIVE_UP: (OrderStatus.DEAD, "All attempts were used up; none of them is unresolved."),
-    Step.REVIEW: (OrderStatus.REVIEW, "An attempt may have charged, and no look-up can decide that."),
+    Step.GIVE_UP: (
+        OrderStatus.DEAD,
+        EndReason.EXHAUSTED,
+        "All attempts were used up; none of them is unresolved.",
+    ),
+    Step.REVIEW: (
+        OrderStatus.REVIEW,
+        EndReason.UNKNOWN,
+        "An attempt may have charged, and no look-up can decide that.",
+    ),
 }
 
 
@@ -73,8 +87,10 @@ class Retrier:
     def _work(self, claim: Claim, on_permit: Callable[[], object] = lambda: None) -> OrderStatus | None:
         step = next_step(claim.progress, self._charger.gateway.profile, self._charger.policy)
         if step in _REASONS:
-            status, reason = _REASONS[step]
-            return self._ledger.close_claim(claim, status, None if claim.progress.key_conflict else reason)
+            status, reason, error = _REASONS[step]
+            if claim.progress.key_conflict:
+                return self._ledger.close_claim(claim, status, None, EndReason.KEY_CONFLICT)
+            return self._ledger.close_claim(claim, status, error, reason)
         call = {Step.SEND: self._send, Step.LOOK_UP: self._look_up, Step.CANCEL_CHARGE: self._cancel}[step]
         # Measured before the permit and the transaction. However long the process pauses in between, the call ends
         # before the permit expires, and the lease expires at least its margin after the call.

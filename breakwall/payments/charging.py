@@ -23,6 +23,7 @@ from breakwall.payments.gateways.base import (
 )
 from breakwall.payments.ledger.claim import Attempt
 from breakwall.payments.ledger.ledger import Ledger
+from breakwall.payments.ledger.telling import Caller
 from breakwall.payments.orders import OrderStatus
 from breakwall.payments.retry_policy import RetryPolicy
 from breakwall.payments.verification import verified
@@ -62,17 +63,18 @@ class Charger:
         deadline: float,
         send_by: float = math.inf,
         lock_budget: LockBudget | None = None,
+        caller: Caller | None = None,
     ) -> tuple[OrderStatus, str | None]:
         """Charge by the ``deadline`` (monotonic), report to the breaker, record. No transaction is open meanwhile.
 
-        After ``send_by`` (monotonic) nothing is sent: the order has expired.
+        After ``send_by`` (monotonic) nothing is sent: the order has expired. A ``caller`` as in `Ledger.record`.
 
         Returns the order's state and, if it is paid, the charge's id. If the answer cannot be recorded, raises
         `DatabaseUnavailableError`: the claim expires then, and a later claim resolves the attempt. Raises `LookupError`
         if the order is no longer in the database.
         """
         answer = self.charge(attempt, permit, deadline=deadline, send_by=send_by)
-        return self.record(attempt, answer, lock_budget)
+        return self.record(attempt, answer, lock_budget, caller)
 
     def charge(
         self, attempt: Attempt, permit: Permit, *, deadline: float, send_by: float = math.inf
@@ -115,13 +117,17 @@ class Charger:
         return without_look_up(verified(answer, attempt.claim.request), self.gateway.profile)
 
     def record(
-        self, attempt: Attempt, answer: ChargeAnswer, lock_budget: LockBudget | None = None
+        self,
+        attempt: Attempt,
+        answer: ChargeAnswer,
+        lock_budget: LockBudget | None = None,
+        caller: Caller | None = None,
     ) -> tuple[OrderStatus, str | None]:
         """Record an answer of `charge`, and what it leads to. Returns and raises what `send` does."""
         profile, progress = self.gateway.profile, attempt.claim.progress
         trusted = self.trusted(attempt, answer)
         decision = after_attempt(trusted, progress, profile, self.policy, self.jitter())
-        result = self.ledger.record(attempt, trusted, decision, lock_budget)
+        result = self.ledger.record(attempt, trusted, decision, lock_budget, caller)
         self.on_recorded(answer)
         return result
 

@@ -4,6 +4,7 @@ The rules read how far the order has come (`Progress`) and what the gateway prom
 records the decisions.
 """
 
+import re
 from dataclasses import dataclass, replace
 from enum import Enum, auto
 from typing import Self
@@ -16,7 +17,7 @@ from breakwall.payments.gateways.base import (
     LookupResult,
     Outcome,
 )
-from breakwall.payments.orders import OrderStatus
+from breakwall.payments.orders import EndReason, OrderStatus
 from breakwall.payments.retry_policy import RetryPolicy
 
 # The number of 5xx answers to one key after which the charge is looked up. Some services store such an answer and
@@ -167,6 +168,21 @@ class Decision:
     uncharged: bool = False
     # Only another key can succeed, and it is proven that nothing was charged under this one.
     rotates_key: bool = False
+    reason: str | None = None  # If the order ends: why, see `orders.EndReason`.
+
+
+# A decline code that is stored as the reason: no sentence, and no number that may be a card's.
+_PLAIN_CODE = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}|[0-9]{1,4}")
+
+
+def decline_reason(code: str | None) -> str:
+    """Why an order is declined: the service's code for it if it is short and plain."""
+    return code if code and _PLAIN_CODE.fullmatch(code) else EndReason.DECLINED
+
+
+def _final(answer: ChargeAnswer | LookupAnswer) -> Decision:
+    status = FINAL_STATES[answer.outcome]
+    return Decision(status, reason=decline_reason(answer.code) if status is OrderStatus.DECLINED else None)
 
 
 def without_look_up(answer: ChargeAnswer, profile: GatewayProfile) -> ChargeAnswer:
@@ -184,18 +200,20 @@ def after_attempt(
     resolve those.
     """
     if answer.outcome.is_final:
-        return Decision(FINAL_STATES[answer.outcome])
+        return _final(answer)
     unresolved = progress.unresolved or not answer.outcome.proves_no_charge
     if answer.advice is Advice.REVIEW:
-        return Decision(OrderStatus.REVIEW)
+        return Decision(OrderStatus.REVIEW, reason=EndReason.KEY_CONFLICT)
     if not unresolved:
         if progress.cancel_requested:
-            return Decision(OrderStatus.CANCELLED)
+            return Decision(OrderStatus.CANCELLED, reason=EndReason.REQUESTED)
         if answer.advice is Advice.STOP or progress.retries >= policy.max_attempts:
-            return Decision(OrderStatus.DEAD, uncharged=True)
+            reason = EndReason.REFUSED if answer.advice is Advice.STOP else EndReason.EXHAUSTED
+            return Decision(OrderStatus.DEAD, uncharged=True, reason=reason)
     elif answer.advice is Advice.STOP:
         # It may mean "done already": it is looked up now, without a backoff.
-        return Decision(OrderStatus.QUEUED if profile.finds_charges else OrderStatus.REVIEW)
+        status = OrderStatus.QUEUED if profile.finds_charges else OrderStatus.REVIEW
+        return Decision(status, reason=EndReason.UNKNOWN if status.is_final else None)
     tries = 0 if answer.advice is Advice.LOOK_AGAIN else progress.retries
     delay = policy.delay(tries, answer.retry_after, jitter)
     is_spent = profile.prepares and answer.spends_key and not unresolved
@@ -210,9 +228,9 @@ def after_look_up(
     "No such charge" and "not confirmed" are trusted only once the settle time has passed.
     """
     if answer.contradiction:
-        return Decision(OrderStatus.REVIEW)
+        return Decision(OrderStatus.REVIEW, reason=EndReason.WRONG_CHARGE)
     if answer.outcome.is_final:
-        return Decision(FINAL_STATES[answer.outcome])
+        return _final(answer)
     if answer.result is LookupResult.CANCELLED:
         return None
     if answer.result in {LookupResult.ABSENT, LookupResult.PREPARED}:
@@ -222,5 +240,5 @@ def after_look_up(
         return Decision(OrderStatus.QUEUED, remaining + jitter * policy.base)
     # The charge is still running, or there was no usable answer: again after a backoff, but not for ever.
     if progress.lookups + 1 >= max_fruitless(progress, profile, policy):
-        return Decision(OrderStatus.REVIEW)
+        return Decision(OrderStatus.REVIEW, reason=EndReason.UNKNOWN)
     return Decision(OrderStatus.QUEUED, policy.delay(progress.lookups, answer.retry_after, jitter))

@@ -37,6 +37,24 @@ class OrderStatus(StrEnum):
         return self not in {OrderStatus.IN_FLIGHT, OrderStatus.QUEUED}
 
 
+class EndReason(StrEnum):
+    """Why an order ended as it did: a word for programs. A declined order has the service's own code if it has one.
+
+    A paid order has none, unless a person has resolved it. `docs/states.md` says when each is used.
+    """
+
+    REQUESTED = "requested"  # Cancelled: a person wanted it.
+    EXPIRED = "expired"  # Cancelled: its last moment has passed.
+    DECLINED = "declined"  # Declined, without a usable code.
+    REFUSED = "refused"  # Dead: the service will never accept the request.
+    EXHAUSTED = "exhausted"  # Dead: all attempts were used up.
+    UNKNOWN = "unknown"  # In review: an attempt may have charged, and nothing can decide that.
+    WRONG_CHARGE = "wrong_charge"  # In review: an answer names another charge than the order's.
+    KEY_CONFLICT = "key_conflict"  # In review: the key leads to another payload or another order's charge.
+    CRASHED = "crashed"  # In review: each process that worked on it has ended or lost its claim.
+    RESOLVED = "resolved"  # Paid or dead: a person has said so.
+
+
 class InvalidOrderError(Picklable, BreakwallError, ValueError):
     """The order cannot be accepted as it is; nothing was stored.
 
@@ -324,7 +342,7 @@ class StoredOrder:
         charge_key: the key that is sent to the payment service.
         gateway: the name of the gateway that charges it; None for an order from before gateways had names.
         charge_before: after this moment nothing is sent.
-        reason: why it ended as it did, a word for programs, such as ``expired``.
+        reason: why it ended as it did, one of `EndReason` or a decline code; None while it is open.
         suspected_at: set by `operator.suspect`: a charge may exist that this database does not know.
     """
 

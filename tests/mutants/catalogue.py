@@ -80,6 +80,9 @@ ORDERS = "breakwall/payments/orders.py"
 PRUNED = "breakwall/payments/ledger/pruned_orders.py"
 DETAILS_TESTS = "tests/contract/payments/ledger/test_details.py"
 CARD_TESTS = "tests/unit/test_card_numbers.py"
+PENDING_TESTS = "tests/unit/producers/test_pending.py"
+TELLING_TESTS = "tests/contract/payments/ledger/test_telling.py"
+HINT_TESTS = "tests/contract/payments/ledger/test_hint.py"
 
 
 @dataclass(frozen=True)
@@ -833,8 +836,8 @@ MUTANTS = (
     Mutant(
         "the order that owns a charge, in one statement",
         RECORD,
-        "paying = _pay_held(clock).where(orders.c.id == assigned.c.order_id)",
-        "paying = _pay_held(clock)",
+        "paying = _pay_held(clock, told=told, missing=missing).where(orders.c.id == assigned.c.order_id)",
+        "paying = _pay_held(clock, told=told, missing=missing)",
         (CHARGE_TESTS,),
         simulated=False,
     ),
@@ -2159,14 +2162,6 @@ MUTANTS = (
         simulated=False,
     ),
     Mutant(
-        "an order whose last moment has passed is not accepted",
-        ACCEPT,
-        "            _refuse_late(new.keys() if left <= 0 else ())\n",
-        "",
-        ("tests/contract/worker/test_expiry.py",),
-        simulated=False,
-    ),
-    Mutant(
         "a file of credentials that changed is read again",
         "breakwall/credentials/watched_files.py",
         "        if states != self._used and not self._is_left_alone(states):\n            self._read_again(states)\n",
@@ -2587,7 +2582,7 @@ MUTANTS = (
     Mutant(
         "a new order whose last moment has passed is refused",
         ACCEPT,
-        "            _refuse_late(late)\n",
+        "            _refuse_late(new.keys() if left <= 0 else ())\n",
         "",
         (DETAILS_TESTS,),
         simulated=False,
@@ -2595,8 +2590,8 @@ MUTANTS = (
     Mutant(
         "a known order whose last moment has passed is just known, in a batch",
         ACCEPT,
-        "_refuse_late(late & new.keys())",
-        "_refuse_late(late)",
+        "_refuse_late({key for key in new if left.get(key, math.inf) <= 0})",
+        "_refuse_late({key for key in left if left.get(key, math.inf) <= 0})",
         (DETAILS_TESTS,),
         simulated=False,
     ),
@@ -2654,6 +2649,133 @@ MUTANTS = (
         "lambda record: record.levelno > logging.DEBUG",
         "lambda record: True",
         (DETAILS_TESTS,),
+        simulated=False,
+    ),
+    Mutant(
+        "a caller whose time is over while the end is committed is promised no outcome",
+        "producers/pending.py",
+        "if self._telling and not self._result.status.is_final:",
+        "if False:",
+        (PENDING_TESTS,),
+        simulated=False,
+    ),
+    Mutant(
+        "a caller who has left is not told the end",
+        "producers/pending.py",
+        "        if self.caller_left:\n            self._telling = False\n        return self._telling",
+        "        return self._telling",
+        (PENDING_TESTS,),
+    ),
+    Mutant(
+        "a caller is seen to wait until it has left",
+        "producers/pending.py",
+        "        self.caller_left = True\n        return self._telling",
+        "        return self._telling",
+        (PENDING_TESTS,),
+        simulated=False,  # `leave` follows at once.
+    ),
+    Mutant(
+        "nothing is told of an order that has not ended",
+        "breakwall/payments/ledger/telling.py",
+        "self._kept = status.is_final",
+        "self._kept = True",
+        (TELLING_TESTS,),
+        simulated=False,  # Its caller gets an error, and places the order again.
+    ),
+    Mutant(
+        "an order that is placed again in flight has an outcome",
+        "breakwall/payments/ledger/accept.py",
+        "    if not in_flight or",
+        "    if True or not in_flight or",
+        (TELLING_TESTS,),
+        simulated=False,
+    ),
+    Mutant(
+        "the end that place returns keeps the mark of another caller",
+        "breakwall/payments/ledger/order_state.py",
+        "func.coalesce(orders.c.told, orders.c.fence)",
+        "orders.c.fence",
+        (TELLING_TESTS,),
+        simulated=False,
+    ),
+    Mutant(
+        "the end that place returns is not written",
+        "breakwall/payments/ledger/record.py",
+        "return paid.values(told_column(missing)) if told else paid",
+        "return paid",
+        (TELLING_TESTS,),
+        simulated=False,  # An outcome too many.
+    ),
+    Mutant(
+        "the answer of an old fence is written",
+        "breakwall/payments/ledger/record.py",
+        "_paid(clock, missing_in_orders(connection)).where(orders.c.id == order_id)",
+        "_paid(clock, missing_in_orders(connection)).where(orders.c.id == order_id).values(told=claim.fence)",
+        (TELLING_TESTS,),
+        simulated=False,
+    ),
+    Mutant(
+        "an outcome has no reason that a process of the version before has left",
+        "breakwall/payments/db/outcome_trigger.py",
+        "CASE WHEN OLD.status IN ('queued', 'in_flight') AND NEW.reason = OLD.reason THEN NULL ELSE NEW.reason END",
+        "NEW.reason",
+        (TELLING_TESTS,),
+        simulated=False,
+    ),
+    Mutant(
+        "a declined order's reason is a plain word",
+        "breakwall/payments/decisions.py",
+        "if code and _PLAIN_CODE.fullmatch(code) else",
+        "if code else",
+        (TELLING_TESTS,),
+        simulated=False,
+    ),
+    Mutant(
+        "an order is kept until its outcomes are taken",
+        "breakwall/payments/ledger/pruning.py",
+        "or_(awaiting, due)",
+        "due",
+        ("tests/contract/payments/ledger/test_pruning.py",),
+        simulated=False,
+    ),
+    Mutant(
+        "an order is kept until its outcomes are delivered",
+        "breakwall/payments/ledger/pruning.py",
+        "or_(awaiting, due)",
+        "awaiting",
+        ("tests/contract/payments/ledger/test_pruning.py",),
+        simulated=False,
+    ),
+    Mutant(
+        "outcomes without a destination keep no order",
+        "breakwall/payments/ledger/pruning.py",
+        "exists().where(outcomes.c.taken_at.is_(None), destinations.c.since <= outcomes.c.at)",
+        "outcomes.c.taken_at.is_(None)",
+        ("tests/contract/payments/ledger/test_pruning.py",),
+        simulated=False,
+    ),
+    Mutant(
+        "a hint uses up no attempt and no look-up",
+        "breakwall/payments/ledger/hint.py",
+        "look_up_floor=case((lookups < orders.c.look_up_count, lookups + 1), else_=lookups),",
+        "",
+        (HINT_TESTS,),
+        simulated=False,
+    ),
+    Mutant(
+        "hints do not flood the payment service",
+        "breakwall/payments/ledger/hint.py",
+        "max(now, last + timedelta(seconds=HINT_PAUSE))",
+        "now",
+        (HINT_TESTS,),
+        simulated=False,
+    ),
+    Mutant(
+        "an order is read less and less often while its end is awaited",
+        "producers/polling.py",
+        "min(self._pause * GROWTH, LONGEST_PAUSE)",
+        "self._pause",
+        ("tests/unit/producers/test_polling.py",),
         simulated=False,
     ),
 )

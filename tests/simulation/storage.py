@@ -24,7 +24,8 @@ START = datetime(2026, 11, 27)  # noqa: DTZ001 - what SQLite calls now is in UTC
 
 T = TypeVar("T")
 
-PRUNABLE = ("orders", "attempts", "incidents", "interventions")  # The tables that orders are pruned from.
+PRUNABLE = ("orders", "attempts", "incidents", "interventions", "outcomes")
+"""The tables that orders are pruned from."""
 
 KEPT_WHEN = {
     # An order that was never at rest is deleted by the transaction that inserted it.
@@ -50,6 +51,7 @@ RESTORE_PRUNED = (
     "UPDATE attempts SET number = -number WHERE number < 0",
     "INSERT OR IGNORE INTO orders SELECT * FROM pruned_orders",
     "INSERT INTO attempts SELECT * FROM pruned_attempts",
+    "INSERT INTO outcomes SELECT * FROM pruned_outcomes",
     *(
         f"INSERT OR IGNORE INTO {name} ({columns}) SELECT {columns} FROM pruned_{name}"
         for name in ("incidents", "interventions")

@@ -67,7 +67,7 @@ COVERED: dict[str, str] = {
     "breakwall.payments.ledger.batch_rows": "tests/contract/payments/ledger/test_batch_claiming.py",
     "breakwall.payments.ledger.batch_statements": "tests/contract/payments/ledger/test_batch_claiming.py",
     "breakwall.payments.ledger.base": "tests/contract/payments/ledger/test_record.py",
-    "breakwall.payments.db.outcome_trigger": "tests/contract/payments/operator/test_downgrade.py",
+    "breakwall.payments.db.outcome_trigger": "tests/contract/payments/ledger/test_telling.py",
     "breakwall.payments.db.insert_missing": "tests/contract/payments/ledger/test_accept.py",
     "breakwall.payments.ledger.claim": "tests/contract/payments/ledger/test_claiming.py",
     "breakwall.payments.ledger.ledger": "tests/contract/payments/ledger/test_record.py",

@@ -131,6 +131,7 @@ def _make_tables(connection: sa.Connection) -> None:
         sa.Column("at", _MOMENT, nullable=False),
         sa.Column("taken_at", _MOMENT, nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_outcomes")),
+        sqlite_autoincrement=True,
     )
     op.create_index("ix_outcomes_order", "outcomes", ["order_id", "id"])
     _partial_index("ix_outcomes_new", "outcomes", ["id"], "taken_at IS NULL")

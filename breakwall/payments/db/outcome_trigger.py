@@ -12,6 +12,8 @@ FUNCTION = "breakwall_write_outcome"
 
 _ENDS = ", ".join(f"'{status}'" for status in OrderStatus if status.is_final)
 _IS_TOLD = "NEW.told IS NOT NULL AND (OLD.told IS NULL OR NEW.told <> OLD.told)"
+# A process of the version before leaves the reason as it is, also when it queues an order again.
+_REASON = "CASE WHEN OLD.status IN ('queued', 'in_flight') AND NEW.reason = OLD.reason THEN NULL ELSE NEW.reason END"
 _WHEN = f"NEW.status IN ({_ENDS}) AND NEW.status <> OLD.status AND NOT ({_IS_TOLD})"
 
 
@@ -19,7 +21,7 @@ def _write(now: str) -> str:
     # A person who corrects a state by hand leaves the time out.
     at = f"coalesce(NEW.settled_at, {now})"
     columns = "order_id, status, reason, charge_id, retry_count, at"
-    values = f"NEW.id, NEW.status, NEW.reason, NEW.charge_id, NEW.retry_count, {at}"
+    values = f"NEW.id, NEW.status, {_REASON}, NEW.charge_id, NEW.retry_count, {at}"
     return f"INSERT INTO outcomes ({columns}) VALUES ({values});"  # noqa: S608 - it has no input
 
 

@@ -366,6 +366,7 @@ outcomes = Table(
     Column("at", UtcDateTime, nullable=False),
     # When its deliveries were written. Empty until then.
     Column("taken_at", UtcDateTime),
+    sqlite_autoincrement=True,  # No id is used again after pruning: the shop knows outcomes by their ids.
 )
 
 Index("ix_outcomes_order", outcomes.c.order_id, outcomes.c.id)

@@ -11,7 +11,18 @@ from datetime import datetime, timedelta
 from operator import itemgetter
 from typing import Any, cast
 
-from sqlalchemy import Connection, Executable, Select, bindparam, delete, insert, literal, select, true
+from sqlalchemy import (
+    Connection,
+    Executable,
+    Select,
+    bindparam,
+    delete,
+    insert,
+    literal,
+    select,
+    true,
+    update,
+)
 from sqlalchemy.sql.dml import ReturningInsert
 
 from breakwall.payments.db.clock import Clock
@@ -27,6 +38,7 @@ from breakwall.payments.keys import derive_charge_key, derive_order_id
 from breakwall.payments.ledger.attempt_outcomes import unconfirmed
 from breakwall.payments.ledger.base import LedgerBase
 from breakwall.payments.ledger.claim import Attempt, Claim, charge_request, seconds_left
+from breakwall.payments.ledger.order_state import AWAITED, missing_in_orders
 from breakwall.payments.ledger.pruned_orders import (
     PrunedOrder,
     pruned_by_key,
@@ -90,13 +102,13 @@ class Accepting(LedgerBase):
             left = self._set_expiries(connection, [row]).get(order.idempotency_key, math.inf)
             new = self._insert_sending(connection, row)
             if not new:
-                return known_orders(connection, [order])[order.idempotency_key]
+                return replayed(connection, [order])[order.idempotency_key]
             request = charge_request(order, row["id"], row["charge_key"], order.idempotency_key)
             claim = Claim(request, 1, Progress(), left)
             attempt = insert_first_attempt(connection, self.clock, claim, order.idempotency_key, prepares)
             if attempt is None:
                 withdraw_pruned(connection, new)
-                return known_orders(connection, [order])[order.idempotency_key]
+                return replayed(connection, [order])[order.idempotency_key]
             _refuse_late(new.keys() if left <= 0 else ())
             before_commit()
             return attempt
@@ -127,7 +139,7 @@ class Accepting(LedgerBase):
             new = self._insert_queued(connection, rows, due)
             withdraw_pruned(connection, new)
             _refuse_late({key for key in new if left.get(key, math.inf) <= 0})
-            known = {} if len(new) == len(batch) else known_orders(connection, batch)
+            known = {} if len(new) == len(batch) else replayed(connection, batch)
             accepted = {key: order for key, order in known.items() if key not in new}
             unwanted = frozenset(withdrawn())
             withdraw(connection, new, unwanted & new.keys())
@@ -276,6 +288,24 @@ def withdraw(connection: Connection, new: dict[str, str], keys: Collection[str])
     """Delete those of the orders just inserted (ids by key) that have one of these keys."""
     if keys:
         connection.execute(delete(orders).where(orders.c.id.in_([new.pop(key) for key in keys])))
+
+
+def replayed(connection: Connection, batch: Sequence[Order]) -> dict[str, StoredOrder | PrunedOrder]:
+    """`known_orders`, for callers who are told their states. If one is told "in flight", an outcome will be written.
+
+    For the first caller alone none may be: that one waits for it in `place`. But it may have gone, and this is its
+    second try.
+    """
+    found = known_orders(connection, batch)
+    in_flight = [known.id for known in found.values() if known.status is OrderStatus.IN_FLIGHT]
+    if not in_flight or "told" in missing_in_orders(connection):
+        return found
+    is_awaited = orders.c.id.in_(in_flight), orders.c.status == OrderStatus.IN_FLIGHT
+    # In one order everywhere, as above.
+    connection.execute(select(orders.c.id).where(*is_awaited).order_by(orders.c.id).with_for_update())
+    marked = connection.execute(update(orders).where(*is_awaited).values(told=AWAITED))
+    # One may have ended meanwhile.
+    return found if marked.rowcount == len(in_flight) else known_orders(connection, batch)
 
 
 def known_orders(connection: Connection, batch: Sequence[Order]) -> dict[str, StoredOrder | PrunedOrder]:

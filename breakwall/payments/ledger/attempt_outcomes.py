@@ -100,6 +100,13 @@ def newest_unresolved(order_id: str, before: Claim | None = None) -> ColumnEleme
     return attempts.c.number == newest.scalar_subquery()
 
 
+def declined_code(connection: Connection, order_id: str) -> str | None:
+    """The payment service's code in the newest answer that declined an order."""
+    declined = attempts.c.order_id == order_id, attempts.c.outcome == Outcome.DECLINED
+    newest = select(attempts.c.code).where(*declined).order_by(attempts.c.number.desc()).limit(1)
+    return connection.scalar(newest)
+
+
 def record_key_conflict(connection: Connection, clock: Clock, claim: Claim, answer: LookupAnswer) -> None:
     """Record at the newest unresolved attempt that a look-up found another order's charge: no look-up follows."""
     connection.execute(

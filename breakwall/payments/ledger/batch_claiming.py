@@ -26,7 +26,8 @@ from breakwall.payments.ledger.batch_statements import (
 )
 from breakwall.payments.ledger.claim import Attempt, Claim, seconds_left
 from breakwall.payments.ledger.claiming import stored_request
-from breakwall.payments.orders import OrderStatus
+from breakwall.payments.ledger.order_state import Missing, missing_in_orders, reason_column
+from breakwall.payments.orders import EndReason, OrderStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +117,7 @@ class BatchClaiming(LedgerBase):
 
         def work(connection: Connection) -> dict[str, OrderStatus]:
             dialect = connection.dialect.name
-            undone = self._undo(dialect, delay, int(deferred))
+            undone = self._undo(dialect, delay, int(deferred), missing_in_orders(connection))
             states = connection.execute(undone, row_parameters(HELD, rows, connection)).all()
             mine = {row.id for row in states}
             given = given_rows(HELD, dialect).c
@@ -168,7 +169,7 @@ class BatchClaiming(LedgerBase):
         found = connection.execute(statements.own, row_parameters(OWNED, owned, connection))
         mine = {(row.order_id, row.charge_id) for row in found}
         rows = sorted(row for one in by_charge for row in [_paid_row(one)] if (row[0], row[2]) in mine)
-        found = connection.execute(statements.pay, row_parameters(PAID, rows, connection))
+        found = connection.execute(statements.pay(connection), row_parameters(PAID, rows, connection))
         paid = {(row.id, row.fence) for row in found}
         answers = [_answer_row(one) for one in by_charge if one.claim in paid]
         connection.execute(statements.answer, row_parameters(ANSWERED, answers, connection))
@@ -202,11 +203,12 @@ class BatchClaiming(LedgerBase):
         done.others = [row.id for row in locked if row.id not in plain and not row.crash_count]
         done.crashed = [row.id for row in locked if row.id not in plain and row.crash_count]
 
-    def _undo(self, dialect: str, delay: float, deferrals: int) -> Any:
+    def _undo(self, dialect: str, delay: float, deferrals: int, missing: Missing) -> Any:
         given = given_rows(HELD, dialect).c
         due, now = self.clock.after(delay), self.clock.after(0)
         # Nothing of a plain order may have been charged, so a cancellation takes effect at once.
         cancelled = orders.c.cancel_requested
+        reason = case((cancelled, EndReason.REQUESTED.value), else_=null())
         undone: Update = (
             update(orders)
             .where(is_held(given), orders.c.attempt_count == given.number)
@@ -216,6 +218,7 @@ class BatchClaiming(LedgerBase):
                 next_attempt_at=case((cancelled, null()), else_=due),
                 dispatch_at=case((cancelled, null()), else_=due),
                 settled_at=case((cancelled, now), else_=null()),
+                **reason_column(reason, missing),
                 attempt_count=orders.c.attempt_count - 1,
                 retry_count=orders.c.retry_count - 1,
                 deferral_count=orders.c.deferral_count + deferrals,

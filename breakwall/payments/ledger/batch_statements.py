@@ -33,7 +33,7 @@ from breakwall.payments.ledger.attempt_outcomes import unconfirmed
 from breakwall.payments.ledger.batch_rows import Columns, given_rows, one_of_ids
 from breakwall.payments.ledger.charges import paid_before
 from breakwall.payments.ledger.claiming import not_expired
-from breakwall.payments.ledger.order_state import state_columns
+from breakwall.payments.ledger.order_state import Missing, missing_in_orders, state_columns
 from breakwall.payments.orders import OrderStatus
 
 _CHARGE = charges.c
@@ -86,7 +86,8 @@ class BatchStatements:
         self._dialect = dialect
         self._clock = clock
         self._lease = lease
-        self._claims: dict[frozenset[str], ReturningUpdate[Any]] = {}
+        self._claims: dict[Missing, ReturningUpdate[Any]] = {}
+        self._payments: dict[Missing, ReturningUpdate[Any]] = {}
 
     @cached_property
     def lock_free(self) -> Select[Any]:
@@ -99,7 +100,7 @@ class BatchStatements:
 
         A statement of its own, after the locks: so it sees every attempt that was committed before them.
         """
-        missing = frozenset(missing_columns(connection, orders) | missing_columns(connection, attempts))
+        missing = missing_in_orders(connection) | missing_columns(connection, attempts)
         if missing not in self._claims:
             columns = existing_columns(connection, orders)
             claiming = self._claim("charge_before" not in missing, "prepared" not in missing)
@@ -160,13 +161,18 @@ class BatchStatements:
         owned: ReturningInsert[Any] = unless_there.returning(_CHARGE.order_id, _CHARGE.charge_id)
         return owned
 
-    @cached_property
-    def pay(self) -> ReturningUpdate[Any]:
+    def pay(self, connection: Connection) -> ReturningUpdate[Any]:
         """Pays the orders whose claims hold and that nobody wants cancelled; returns their claims."""
+        missing = missing_in_orders(connection)
+        if missing not in self._payments:
+            self._payments[missing] = self._pay(missing)
+        return self._payments[missing]
+
+    def _pay(self, missing: Missing) -> ReturningUpdate[Any]:
         given = given_rows(PAID, self._dialect).c
         paid = update(orders).where(is_held(given), orders.c.cancel_requested.is_(false()))
         return paid.values(
-            **state_columns(self._clock, OrderStatus.PAID),
+            **state_columns(self._clock, OrderStatus.PAID, missing=missing),
             charge_id=given.charge_id,
             last_error=None,
             rejected=False,

@@ -27,11 +27,11 @@ from breakwall.payments.db.own_gateway import is_own, known_gateway
 from breakwall.payments.db.revisions import Columns, existing_columns, missing_columns
 from breakwall.payments.db.schema import QUEUED, attempts, orders
 from breakwall.payments.db.statements import LEASE, built_once, seconds
-from breakwall.payments.decisions import Decision
+from breakwall.payments.decisions import Decision, decline_reason
 from breakwall.payments.gateways.base import ChargeRequest
 from breakwall.payments.keys import derive_order_id
 from breakwall.payments.ledger.attempt_conditions import FINAL, KEY_CONFLICT, UNRESOLVED
-from breakwall.payments.ledger.attempt_outcomes import CONFIRMED, unconfirmed
+from breakwall.payments.ledger.attempt_outcomes import CONFIRMED, declined_code, unconfirmed
 from breakwall.payments.ledger.base import LedgerBase
 from breakwall.payments.ledger.claim import Attempt, Claim, charge_request, seconds_left
 from breakwall.payments.ledger.order_state import (
@@ -43,7 +43,7 @@ from breakwall.payments.ledger.order_state import (
     nothing_counted,
 )
 from breakwall.payments.ledger.progress import read_progress
-from breakwall.payments.orders import OrderStatus
+from breakwall.payments.orders import EndReason, OrderStatus
 
 
 class Claiming(LedgerBase):
@@ -133,15 +133,23 @@ class Claiming(LedgerBase):
 
         return self.database.write(work, name="confirm")
 
-    def close_claim(self, claim: Claim, status: OrderStatus, reason: str | None) -> OrderStatus | None:
+    def close_claim(
+        self, claim: Claim, status: OrderStatus, error: str | None, reason: EndReason | None = None
+    ) -> OrderStatus | None:
         """Finish an order without another attempt: declined, dead, cancelled or in review.
 
-        ``reason`` becomes the order's last error; None keeps the one that it has. Returns the order's state; None
-        when the claim no longer holds.
+        ``error`` becomes the order's last error; None keeps the one that it has. The ``reason`` of a declined order is
+        the code of its decline, if that can be one. Returns the order's state; None when the claim no longer holds.
         """
-        decision = Decision(status, uncharged=status is OrderStatus.DEAD)
-        changes = {} if reason is None else {"last_error": reason, "rejected": False}
-        return self.database.write(self._applied(claim, decision, changes), name="close_claim")
+        changes = {} if error is None else {"last_error": error, "rejected": False}
+
+        def work(connection: Connection) -> OrderStatus | None:
+            declined = status is OrderStatus.DECLINED
+            why = decline_reason(declined_code(connection, claim.order_id)) if declined else reason
+            decision = Decision(status, uncharged=status is OrderStatus.DEAD, reason=why)
+            return apply_decision(connection, self.clock, claim, decision, changes)
+
+        return self.database.write(work, name="close_claim")
 
     def _applied(
         self,

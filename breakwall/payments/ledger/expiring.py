@@ -8,11 +8,10 @@ from sqlalchemy import Connection, Select, and_, exists, or_, select, update
 from breakwall.payments.db.clock import DATABASE_CLOCK, Clock
 from breakwall.payments.db.database import Database
 from breakwall.payments.db.query_hints import likely, once
-from breakwall.payments.db.revisions import missing_columns
 from breakwall.payments.db.schema import QUEUED, attempts, orders
 from breakwall.payments.ledger.attempt_conditions import FINAL, UNRESOLVED
-from breakwall.payments.ledger.order_state import state_columns
-from breakwall.payments.orders import OrderStatus
+from breakwall.payments.ledger.order_state import missing_in_orders, state_columns
+from breakwall.payments.orders import EndReason, OrderStatus
 
 # Something has happened that a worker must find out or record first.
 _IS_OPEN = exists().where(attempts.c.order_id == orders.c.id, or_(UNRESOLVED, FINAL))
@@ -45,7 +44,8 @@ class Expiring:
         locked = list(connection.scalars(chosen))
         if not locked:
             return []
-        state = state_columns(self._clock, OrderStatus.CANCELLED)
+        missing = missing_in_orders(connection)
+        state = state_columns(self._clock, OrderStatus.CANCELLED, reason=EndReason.EXPIRED, missing=missing)
         values = {**state, "last_error": _EXPIRED, "rejected": False}
         # A statement of its own, after the locks: so it sees every attempt that was committed before them.
         cancelled = update(orders).where(orders.c.id.in_(locked), ~_IS_OPEN).values(values)
@@ -56,4 +56,4 @@ _EXPIRED = "Its last moment passed before it could be charged."
 
 
 def _is_migrated(connection: Connection) -> bool:
-    return "charge_before" not in missing_columns(connection, orders)
+    return "charge_before" not in missing_in_orders(connection)

@@ -3,29 +3,65 @@
 from collections.abc import Callable
 from typing import Any
 
-from sqlalchemy import BindParameter, Connection, Update, and_, bindparam, select, update
+from sqlalchemy import BindParameter, ColumnElement, Connection, Update, and_, bindparam, func, select, update
 
 from breakwall.payments.db.clock import Clock
+from breakwall.payments.db.revisions import missing_columns
 from breakwall.payments.db.schema import IN_FLIGHT, orders
 from breakwall.payments.db.statements import built_once, seconds
 from breakwall.payments.decisions import Decision
 from breakwall.payments.ledger.claim import Claim
-from breakwall.payments.orders import OrderStatus
+from breakwall.payments.orders import EndReason, OrderStatus
 
 Values = dict[str, Any]
+Missing = frozenset[str]
+"""Names of columns that the database does not have yet."""
 
 
-def state_columns(clock: Clock, status: OrderStatus, delay: float | BindParameter[float] = 0.0) -> Values:
-    """The columns of an order without a claim: queued and due in ``delay`` seconds, or finished."""
+def missing_in_orders(connection: Connection) -> Missing:
+    """The columns of `orders` that the database does not have yet."""
+    return frozenset(missing_columns(connection, orders))
+
+
+def state_columns(
+    clock: Clock,
+    status: OrderStatus,
+    delay: float | BindParameter[float] = 0.0,
+    *,
+    reason: str | ColumnElement[str | None] | None = None,
+    missing: Missing,
+) -> Values:
+    """The columns of an order without a claim: queued and due in ``delay`` seconds, or finished for a ``reason``.
+
+    Whatever sets the state of an order uses it, or `reason_column`: an order's end must not keep an earlier reason.
+    """
     queued = status is OrderStatus.QUEUED
     due = clock.after(delay) if queued else None
     return {
+        **reason_column(None if queued else reason, missing),
         "status": status,
         "lease_until": None,
         "next_attempt_at": due,
         "dispatch_at": due,
         "settled_at": None if queued else clock.after(0),
     }
+
+
+def reason_column(reason: str | ColumnElement[str | None] | None, missing: Missing) -> Values:
+    """The column that says why an order has ended, if the database has it."""
+    return {} if "reason" in missing else {"reason": reason}
+
+
+def told_column(missing: Missing) -> Values:
+    """The column that keeps `outcome_trigger` from writing an outcome: `place` returns it. For a statement with `HELD`.
+
+    If another caller was told that the order is in flight (`AWAITED`), it stays as it is: that one needs the outcome.
+    """
+    return {} if "told" in missing else {"told": func.coalesce(orders.c.told, orders.c.fence)}
+
+
+AWAITED = 0
+"""What ``orders.told`` is for an order that was in flight when it was placed again. Fences begin with 1."""
 
 
 HELD_ORDER: BindParameter[str] = bindparam("held_order", type_=orders.c.id.type)
@@ -52,21 +88,28 @@ def apply_decision(
     decision: Decision,
     changes: Values,
     counted: Callable[[Clock], Values] = nothing_counted,
+    *,
+    told: bool = False,
 ) -> OrderStatus | None:
     """Give an order the state of a decision, and return it. None when the claim no longer holds.
 
-    ``changes``: values of more columns. ``counted``: a function of a module, for columns that are set by SQL.
+    ``changes``: values of more columns. ``counted``: a function of a module, for columns that are set by SQL. ``told``:
+    if the order ends, `place` returns that to its caller, so no outcome is written.
 
     If nothing was charged and a person has requested its cancellation meanwhile, the order is cancelled now. While the
     circuit is open, a worker may claim it much later.
     """
-    status, delay = decision.status, decision.delay
+    status, delay, reason = decision.status, decision.delay, decision.reason
+    missing = missing_in_orders(connection)
     if decision.uncharged and connection.scalar(_IS_CANCEL_REQUESTED, held(claim)):
-        status, delay = OrderStatus.CANCELLED, 0.0
+        status, delay, reason = OrderStatus.CANCELLED, 0.0, EndReason.REQUESTED
     values = {**held(claim), **changes}
     if status is OrderStatus.QUEUED:
         values["due_in"] = delay
-    applied = connection.execute(_move_held(clock, status, counted), values)
+    elif "reason" not in missing:
+        values["end_reason"] = reason
+    moving = _move_held(clock, status, counted, told=told and status.is_final, missing=missing)
+    applied = connection.execute(moving, values)
     return status if applied.rowcount else None
 
 
@@ -74,6 +117,10 @@ _IS_CANCEL_REQUESTED = select(orders.c.cancel_requested).where(HELD).with_for_up
 
 
 @built_once
-def _move_held(clock: Clock, status: OrderStatus, counted: Callable[[Clock], Values]) -> Update:
-    state = state_columns(clock, status, seconds("due_in"))
-    return update(orders).where(HELD).values({**state, **counted(clock)})
+def _move_held(
+    clock: Clock, status: OrderStatus, counted: Callable[[Clock], Values], *, told: bool, missing: Missing
+) -> Update:
+    reason: BindParameter[str | None] = bindparam("end_reason", type_=orders.c.reason.type)
+    state = state_columns(clock, status, seconds("due_in"), reason=reason, missing=missing)
+    telling = told_column(missing) if told else {}
+    return update(orders).where(HELD).values({**state, **telling, **counted(clock)})

@@ -1,4 +1,4 @@
-"""Prunes orders: deletes those that finished long ago, with their attempts and audit trail, in short transactions.
+"""Prunes orders: deletes those that finished long ago, with all that is stored about them, in short transactions.
 
 `known_keys` keeps what recognizes their keys, for a time of its own. After that the key is forgotten, and the order's
 charge with it. Only the newest charges of each shape of key stay, because look-ups are tested with them.
@@ -28,8 +28,18 @@ from breakwall.payments.db.clock import Clock
 from breakwall.payments.db.database import Database
 from breakwall.payments.db.insert_missing import insert_missing
 from breakwall.payments.db.query_hints import likely, once
-from breakwall.payments.db.revisions import existing_columns, without_missing_columns
-from breakwall.payments.db.schema import attempts, charges, incidents, interventions, known_keys, orders
+from breakwall.payments.db.revisions import existing_columns, has_table, without_missing_columns
+from breakwall.payments.db.schema import (
+    attempts,
+    charges,
+    deliveries,
+    destinations,
+    incidents,
+    interventions,
+    known_keys,
+    orders,
+    outcomes,
+)
 from breakwall.payments.ledger.batches import BatchJob, Position, orders_by_age
 from breakwall.payments.ledger.charges import DEFAULT_ACCOUNT, KNOWN
 from breakwall.payments.ledger.pruned_orders import kept_row
@@ -125,8 +135,11 @@ class Pruning(BatchJob):
         return known_keys.c.settled_at <= once(self._clock.after(-self._keys_for))
 
     def _candidates(self, age: float, after: Position | None, limit: int) -> Sequence[Row[Any]]:
-        query = candidates(self._clock, age, after).limit(limit)
-        return self._database.read(lambda connection: connection.execute(query).all())
+        def work(connection: Connection) -> Sequence[Row[Any]]:
+            query = candidates(self._clock, age, after, has_outcomes=_has_outcomes(connection))
+            return connection.execute(query.limit(limit)).all()
+
+        return self._database.read(work)
 
     def _prune(self, connection: Connection, order_ids: list[str], age: float) -> int:
         mine: Select[Any] = (
@@ -137,11 +150,15 @@ class Pruning(BatchJob):
         )
         locked = {row.id: row for row in connection.execute(mine)}
         # Once more, under the lock: an incident is opened under the same lock.
-        for order_id in connection.scalars(select(orders.c.id).where(orders.c.id.in_(locked), _is_needed())):
+        has_outcomes = _has_outcomes(connection)
+        needed = select(orders.c.id).where(orders.c.id.in_(locked), _is_needed(has_outcomes=has_outcomes))
+        for order_id in connection.scalars(needed):
             del locked[order_id]
         if locked:
             self._keep_keys(connection, list(locked.values()))
             connection.execute(_keep_charges(connection, list(locked)))
+            if has_outcomes:
+                _delete_outcomes(connection, list(locked))
             for column in _ORDER_ID_COLUMNS:
                 connection.execute(delete(column.table).where(column.in_(list(locked))))
         return len(locked)
@@ -153,14 +170,44 @@ class Pruning(BatchJob):
         connection.execute(statement.values(pruned_at=self._clock.after(0)), rows)
 
 
-def candidates(clock: Clock, age: float, after: Position | None) -> Select[Any]:
+def candidates(clock: Clock, age: float, after: Position | None, *, has_outcomes: bool = True) -> Select[Any]:
     """The orders that may be pruned, those that finished first in front, from the index on ``settled_at``."""
-    return orders_by_age(orders.c.settled_at, _may_go(clock, age), ~_is_needed(), after=after)
+    is_needed = _is_needed(has_outcomes=has_outcomes)
+    return orders_by_age(orders.c.settled_at, _may_go(clock, age), ~is_needed, after=after)
 
 
-def _is_needed() -> ColumnElement[bool]:
-    """What keeps a finished order, other than its own row: an open incident. Further reasons go in here."""
-    return exists().where(incidents.c.order_id == orders.c.id, incidents.c.closed_at.is_(None))
+def _is_needed(*, has_outcomes: bool) -> ColumnElement[bool]:
+    """What keeps a finished order, other than its own row: an open incident, an outcome that the shop was not told.
+
+    Further reasons go in here.
+    """
+    incident = exists().where(incidents.c.order_id == orders.c.id, incidents.c.closed_at.is_(None))
+    return or_(incident, _is_undelivered()) if has_outcomes else incident
+
+
+def _is_undelivered() -> ColumnElement[bool]:
+    """The condition that an outcome of the order is on its way to a configured destination, or will be.
+
+    An outcome from before a destination was configured is not for it. A delivery that was given up holds nothing: its
+    incident does.
+    """
+    awaiting = exists().where(outcomes.c.taken_at.is_(None), destinations.c.since <= outcomes.c.at)
+    due = exists().where(
+        deliveries.c.outcome_id == outcomes.c.id,
+        deliveries.c.due_at.is_not(None),
+        destinations.c.name == deliveries.c.destination,
+    )
+    return exists().where(outcomes.c.order_id == orders.c.id, or_(awaiting, due))
+
+
+def _has_outcomes(connection: Connection) -> bool:
+    return has_table(connection, deliveries.name)
+
+
+def _delete_outcomes(connection: Connection, order_ids: Sequence[str]) -> None:
+    theirs = select(outcomes.c.id).where(outcomes.c.order_id.in_(order_ids))
+    connection.execute(delete(deliveries).where(deliveries.c.outcome_id.in_(theirs)))
+    connection.execute(delete(outcomes).where(outcomes.c.order_id.in_(order_ids)))
 
 
 # What is deleted of an order. A table comes after the tables that refer to it.

@@ -33,14 +33,18 @@ from breakwall.payments.ledger.charges import assign_charge, charge_parameters, 
 from breakwall.payments.ledger.claim import Attempt, Claim
 from breakwall.payments.ledger.order_state import (
     HELD,
+    Missing,
     Values,
     apply_decision,
     held,
+    missing_in_orders,
     nothing_counted,
     state_columns,
+    told_column,
 )
 from breakwall.payments.ledger.pruned_orders import bring_back, pruned_by_id
-from breakwall.payments.orders import OrderStatus
+from breakwall.payments.ledger.telling import Caller, tells
+from breakwall.payments.orders import EndReason, OrderStatus
 from breakwall.payments.verification import AnyAnswer, contradicted
 
 _FRUITLESS = {LookupResult.PROCESSING, LookupResult.UNAVAILABLE}
@@ -55,29 +59,47 @@ class Recording(LedgerBase):
         answer: ChargeAnswer,
         decision: Decision,
         lock_budget: LockBudget | None = None,
+        caller: Caller | None = None,
     ) -> tuple[OrderStatus, str | None]:
         """Record an answer and the state that it leads to.
 
         Returns the order's state afterwards and, if the answer proves a payment, the charge that paid the order.
+        ``caller``: gets what this returns if it still waits. Otherwise an outcome is written if the order ends.
         """
-        claim = attempt.claim
 
         def work(connection: Connection) -> tuple[OrderStatus, str | None]:
-            if self._pay_at_once(connection, attempt, answer):
-                return OrderStatus.PAID, answer.charge_id
-            owned = register_charge(connection, self.clock, self.account, claim.request, answer)
-            if owned.outcome is Outcome.SUCCEEDED and owned.charge_id:
-                paid_by = pay(connection, self.clock, claim, owned.charge_id)
-                end_attempt(connection, self.clock, attempt, owned)
-                return OrderStatus.PAID, paid_by
-            changes = {**last_error(owned), **_next_key(claim, decision)}
-            status = self._apply(connection, claim, decision, owned, changes)
-            end_attempt(connection, self.clock, attempt, owned)
-            return status, None
+            with tells(caller) as telling:
+                status, paid_by = self._record(connection, attempt, answer, decision, told=telling.told)
+                telling.keep(status)
+            return status, paid_by
 
         return self.database.write(work, name="record", lock_budget=lock_budget)
 
-    def _pay_at_once(self, connection: Connection, attempt: Attempt, answer: ChargeAnswer) -> bool:
+    def _record(
+        self,
+        connection: Connection,
+        attempt: Attempt,
+        answer: ChargeAnswer,
+        decision: Decision,
+        *,
+        told: bool,
+    ) -> tuple[OrderStatus, str | None]:
+        claim = attempt.claim
+        if self._pay_at_once(connection, attempt, answer, told=told):
+            return OrderStatus.PAID, answer.charge_id
+        owned = register_charge(connection, self.clock, self.account, claim.request, answer)
+        if owned.outcome is Outcome.SUCCEEDED and owned.charge_id:
+            paid_by = pay(connection, self.clock, claim, owned.charge_id, told=told)
+            end_attempt(connection, self.clock, attempt, owned)
+            return OrderStatus.PAID, paid_by
+        changes = {**last_error(owned), **_next_key(claim, decision)}
+        status = self._apply(connection, claim, decision, owned, changes, told=told)
+        end_attempt(connection, self.clock, attempt, owned)
+        return status, None
+
+    def _pay_at_once(
+        self, connection: Connection, attempt: Attempt, answer: ChargeAnswer, *, told: bool
+    ) -> bool:
         """Record a payment in one statement, as far as it can be and all is as expected; else return False.
 
         Then the statements for the unexpected follow. They continue what this one may have begun.
@@ -93,7 +115,8 @@ class Recording(LedgerBase):
             "paid_by": answer.charge_id,
             **end_parameters(attempt, answer),
         }
-        return connection.scalar(_pay_at_once(self.clock), parameters) is not None
+        paying = _pay_at_once(self.clock, told=told, missing=missing_in_orders(connection))
+        return connection.scalar(paying, parameters) is not None
 
     def record_look_up(self, claim: Claim, answer: LookupAnswer, decision: Decision) -> OrderStatus:
         """Record what a look-up found; returns the order's state afterwards."""
@@ -174,12 +197,14 @@ class Recording(LedgerBase):
         answer: ChargeAnswer | LookupAnswer,
         changes: Values,
         counted: Callable[[Clock], Values] = nothing_counted,
+        *,
+        told: bool = False,
     ) -> OrderStatus:
         if not answer.contradiction:
-            applied = apply_decision(connection, self.clock, claim, decision, changes, counted)
+            applied = apply_decision(connection, self.clock, claim, decision, changes, counted, told=told)
             return applied or _lock_status(connection, claim.order_id)
-        review = Decision(OrderStatus.REVIEW)
-        applied = apply_decision(connection, self.clock, claim, review, changes)
+        review = Decision(OrderStatus.REVIEW, reason=EndReason.WRONG_CHARGE)
+        applied = apply_decision(connection, self.clock, claim, review, changes, told=told)
         if applied is None:
             bring_back(connection, claim)
             self._move_to_review(connection, claim.order_id, last_error(answer))
@@ -190,7 +215,9 @@ class Recording(LedgerBase):
     def _move_to_review(self, connection: Connection, order_id: str, changes: dict[str, Any]) -> None:
         """Move an order without a claim to review, because a late answer contradicts it. Its fence is raised."""
         unclaimed = orders.c.status.in_([OrderStatus.QUEUED, OrderStatus.DEAD, OrderStatus.CANCELLED])
-        values = {**state_columns(self.clock, OrderStatus.REVIEW), "fence": orders.c.fence + 1, **changes}
+        missing, reason = missing_in_orders(connection), EndReason.WRONG_CHARGE
+        state = state_columns(self.clock, OrderStatus.REVIEW, reason=reason, missing=missing)
+        values = {**state, "fence": orders.c.fence + 1, **changes}
         connection.execute(update(orders).where(orders.c.id == order_id, unclaimed).values(values))
 
 
@@ -225,33 +252,36 @@ def register_charge(
     return contradicted(answer, f"the charge {charge_id} is the charge of order {owner}")
 
 
-def pay(connection: Connection, clock: Clock, claim: Claim, charge_id: str) -> str:
+def pay(connection: Connection, clock: Clock, claim: Claim, charge_id: str, *, told: bool = False) -> str:
     """Make an order paid. Proof of payment counts in any state, with or without a claim.
 
-    Returns the charge that pays the order: the first one.
+    Returns the charge that pays the order: the first one. ``told`` as in `apply_decision`; without the claim the
+    outcome is written nevertheless, because an earlier one may have been.
     """
-    as_expected = connection.execute(_pay_held(clock), {**held(claim), "paid_by": charge_id})
+    paying = _pay_held(clock, told=told, missing=missing_in_orders(connection))
+    as_expected = connection.execute(paying, {**held(claim), "paid_by": charge_id})
     if as_expected.rowcount == 0:
         return _pay_unexpectedly(connection, clock, claim, charge_id)
     return charge_id
 
 
 @built_once
-def _pay_held(clock: Clock) -> Update:
-    return _paid(clock).where(HELD, orders.c.cancel_requested.is_(false()))
+def _pay_held(clock: Clock, *, told: bool, missing: Missing) -> Update:
+    paid = _paid(clock, missing).where(HELD, orders.c.cancel_requested.is_(false()))
+    return paid.values(told_column(missing)) if told else paid
 
 
 @built_once
-def _pay_at_once(clock: Clock) -> ReturningUpdate[Any]:
+def _pay_at_once(clock: Clock, *, told: bool, missing: Missing) -> ReturningUpdate[Any]:
     """Assigns the charge, then pays the order, then ends the attempt: each locks a row only if the one before did."""
     assigned = insert_unless_owned(clock, "postgresql").cte("assigned")
-    paying = _pay_held(clock).where(orders.c.id == assigned.c.order_id)
+    paying = _pay_held(clock, told=told, missing=missing).where(orders.c.id == assigned.c.order_id)
     paid = paying.returning(orders.c.id).cte("paid")
     ending = end(clock, ANY).where(attempts.c.order_id == paid.c.id)
     return ending.returning(attempts.c.number)
 
 
-def _paid(clock: Clock) -> Update:
+def _paid(clock: Clock, missing: Missing) -> Update:
     """Makes orders paid by the charge in the parameter ``paid_by``."""
     proven: Values = {
         "charge_id": bindparam("paid_by"),
@@ -259,7 +289,7 @@ def _paid(clock: Clock) -> Update:
         "rejected": False,
         "suspected_at": None,
     }
-    return update(orders).values({**state_columns(clock, OrderStatus.PAID), **proven})
+    return update(orders).values({**state_columns(clock, OrderStatus.PAID, missing=missing), **proven})
 
 
 def _lost_order(order_id: str) -> LookupError:
@@ -291,7 +321,8 @@ def _pay_unexpectedly(connection: Connection, clock: Clock, claim: Claim, charge
     elif resolved_as_not_charged_since(connection, order_id, claim.fence):
         detail = f"charged as {charge_id} although a person had resolved it as not charged"
         report_incident(connection, clock, order_id, IncidentKind.CHARGED_AFTER_RESOLUTION, detail)
-    connection.execute(_paid(clock).where(orders.c.id == order_id), {"paid_by": charge_id})
+    paid = _paid(clock, missing_in_orders(connection)).where(orders.c.id == order_id)
+    connection.execute(paid, {"paid_by": charge_id})
     # The process that has claimed the order meanwhile may be dead, and a paid order is not reclaimed from it.
     end_unanswered(connection, clock, [order_id], ResolvedBy.PAYMENT)
     return charge_id

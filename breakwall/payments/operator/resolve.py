@@ -14,11 +14,11 @@ from breakwall.payments.ledger.attempt_conditions import SPENDS_KEY, UNRESOLVED
 from breakwall.payments.ledger.attempt_outcomes import newest_unresolved, resolve_attempts
 from breakwall.payments.ledger.audit import record_interventions, report_incident
 from breakwall.payments.ledger.charges import DEFAULT_ACCOUNT, assign_charge
-from breakwall.payments.ledger.order_state import state_columns
+from breakwall.payments.ledger.order_state import missing_in_orders, state_columns
 from breakwall.payments.ledger.queries import Naming, get_order, stored_order
 from breakwall.payments.operator.key_rotation import has_spent_key, rotate_keys, vouch_for_refusals
 from breakwall.payments.operator.locking import RefusedError, lock_order_in
-from breakwall.payments.orders import OrderStatus, StoredOrder
+from breakwall.payments.orders import EndReason, OrderStatus, StoredOrder
 from breakwall.texts import text_problem
 
 _NOT_PAID = tuple(status for status in OrderStatus if status is not OrderStatus.PAID)
@@ -126,7 +126,9 @@ def _finish(
 ) -> None:
     # A process that still works on the order then holds an old fence: only its proof of a payment counts.
     finished = {"fence": before.fence + 1, "suspected_at": None}
-    values = {**state_columns(clock, status), **finished, **changes}
+    reason = EndReason.REQUESTED if status is OrderStatus.CANCELLED else EndReason.RESOLVED
+    state = state_columns(clock, status, reason=reason, missing=missing_in_orders(connection))
+    values = {**state, **finished, **changes}
     connection.execute(update(orders).where(orders.c.id == before.id).values(values))
 
 

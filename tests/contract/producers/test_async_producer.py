@@ -193,6 +193,20 @@ def test_enqueue_and_get_are_the_producers(site: Site) -> None:
     run(site, work)
 
 
+def test_waiting_for_an_order_is_the_producers(site: Site, held: Held) -> None:
+    """The loop goes on meanwhile."""
+
+    async def work(producer: AsyncOrderProducer) -> tuple[str, str]:
+        await producer.place(order(), wait=0)
+        in_flight = await producer.wait_for("cart-1", 0.0)
+        waiting = asyncio.create_task(producer.wait_for("cart-1", 30.0))
+        await asyncio.sleep(0)
+        held.go_on.set()
+        return in_flight.status, (await waiting).status
+
+    assert run(site, work) == ("in_flight", "paid")
+
+
 def test_leaving_the_block_waits_for_the_charges_and_closes(site: Site, held: Held) -> None:
     async def work(producer: AsyncOrderProducer) -> None:
         async with producer:

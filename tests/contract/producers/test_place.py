@@ -11,6 +11,7 @@ from breakwall.payments.db.database import Database, DatabaseUnavailableError
 from breakwall.payments.db.schema import attempts, orders
 from breakwall.payments.gateways.base import ChargeAnswer, ChargeRequest, Outcome
 from breakwall.payments.keys import derive_charge_key
+from breakwall.payments.ledger.queries import OrderNotFoundError
 from breakwall.payments.orders import IdempotencyConflictError, OrderStatus
 from tests.contract.site import LEASE, Site, order
 from tests.gateway import DECLINED, DOWN, LOST, PAID
@@ -79,9 +80,21 @@ class TestWhenTheAnswerCannotBeRecorded:
         def fail(*_: object, **__: object) -> None:
             raise KeyError("a bug")
 
-        monkeypatch.setattr(site.producer._charger, "on_recorded", fail)
+        monkeypatch.setattr(site.ledger, "record", fail)
         site.gateway.answers.append(PAID)
         assert site.producer.place(order()).status == "in_flight"
+
+    def test_for_an_unexpected_reason_after_the_commit_it_is_to_be_placed_again(
+        self, site: Site, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def fail(*_: object, **__: object) -> None:
+            raise KeyError("a bug")
+
+        monkeypatch.setattr(site.producer._charger, "on_recorded", fail)
+        site.gateway.answers.append(PAID)
+        with pytest.raises(DatabaseUnavailableError, match="place it again"):
+            site.producer.place(order())
+        assert site.producer.place(order()).status == "paid"
 
     def test_a_publisher_that_raises_takes_nothing_back(
         self, site: Site, monkeypatch: pytest.MonkeyPatch
@@ -242,3 +255,39 @@ class TestWhileTheDatabaseIsDown:
         site.advance(LEASE)
         assert site.dispatch_queue.reclaim_expired() == [result.order_id]
         assert site.outcomes() == [Outcome.UNKNOWN]
+
+
+class TestWaitFor:
+    def test_returns_the_order_when_it_has_ended(self, site: Site) -> None:
+        site.gateway.answers += [DOWN, PAID]
+        order_id = site.producer.place(order()).order_id
+        slept: list[float] = []
+
+        def work(seconds: float) -> None:
+            slept.append(seconds)
+            if len(slept) == 3:
+                site.advance(60.0)
+                site.retrier.run(order_id)
+
+        site.producer._sleep = work
+        assert site.producer.wait_for("cart-1", 60.0).status == "paid"
+        assert len(slept) == 3
+
+    def test_returns_an_order_that_has_ended_at_once(self, site: Site) -> None:
+        site.gateway.answers.append(PAID)
+        site.producer.place(order())
+        site.producer._sleep = lambda seconds: pytest.fail("it waits")
+        assert site.producer.wait_for(site.get().id, 60.0).status == "paid"
+
+    def test_returns_it_as_it_is_when_the_time_is_over(self, site: Site) -> None:
+        site.gateway.answers.append(DOWN)
+        site.producer.place(order())
+        assert site.producer.wait_for("cart-1", 0.0) == site.get()
+
+    def test_raises_what_get_raises(self, site: Site) -> None:
+        with pytest.raises(OrderNotFoundError):
+            site.producer.wait_for("cart-1", 60.0)
+
+    def test_refuses_what_is_no_time(self, site: Site) -> None:
+        with pytest.raises(ValueError, match="timeout should be a number of seconds"):
+            site.producer.wait_for("cart-1", -1.0)

@@ -78,8 +78,15 @@ class TestAQueuedOrder:
         queued(site)
         site.advance(TIME_LEFT)
         site.expiring.expire()
-        outcomes = text("SELECT status FROM outcomes")
-        assert site.database.read(lambda connection: connection.scalars(outcomes).all()) == ["cancelled"]
+        outcomes = text("SELECT status, reason FROM outcomes")
+        told = site.database.read(lambda connection: connection.execute(outcomes).all())
+        assert told == [("cancelled", "expired")]
+
+    def test_says_why_it_ended(self, site: Site) -> None:
+        order_id = queued(site)
+        site.advance(TIME_LEFT)
+        site.retrier.run(order_id)
+        assert site.get().reason == "expired"
 
     def test_without_a_last_moment_stays(self, site: Site) -> None:
         site.producer.enqueue([order()])

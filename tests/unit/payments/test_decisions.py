@@ -26,7 +26,7 @@ from breakwall.payments.gateways.base import (
     LookupResult,
     Outcome,
 )
-from breakwall.payments.orders import OrderStatus
+from breakwall.payments.orders import EndReason, OrderStatus
 from breakwall.payments.retry_policy import RetryPolicy
 from breakwall.payments.verification import contradicted
 
@@ -202,7 +202,7 @@ class TestAfterLookUp:
         last = after_look_up(
             LookupAnswer(result, Health.SUCCESS), Progress(unresolved=True, lookups=4), PLAIN, POLICY, 0
         )
-        assert last == Decision(OrderStatus.REVIEW)
+        assert last == Decision(OrderStatus.REVIEW, reason=EndReason.UNKNOWN)
 
     @given(result=st.sampled_from(LookupResult), progress=progresses, profile=profiles, jitter=jitters)
     def test_never_ends_an_order_as_dead_or_cancelled(
@@ -343,7 +343,7 @@ class TestAContradiction:
     def test_in_a_look_up_is_a_persons_at_once(self, result: LookupResult) -> None:
         told = LookupAnswer(result, Health.SUCCESS, contradiction="it is another order's")
         decision = after_look_up(told, Progress(unresolved=True, unresolved_age=99), PLAIN, POLICY, 0)
-        assert decision == Decision(OrderStatus.REVIEW)
+        assert decision == Decision(OrderStatus.REVIEW, reason=EndReason.WRONG_CHARGE)
 
     def test_in_an_answer_is_a_persons_at_once(self) -> None:
         told = contradicted(answer(Outcome.SUCCEEDED), "it is another order's")

@@ -59,6 +59,50 @@ def test_during_the_commit_its_caller_is_told_that_it_may_be_accepted(pending: P
         pending.leave()
 
 
+class TestWhileItsEndIsRecorded:
+    def test_a_caller_who_waits_is_told(self, pending: PendingOrder) -> None:
+        pending.accept("order-1")
+        assert pending.begin_telling()
+        assert pending.time_is_over()
+        paid = PlaceResult("order-1", OrderStatus.PAID, "ch_1")
+        pending.finish(paid)
+        assert pending.leave() is paid
+
+    @pytest.mark.parametrize("may_be_committed", [True, False])
+    def test_a_caller_is_promised_nothing_while_the_end_may_be_committed(
+        self, pending: PendingOrder, *, may_be_committed: bool
+    ) -> None:
+        pending.accept("order-1")
+        pending.begin_telling()
+        if may_be_committed:
+            with pytest.raises(DatabaseUnavailableError, match="place it again"):
+                pending.leave()
+            return
+        pending.stop_telling()
+        assert pending.leave().status is OrderStatus.IN_FLIGHT
+
+    def test_a_caller_who_has_left_is_not_told(self, pending: PendingOrder) -> None:
+        pending.accept("order-1")
+        assert not pending.time_is_over()
+        assert not pending.begin_telling()
+        assert pending.leave().status is OrderStatus.IN_FLIGHT
+
+    def test_an_end_whose_commit_was_not_confirmed_promises_nothing(self, pending: PendingOrder) -> None:
+        pending.accept("order-1")
+        pending.begin_telling()
+        pending.finish(PlaceResult("order-1", OrderStatus.IN_FLIGHT))
+        with pytest.raises(DatabaseUnavailableError, match="place it again"):
+            pending.leave()
+
+    def test_an_order_that_is_queued_is_told_so(self, pending: PendingOrder) -> None:
+        queued = PlaceResult("order-1", OrderStatus.QUEUED)
+        pending.accept("order-1")
+        pending.begin_telling()
+        pending.stop_telling()
+        pending.finish(queued)
+        assert pending.leave() is queued
+
+
 @pytest.mark.parametrize("end", ["finish", "fail"])
 def test_the_end_wakes_whoever_waits_for_either_signal(end: str) -> None:
     accepted, finished = Latch(), Latch()

@@ -15,11 +15,14 @@ from breakwall.payments.db.database import DatabaseUnavailableError
 from breakwall.payments.db.schema import (
     attempts,
     charges,
+    deliveries,
+    destinations,
     incidents,
     interventions,
     known_keys,
     metadata,
     orders,
+    outcomes,
 )
 from breakwall.payments.db.schema import site as names
 from breakwall.payments.decisions import Decision, Progress
@@ -77,6 +80,41 @@ class PruningSite:
     def number(self, table: Table) -> int:
         counted = select(func.count()).select_from(table)
         return self.site.database.read(lambda connection: connection.scalar(counted) or 0)
+
+    def told_later(self, key: str = "cart-1") -> None:
+        """An order whose end is written as an outcome."""
+        self.site.producer.enqueue([order(key)])
+        self.site.people.cancel(key, ANNA)
+
+    def destination(self, name: str) -> None:
+        self.write(
+            lambda connection: connection.execute(
+                insert(destinations).values(name=name, since=self.site.clock.now)
+            )
+        )
+
+    def newest_outcome(self) -> int:
+        newest = select(func.max(outcomes.c.id))
+        return self.site.database.read(lambda connection: connection.scalar(newest) or 0)
+
+    def take(self) -> int:
+        """The outcome is on its way to the webhook."""
+        number, now = self.newest_outcome(), self.site.clock.now
+        values = {"outcome_id": number, "destination": "webhook", "order_id": "", "due_at": now}
+        self.write(lambda connection: connection.execute(update(outcomes).values(taken_at=now)))
+        self.write(lambda connection: connection.execute(insert(deliveries).values(values)))
+        return number
+
+    def deliver(self, number: int) -> None:
+        self._end(number, "delivered_at")
+
+    def give_up(self, number: int) -> None:
+        self._end(number, "given_up_at")
+
+    def _end(self, number: int, column: str) -> None:
+        ended = update(deliveries).where(deliveries.c.outcome_id == number)
+        values = {"due_at": None, column: self.site.clock.now}
+        self.write(lambda connection: connection.execute(ended.values(values)))
 
     def write(self, work: Callable[[Connection], Any]) -> Any:
         return self.site.database.write(work, name="test")
@@ -154,6 +192,45 @@ class TestWhatIsPruned:
         assert pruned_site.prune_after() == 0
         close_incident(pruned_site.site.database, found.id, ANNA, clock=pruned_site.site.clock)
         assert pruned_site.prune() == 1
+
+    def test_is_nothing_that_the_shop_was_not_told_yet(self, pruned_site: PruningSite) -> None:
+        pruned_site.destination("webhook")
+        pruned_site.told_later()
+        assert pruned_site.prune_after() == 0
+        number = pruned_site.take()
+        assert pruned_site.prune() == 0
+        pruned_site.deliver(number)
+        assert pruned_site.prune() == 1
+        assert [pruned_site.number(table) for table in (orders, outcomes, deliveries)] == [0, 0, 0]
+
+    @pytest.mark.parametrize("configured", [None, "later", "removed"])
+    def test_is_what_nobody_is_to_be_told(self, pruned_site: PruningSite, configured: str | None) -> None:
+        """There is no destination, or it was configured after the end, or it is not configured any more."""
+        if configured == "removed":
+            pruned_site.destination("webhook")
+        pruned_site.told_later()
+        if configured == "removed":
+            pruned_site.take()
+            pruned_site.write(lambda connection: connection.execute(destinations.delete()))
+        pruned_site.site.advance(1.0)
+        if configured == "later":
+            pruned_site.destination("webhook")
+        assert pruned_site.prune_after() == 1
+        assert [pruned_site.number(table) for table in (orders, outcomes, deliveries)] == [0, 0, 0]
+
+    def test_is_what_was_given_up_to_tell_once_its_incident_is_closed(self, pruned_site: PruningSite) -> None:
+        pruned_site.destination("webhook")
+        pruned_site.told_later()
+        pruned_site.give_up(pruned_site.take())
+        assert pruned_site.prune_after() == 1
+
+    def test_leaves_the_numbers_of_outcomes_unused(self, pruned_site: PruningSite) -> None:
+        """The shop knows an outcome by its number, and would take a second one for the first."""
+        pruned_site.told_later()
+        first = pruned_site.newest_outcome()
+        pruned_site.prune_after()
+        pruned_site.told_later("cart-2")
+        assert pruned_site.newest_outcome() > first
 
     def test_is_all_of_it_behind_what_is_kept(self, pruned_site: PruningSite) -> None:
         number = BATCH + 5
