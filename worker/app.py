@@ -17,6 +17,7 @@ from breakwall.worker.startup.steps import (
     DrainStep,
     EmbeddedBrokerStep,
     HeartbeatStep,
+    OutcomeStep,
     QueueStep,
 )
 
@@ -29,7 +30,9 @@ def create_app(settings: Settings) -> Celery:
     app = IsolatedCelery(settings, current=True)
     app.breakwall = Runtime(settings)
     app.on_strange_message = app.breakwall.strange_messages.record
-    app.steps["worker"].update({QueueStep, EmbeddedBrokerStep, DispatcherStep, DrainStep, HeartbeatStep})
+    app.steps["worker"].update(
+        {QueueStep, EmbeddedBrokerStep, DispatcherStep, DrainStep, HeartbeatStep, OutcomeStep}
+    )
     app.steps["consumer"].add(WatchdogStep)
     app.task(name=TASK, bind=True, Strategy=f"{message_handler.__module__}:{message_handler.__name__}")(
         retry_payment

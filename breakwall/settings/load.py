@@ -19,6 +19,9 @@ from breakwall.settings.sections import PREFIX
 
 NESTED = "__"
 
+# Names of code that is run. `.env` lies in the working folder, where others may have put it.
+ENVIRONMENT_ONLY = ("BREAKWALL_OUTCOMES__LISTENER",)
+
 
 def load_settings(environ: Mapping[str, str] | None = None, *, dotenv: Path | None = None) -> Settings:
     """Read the settings from ``environ``; by default from the process's environment, which overrides ``.env``.
@@ -26,7 +29,9 @@ def load_settings(environ: Mapping[str, str] | None = None, *, dotenv: Path | No
     Raises `SettingsError`, which names every unknown or unusable variable and what would be right.
     """
     if environ is None:
-        environ = {**read_dotenv(dotenv or Path(".env"), PREFIX), **os.environ}
+        in_file = read_dotenv(dotenv or Path(".env"), PREFIX)
+        _refuse_code(in_file, dotenv or Path(".env"))
+        environ = {**in_file, **os.environ}
     given = {name: value for name, value in environ.items() if name.startswith(PREFIX)}
     unknown = [name for name in given if name not in setting_names()]
     problems = [_unknown(name) for name in sorted(unknown)]
@@ -56,6 +61,13 @@ def read_dotenv(path: Path, prefix: str) -> dict[str, str]:
     readable = "".join(one.original.string for one in bindings if not one.error)
     found = dotenv_values(stream=StringIO(readable))
     return {name: value for name, value in found.items() if value is not None}
+
+
+def _refuse_code(in_file: Mapping[str, str], path: Path) -> None:
+    named = [name for name in ENVIRONMENT_ONLY if in_file.get(name)]
+    if named:
+        right = "it names code that is run, so only the process's environment may set it"
+        raise SettingsError([f"{name}: remove it from {path}: {right}" for name in named])
 
 
 def _text(path: Path) -> str:

@@ -20,6 +20,7 @@ from breakwall.settings.sections import (
     BreakerSettings,
     DispatchSettings,
     LogSettings,
+    OutcomeSettings,
     PlaceSettings,
     RetentionSettings,
     RetrySettings,
@@ -66,6 +67,7 @@ class Settings(SettingsSection):
     dispatch: DispatchSettings = DispatchSettings()
     log: LogSettings = LogSettings()
     retention: RetentionSettings = RetentionSettings()
+    outcomes: OutcomeSettings = OutcomeSettings()
     api_tokens: SecretStr | None = None
 
     @field_validator("payment_token", "payment_token_file", "payment_headers")

@@ -20,6 +20,16 @@ def secret(check: Callable[[str], object]) -> AfterValidator:
     return AfterValidator(checked)
 
 
+def checked(check: Callable[[str], object]) -> AfterValidator:
+    """Check a text with ``check``, which raises `ValueError`."""
+
+    def unchanged(value: str) -> str:
+        check(value)
+        return value
+
+    return AfterValidator(unchanged)
+
+
 def name(text: str) -> str:
     """Check the name of a site or of a payment account; returned unchanged."""
     if not re.fullmatch("[A-Za-z0-9][A-Za-z0-9._-]{0,63}", text):
@@ -27,6 +37,12 @@ def name(text: str) -> str:
             "should be 1 to 64 letters, digits, dots, dashes or underscores, and begin with a letter or a digit"
         )
     return text
+
+
+def plain_name(text: str) -> None:
+    """Check the name of a task or of a queue."""
+    if not re.fullmatch("[A-Za-z0-9_.:-]{1,255}", text):
+        raise ValueError("should be 1 to 255 letters, digits, dots, colons, dashes or underscores")
 
 
 def file(check: Callable[[Path], object]) -> AfterValidator:

@@ -8,6 +8,7 @@ from celery import bootsteps, signals
 from breakwall.broker.checks.run import check_queue
 from breakwall.broker.embedded.folder import BrokerNotStartedError
 from breakwall.broker.errors import WrongQueueError
+from breakwall.settings import SettingsError
 from breakwall.wiring import lease_seconds
 from breakwall.worker.background.dispatch_loop import DispatchLoop
 from breakwall.worker.control.released import ReleasedOrders
@@ -104,6 +105,20 @@ class HeartbeatStep(bootsteps.StartStopStep):
     def start(self, worker: Any) -> None:
         worker.app.breakwall.heartbeat.start(worker.hostname, worker.concurrency)
         worker.app.breakwall.backlog_counter.start()
+
+
+class OutcomeStep(bootsteps.StartStopStep):
+    """Deliver outcomes to the shop, if a destination is configured. `close_runtime` ends it, after the last order."""
+
+    requires = ("celery.worker.components:Pool",)
+
+    def start(self, worker: Any) -> None:
+        try:
+            loop = worker.app.breakwall.outcome_loop
+        except SettingsError as error:
+            _exit(str(error), WRONG_SETTINGS)
+        if loop is not None:
+            loop.start()
 
 
 @signals.worker_shutdown.connect
