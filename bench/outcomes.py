@@ -94,7 +94,9 @@ def telling(machine: Machine, drain: Drain) -> tuple[Drained, Told]:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--orders", type=int, default=5000)
     parser.add_argument("--slots", type=int, default=12)
     parser.add_argument("--rounds", type=int, default=3)
@@ -115,9 +117,15 @@ def _report(silent: list[Drained], told: list[tuple[Drained, Told]]) -> int:
     beside = statistics.median(one.per_second for one, _ in told)
     delivered = statistics.median(one.per_second for _, one in told)
     lost = sum(max(0, one.events - one.different) for _, one in told)
-    cpu = [statistics.median(one.cpu * 1e3 for one in drains) for drains in (silent, [one for one, _ in told])]
-    _say(f"a drain that tells nobody        {alone:7.0f} orders/s, {cpu[0]:.2f} ms of the worker's CPU for each")
-    _say(f"a drain that tells a webhook     {beside:7.0f} orders/s, {cpu[1]:.2f} ms of the worker's CPU for each")
+    cpu = [
+        statistics.median(one.cpu * 1e3 for one in drains) for drains in (silent, [one for one, _ in told])
+    ]
+    _say(
+        f"a drain that tells nobody        {alone:7.0f} orders/s, {cpu[0]:.2f} ms of the worker's CPU for each"
+    )
+    _say(
+        f"a drain that tells a webhook     {beside:7.0f} orders/s, {cpu[1]:.2f} ms of the worker's CPU for each"
+    )
     _say(f"ratio                            {beside / alone:7.2f}")
     _say(f"delivered beside it              {delivered:7.0f} events/s, {lost} lost")
     return int(beside < 0.9 * alone or delivered < 500 or lost > 0)
