@@ -137,10 +137,15 @@ def open_destinations(settings: Settings) -> list[Destination]:
         found.append(TaskDestination(sender.send, explain, sender.close))
     if chosen.listener is not None:
         try:
-            found.append(ListenerDestination(load_callable(chosen.listener)))
+            found.append(load_listener(chosen.listener))
         except ValueError as error:
             raise SettingsError([f"{PREFIX}OUTCOMES__LISTENER: {error}"]) from error
     return found
+
+
+def load_listener(path: str) -> ListenerDestination:
+    """The shop's callable. Raises `ValueError` with a sentence's end that says what is wrong with it."""
+    return ListenerDestination(load_callable(path))
 
 
 def open_task_sender(settings: Settings) -> TaskSender | None:

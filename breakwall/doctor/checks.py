@@ -10,6 +10,7 @@ from breakwall.doctor.broker import broker
 from breakwall.doctor.database import database
 from breakwall.doctor.findings import Check, Finding, fine, problem
 from breakwall.doctor.machine import data_folder, environment, libraries, python
+from breakwall.doctor.outcomes import outcomes
 from breakwall.doctor.payment_service import payment_service
 from breakwall.doctor.strange_messages import dead_letters
 from breakwall.doctor.workers import workers
@@ -31,6 +32,7 @@ def checks_for(settings: Settings) -> dict[str, Check]:
         "breaker store": breaker_store,
         "payment service": payment_service,
         "retention": retention,
+        "outcomes": outcomes,
         "workers": workers,
         "environment": environment,
     }

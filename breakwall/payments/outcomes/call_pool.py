@@ -11,7 +11,7 @@ from typing import Protocol
 from breakwall.host.exhaustion import EXHAUSTION_ERRORS
 
 
-class Call(Protocol):
+class PooledCall(Protocol):
     """A call for the pool. Its methods raise nothing."""
 
     @property
@@ -32,7 +32,7 @@ class Call(Protocol):
 
 @dataclass(slots=True, eq=False)
 class _Running:
-    call: Call
+    call: PooledCall
     since: float
     overdue: bool = False
 
@@ -55,7 +55,7 @@ class CallPool:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._name, self._threads, self._depth, self._bound, self._clock = name, threads, depth, bound, clock
-        self._waiting: deque[Call] = deque()
+        self._waiting: deque[PooledCall] = deque()
         self._running: set[_Running] = set()
         self._started = self._idle = 0
         self._stopped = False
@@ -75,7 +75,7 @@ class CallPool:
         with self._changed:
             return self._stuck()
 
-    def submit(self, call: Call) -> None:
+    def submit(self, call: PooledCall) -> None:
         """Run it as soon as a thread is free. Without any thread it is dropped."""
         with self._changed:
             self._waiting.append(call)
@@ -115,7 +115,7 @@ class CallPool:
     def _stuck(self) -> int:
         return sum(one.overdue for one in self._running)
 
-    def _drop_waiting(self, which: Callable[[Call], bool] = lambda call: True) -> list[Call]:
+    def _drop_waiting(self, which: Callable[[PooledCall], bool] = lambda call: True) -> list[PooledCall]:
         dropped = [call for call in self._waiting if which(call)]
         if dropped:
             self._waiting = deque(call for call in self._waiting if call not in dropped)

@@ -37,7 +37,7 @@ def circuit_name(destination: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Finished:
+class FinishedDelivery:
     """What became of a claim. ``result`` is None if nothing was tried; then ``wait`` says when to try, in seconds."""
 
     claimed: Claimed
@@ -63,7 +63,7 @@ class Channel:
     ) -> None:
         self.destination, self.breaker = destination, breaker
         self.timeout, self.clock = timeout, clock
-        self._finished: deque[Finished] = deque()
+        self._finished: deque[FinishedDelivery] = deque()
         self._pool = pool or CallPool(
             circuit_name(destination.name),
             threads=THREADS[destination.name],
@@ -96,7 +96,7 @@ class Channel:
         """Report calls that do not return as failed."""
         self._pool.check()
 
-    def take_finished(self) -> list[Finished]:
+    def take_finished(self) -> list[FinishedDelivery]:
         """What has finished since the last time."""
         found = []
         while self._finished:
@@ -111,7 +111,7 @@ class Channel:
         self.destination.close()
         self.breaker.close()
 
-    def finish(self, finished: Finished) -> None:
+    def finish(self, finished: FinishedDelivery) -> None:
         self._finished.append(finished)
 
 
@@ -132,22 +132,22 @@ class _Delivery:
         try:
             self._permit = channel.breaker.acquire()
         except CircuitBreakerError as error:
-            channel.finish(Finished(self._claimed, None, min(error.retry_after, LONGEST_WAIT)))
+            channel.finish(FinishedDelivery(self._claimed, None, min(error.retry_after, LONGEST_WAIT)))
             return
         result = self._deliver(self._permit)
         # A failure was reported when it became overdue; but if the shop has the event now, that is worth recording.
         if result.delivered or not self._is_overdue:
-            channel.finish(Finished(self._claimed, result))
+            channel.finish(FinishedDelivery(self._claimed, result))
 
     def report_overdue(self) -> None:
         self._is_overdue = True
         if self._permit is not None:
             self._permit.record_failure()
         late = Result(f"did not return within {self._channel.timeout:g} s")
-        self._channel.finish(Finished(self._claimed, late))
+        self._channel.finish(FinishedDelivery(self._claimed, late))
 
     def drop(self) -> None:
-        self._channel.finish(Finished(self._claimed, None))
+        self._channel.finish(FinishedDelivery(self._claimed, None))
 
     def _deliver(self, permit: Permit) -> Result:
         try:

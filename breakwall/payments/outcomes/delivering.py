@@ -14,7 +14,7 @@ from breakwall.payments.db.schema import orders
 from breakwall.payments.incidents import IncidentKind
 from breakwall.payments.ledger.audit import report_incident
 from breakwall.payments.outcomes import outbox
-from breakwall.payments.outcomes.channel import LEASE, Channel, Finished
+from breakwall.payments.outcomes.channel import LEASE, Channel, FinishedDelivery
 from breakwall.payments.outcomes.destination import Result
 from breakwall.payments.outcomes.schedule import delay_after
 
@@ -39,14 +39,14 @@ class Delivering:
         channels: Sequence[Channel],
         *,
         clock: Clock = DATABASE_CLOCK,
-        luck: Callable[[], float] = random.random,
+        jitter: Callable[[], float] = random.random,
         monotonic: Callable[[], float] = time.monotonic,
         batch: int = BATCH,
     ) -> None:
         self._database, self._channels = database, list(channels)
-        self._clock, self._luck, self._batch = clock, luck, batch
+        self._clock, self._jitter, self._batch = clock, jitter, batch
         self._names = [channel.name for channel in channels]
-        self._unrecorded: list[Finished] = []
+        self._unrecorded: list[FinishedDelivery] = []
         self._registered: object = None
         self._throttle = LogThrottle(monotonic)
 
@@ -124,7 +124,11 @@ class Delivering:
         return {name: min(room, self._batch) for name, room in rooms.items() if room}
 
     def _exchange(
-        self, connection: Connection, finished: list[Finished], pending: outbox.Pending, rooms: dict[str, int]
+        self,
+        connection: Connection,
+        finished: list[FinishedDelivery],
+        pending: outbox.Pending,
+        rooms: dict[str, int],
     ) -> list[outbox.Claimed]:
         self._record(connection, finished)
         if pending.new:
@@ -140,7 +144,7 @@ class Delivering:
         for claimed in claims:
             channels[claimed.destination].start(claimed)
 
-    def _record(self, connection: Connection, finished: list[Finished]) -> None:
+    def _record(self, connection: Connection, finished: list[FinishedDelivery]) -> None:
         delivered = [one.claimed for one in finished if one.result is not None and one.result.delivered]
         outbox.record_delivered(connection, self._clock, delivered)
         for one in finished:
@@ -151,7 +155,7 @@ class Delivering:
 
     def _record_failure(self, connection: Connection, claimed: outbox.Claimed, result: Result) -> None:
         error = result.error or ""
-        delay = delay_after(claimed.tries, self._luck(), result.retry_after)
+        delay = delay_after(claimed.tries, self._jitter(), result.retry_after)
         if result.gone:
             self._record_gone(connection, claimed)
         if delay is None:

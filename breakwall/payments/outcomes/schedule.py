@@ -13,12 +13,12 @@ JITTER = 0.2  # The largest share that a delay is longer, so that what failed to
 LONGEST_RETRY_AFTER = DAY
 
 
-def delay_after(tries: int, luck: float, retry_after: float | None = None) -> float | None:
+def delay_after(tries: int, jitter: float, retry_after: float | None = None) -> float | None:
     """Seconds until the next try after so many failed ones, at least ``retry_after``; None: give up.
 
-    ``luck`` is from 0 to 1.
+    ``jitter`` is from 0 to 1.
     """
     if tries >= MAX_TRIES:
         return None
-    delay = DELAYS[max(tries, 1) - 1] * (1 + JITTER * luck)
+    delay = DELAYS[max(tries, 1) - 1] * (1 + JITTER * jitter)
     return max(delay, min(retry_after or 0.0, LONGEST_RETRY_AFTER))

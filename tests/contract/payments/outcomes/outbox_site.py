@@ -11,7 +11,7 @@ from breakwall.breaker import CircuitBreaker, MemoryStore
 from breakwall.payments.db.database import Database
 from breakwall.payments.db.schema import deliveries, incidents, orders
 from breakwall.payments.orders import OrderStatus
-from breakwall.payments.outcomes.call_pool import Call, CallPool
+from breakwall.payments.outcomes.call_pool import CallPool, PooledCall
 from breakwall.payments.outcomes.channel import CIRCUIT, Channel, circuit_name
 from breakwall.payments.outcomes.delivering import Delivering
 from breakwall.payments.outcomes.destination import DELIVERED, Result
@@ -24,9 +24,9 @@ class PoolInThisThread(CallPool):
 
     def __init__(self, clock: Callable[[], float], *, keeps: bool = False) -> None:
         super().__init__("test", threads=1, depth=1000, bound=16, clock=clock)
-        self.keeps, self.kept = keeps, list[Call]()
+        self.keeps, self.kept = keeps, list[PooledCall]()
 
-    def submit(self, call: Call) -> None:
+    def submit(self, call: PooledCall) -> None:
         self.kept.append(call)
         if not self.keeps:
             self.run_kept()
@@ -157,7 +157,12 @@ class Worker:
             for shop, pool in zip(shops, self.pools, strict=True)
         ]
         self.delivering = Delivering(
-            site.database, channels, clock=site.clock, luck=lambda: 0.0, monotonic=site.monotonic, batch=batch
+            site.database,
+            channels,
+            clock=site.clock,
+            jitter=lambda: 0.0,
+            monotonic=site.monotonic,
+            batch=batch,
         )
         self.run()
 

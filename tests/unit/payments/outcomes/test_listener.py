@@ -28,7 +28,7 @@ def test_what_it_raises_is_a_failure_whose_text_is_not_repeated(error: BaseExcep
 
 
 def test_an_async_function_is_refused_because_its_call_would_do_nothing() -> None:
-    async def settled(event: dict[str, Any]) -> None: ...
+    async def hear(event: dict[str, Any]) -> None: ...
 
     with pytest.raises(ValueError, match="ordinary function"):
-        ListenerDestination(settled)
+        ListenerDestination(hear)
