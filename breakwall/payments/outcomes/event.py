@@ -29,7 +29,7 @@ class Event:
     created_at: datetime
     settled_at: datetime
 
-    @property
+    @cached_property
     def id(self) -> str:
         """Stable over all tries. After a restore of the database the number may come again, but never the id."""
         return event_id(self.number, self.order_id, self.status, self.settled_at)
@@ -81,4 +81,4 @@ def number_in(text: str) -> int | None:
 
 
 def _moment(value: datetime) -> str:
-    return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return value.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"

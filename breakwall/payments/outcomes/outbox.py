@@ -19,7 +19,6 @@ from sqlalchemy import (
     insert,
     literal,
     select,
-    tuple_,
     update,
 )
 from sqlalchemy.sql.dml import Update
@@ -184,15 +183,12 @@ def _claimable(clock: Clock) -> Select[Any]:
 
 def record_delivered(connection: Connection, clock: Clock, claims: Sequence[Claimed]) -> None:
     """The shop has these events. It is also true if the claim has expired meanwhile."""
-    if not claims:
-        return
-    keys = [(claim.event.number, claim.destination) for claim in claims]
-    connection.execute(
-        update(deliveries)
-        .where(tuple_(deliveries.c.outcome_id, deliveries.c.destination).in_(keys))
-        .where(deliveries.c.delivered_at.is_(None))
-        .values(delivered_at=clock.after(0), due_at=None, given_up_at=None, last_error=None)
-    )
+    delivered = {"delivered_at": clock.after(0), "due_at": None, "given_up_at": None, "last_error": None}
+    for name in sorted({claim.destination for claim in claims}):
+        numbers = [claim.event.number for claim in claims if claim.destination == name]
+        chosen = deliveries.c.destination == name, deliveries.c.outcome_id.in_(numbers)
+        open_ones = update(deliveries).where(*chosen, deliveries.c.delivered_at.is_(None))
+        connection.execute(open_ones.values(delivered))
 
 
 def record_failed(connection: Connection, clock: Clock, claimed: Claimed, error: str, delay: float) -> bool:

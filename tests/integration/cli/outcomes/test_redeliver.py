@@ -22,7 +22,7 @@ def test_it_says_how_many(terminal: Terminal, undelivered: str) -> None:
 
 def test_an_unknown_event_is_not_found(terminal: Terminal, undelivered: str) -> None:
     ran = terminal.run("outcomes", "redeliver", "evt_1_aaaaaaaaaaaaaaaa", "-o", "json")
-    assert (ran.code, ran.error["kind"]) == (3, "not_found")
+    assert (ran.code, ran.error["type"]) == (3, "not_found")
 
 
 def test_something_has_to_be_chosen(terminal: Terminal) -> None:
