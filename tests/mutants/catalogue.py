@@ -1800,8 +1800,8 @@ MUTANTS = (
     Mutant(
         "what is given up is an incident",
         DELIVERING,
-        '        self._report(connection, claimed, f"{detail}; `breakwall outcomes redeliver {event.id}` tries again")\n',
-        '        log.error("%s", detail)\n',
+        'self._report(connection, claimed, f"{detail}; `breakwall outcomes redeliver {event.id}`',
+        'log.error("%s", f"{detail}; `breakwall outcomes redeliver {event.id}`',
         (DELIVERING_TESTS,),
         simulated=False,
     ),
