@@ -9,7 +9,7 @@ from sqlalchemy import insert, select, update
 
 from breakwall.breaker import CircuitBreaker, MemoryStore
 from breakwall.payments.db.database import Database
-from breakwall.payments.db.schema import deliveries, incidents, orders
+from breakwall.payments.db.schema import deliveries, destinations, incidents, orders
 from breakwall.payments.orders import OrderStatus
 from breakwall.payments.outcomes.call_pool import CallPool, PooledCall
 from breakwall.payments.outcomes.channel import CIRCUIT, Channel, circuit_name
@@ -133,6 +133,9 @@ class OutboxSite:
         found = self.database.read(lambda connection: connection.execute(newest).first())
         assert found is not None
         return found.tries, found.delivered_at is not None, found.given_up_at is not None, found.last_error
+
+    def known_destinations(self) -> set[str]:
+        return self.database.read(lambda connection: set(connection.scalars(select(destinations.c.name))))
 
     def incidents(self) -> list[tuple[str, str]]:
         wanted = select(incidents.c.kind, incidents.c.detail).order_by(incidents.c.id)
