@@ -12,7 +12,7 @@ SEEDS ?= 1000
 BENCH ?= --docs
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-fast test-pythons check format simulate chaos mutants bench bench-breaker bench-claims clean
+.PHONY: help install demo test test-fast test-pythons check format simulate chaos mutants bench bench-breaker bench-claims bench-outcomes clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -53,6 +53,9 @@ mutants: $(VENV)/.tested  ## remove one guarantee at a time and expect a test to
 bench: $(VENV)/.tested  ## measure every scenario beside its peers, in 25 minutes (BENCH="--quick": in 5)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
 	$(BIN)/python -m bench $(BENCH)
+
+bench-outcomes: $(VENV)/.tested  ## compare a drain that tells a webhook of each order with one that tells nobody
+	$(BIN)/python bench/outcomes.py
 
 bench-claims: $(VENV)/.tested  ## compare claims with a million queued orders and with a hundred thousand
 	$(BIN)/python bench/claims.py

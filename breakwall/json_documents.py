@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from breakwall.payments.incidents import StoredIncident
     from breakwall.payments.interventions import StoredIntervention
     from breakwall.payments.orders import Order, StoredAttempt, StoredOrder
+    from breakwall.payments.outcomes.operator import StoredDelivery
     from breakwall.producers.pending import PlaceResult
 
 # The circuit's fields that hold seconds since 1970.
@@ -66,6 +67,11 @@ def retried_order_document(order: StoredOrder, drain: DrainState) -> dict[str, A
 def incident_document(incident: StoredIncident) -> dict[str, Any]:
     """An incident's fields. Those about its closing are null while it is open."""
     return _document(incident)
+
+
+def delivery_document(delivery: StoredDelivery) -> dict[str, Any]:
+    """The delivery of an event. The destination is null while no worker has taken the event."""
+    return _document(delivery)
 
 
 def breaker_document(status: BreakerStatus) -> dict[str, Any]:

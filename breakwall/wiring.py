@@ -6,7 +6,10 @@ import time
 from sqlalchemy import Engine
 
 from breakwall.breaker import CircuitBreaker, CircuitBreakerConfig, store_from_url
+from breakwall.broker.errors import explain
+from breakwall.broker.shop_task import TaskSender
 from breakwall.gateway_names import CONFIGURED
+from breakwall.host.dotted_paths import load_callable
 from breakwall.host.private_files import make_folder
 from breakwall.payments.charging import Charger
 from breakwall.payments.circuit_log import CircuitLog
@@ -15,11 +18,18 @@ from breakwall.payments.db.migrate import prepare_data_folder
 from breakwall.payments.db.revisions import check_schema
 from breakwall.payments.gateways import gateway_from_settings
 from breakwall.payments.ledger.ledger import Ledger
+from breakwall.payments.outcomes.channel import CIRCUIT, Channel, circuit_name
+from breakwall.payments.outcomes.delivering import Delivering
+from breakwall.payments.outcomes.destination import Destination
+from breakwall.payments.outcomes.listener import ListenerDestination
+from breakwall.payments.outcomes.task import TaskDestination
+from breakwall.payments.outcomes.webhook import WebhookDestination
 from breakwall.payments.rejections import RejectionLog
 from breakwall.payments.retry_policy import RetryPolicy
 from breakwall.payments.site import check_site
 from breakwall.settings import PREFIX, Settings, SettingsError
 from breakwall.urls.databases import missing_file
+from breakwall.webhook_secrets import parse_secrets
 
 PAYMENT_CIRCUIT = CONFIGURED.circuit
 
@@ -106,6 +116,49 @@ def log_circuit(settings: Settings, breaker: CircuitBreaker, charger: Charger, *
     log = CircuitLog(time.monotonic, window=settings.breaker.window, pause=pause)
     charger.on_received = log.record_answer
     breaker.listen(log.on_event)
+
+
+def open_delivering(settings: Settings, database: Database) -> Delivering | None:
+    """Delivers outcomes to the destinations of the settings; None without any.
+
+    Raises `SettingsError` if the listener cannot be loaded.
+    """
+    store = store_from_url(settings.breaker_store) if settings.outcomes.is_used else None
+    channels = [
+        Channel(destination, CircuitBreaker(circuit_name(destination.name), CIRCUIT, store=store))
+        for destination in open_destinations(settings)
+    ]
+    return Delivering(database, channels) if channels else None
+
+
+def open_destinations(settings: Settings) -> list[Destination]:
+    """The ways to the shop that are configured. Nothing is connected yet. Raises `SettingsError` as above."""
+    chosen, found = settings.outcomes, list[Destination]()
+    if chosen.webhook_url is not None and chosen.webhook_secret is not None:
+        secrets = parse_secrets(chosen.webhook_secret.get_secret_value())
+        url = chosen.webhook_url.get_secret_value()
+        found.append(WebhookDestination(url, secrets, allow_private=chosen.allow_private))
+    if (sender := open_task_sender(settings)) is not None:
+        found.append(TaskDestination(sender.send, explain, sender.close))
+    if chosen.listener is not None:
+        try:
+            found.append(load_listener(chosen.listener))
+        except ValueError as error:
+            raise SettingsError([f"{PREFIX}OUTCOMES__LISTENER: {error}"]) from error
+    return found
+
+
+def load_listener(path: str) -> ListenerDestination:
+    """The shop's callable. Raises `ValueError` with a sentence's end that says what is wrong with it."""
+    return ListenerDestination(load_callable(path))
+
+
+def open_task_sender(settings: Settings) -> TaskSender | None:
+    """Publishes to the shop's task; None without one."""
+    chosen = settings.outcomes
+    if chosen.task is None or chosen.broker_url is None:
+        return None
+    return TaskSender(settings, chosen.broker_url.get_secret_value(), chosen.task, chosen.task_queue)
 
 
 def _make_home(settings: Settings) -> None:

@@ -20,10 +20,18 @@ from breakwall.payments.ledger.dispatch_queue import DispatchQueue
 from breakwall.payments.ledger.expiring import Expiring
 from breakwall.payments.ledger.pruning import Pruning
 from breakwall.settings import DAY, Settings
-from breakwall.wiring import log_circuit, open_breaker, open_charger, open_database, open_ledger
+from breakwall.wiring import (
+    log_circuit,
+    open_breaker,
+    open_charger,
+    open_database,
+    open_delivering,
+    open_ledger,
+)
 from breakwall.worker.background.backlog_counter import BacklogCounter
 from breakwall.worker.background.dispatch_loop import DispatchLoop
 from breakwall.worker.background.heartbeat import Heartbeat
+from breakwall.worker.background.outcome_loop import OutcomeLoop
 from breakwall.worker.background.pruning import PruningStep
 from breakwall.worker.background.strange_messages import StrangeMessageRecorder
 from breakwall.worker.control.hold import Hold
@@ -155,6 +163,12 @@ class Runtime:
     def _dispatch_queue(self) -> DispatchQueue:
         return DispatchQueue(self.database, gateway=self.settings.gateway_name)
 
+    @cached_property
+    def outcome_loop(self) -> OutcomeLoop | None:
+        """Tells the shop how its orders ended; None without a destination."""
+        delivering = open_delivering(self.settings, self.database)
+        return None if delivering is None else OutcomeLoop(delivering)
+
     def _prune(self) -> Callable[[], object]:
         retention = self.settings.retention
         if retention.days is None:
@@ -209,6 +223,8 @@ class Runtime:
         if "backlog_counter" in opened:
             self.backlog_counter.stop()
         self.stop_drain()
+        if (loop := opened.get("outcome_loop")) is not None:
+            loop.stop()
         if "heartbeat" in opened:
             self.heartbeat.stop()
         if "charger" in opened:

@@ -20,6 +20,7 @@ from breakwall.cli.demo import demo
 from breakwall.cli.doctor import doctor
 from breakwall.cli.errors import report
 from breakwall.cli.orders import orders_app
+from breakwall.cli.outcomes import outcomes_app
 from breakwall.cli.queue import queue_app
 from breakwall.cli.simulator import simulator
 from breakwall.cli.up import up
@@ -92,4 +93,5 @@ app.command(short_help="Run a payment service that fails on command.")(simulator
 app.add_typer(orders_app, name="orders")
 app.add_typer(breaker_app, name="breaker")
 app.add_typer(queue_app, name="queue")
+app.add_typer(outcomes_app, name="outcomes")
 app.add_typer(database_app, name="db")

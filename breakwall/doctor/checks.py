@@ -11,6 +11,7 @@ from breakwall.doctor.certificate import certificate
 from breakwall.doctor.database import database
 from breakwall.doctor.findings import Check, Finding, fine, problem
 from breakwall.doctor.machine import data_folder, environment, libraries, python
+from breakwall.doctor.outcomes import outcomes
 from breakwall.doctor.payment_service import payment_service
 from breakwall.doctor.strange_messages import dead_letters
 from breakwall.doctor.workers import workers
@@ -33,6 +34,7 @@ def checks_for(settings: Settings) -> dict[str, Check]:
         "payment service": payment_service,
         **({"certificate": certificate} if settings.payment_cert_file else {}),
         "retention": retention,
+        "outcomes": outcomes,
         "workers": workers,
         "environment": environment,
     }

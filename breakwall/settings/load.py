@@ -22,7 +22,7 @@ NESTED = "__"
 
 # Settings that may name code, as ``module:factory``. Whoever can write a file in the working folder must not thereby
 # choose what runs.
-CODE = (f"{PREFIX}PAYMENT_GATEWAY",)
+CODE = (f"{PREFIX}PAYMENT_GATEWAY", f"{PREFIX}OUTCOMES__LISTENER")
 
 
 def load_settings(environ: Mapping[str, str] | None = None, *, dotenv: Path | None = None) -> Settings:

@@ -25,6 +25,7 @@ from breakwall.settings.sections import (
     BreakerSettings,
     DispatchSettings,
     LogSettings,
+    OutcomeSettings,
     PlaceSettings,
     RetentionSettings,
     RetrySettings,
@@ -76,6 +77,7 @@ class Settings(SettingsSection):
     dispatch: DispatchSettings = DispatchSettings()
     log: LogSettings = LogSettings()
     retention: RetentionSettings = RetentionSettings()
+    outcomes: OutcomeSettings = OutcomeSettings()
     api_tokens: SecretStr | None = None
 
     @field_validator("payment_options")

@@ -2,9 +2,13 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, field_validator
 
-from breakwall.settings.values import UNSET
+from breakwall.host.dotted_paths import check_dotted_path
+from breakwall.settings.values import UNSET, checked, plain_name, secret
+from breakwall.urls.brokers import check_broker_url
+from breakwall.urls.http import check_webhook_url
+from breakwall.webhook_secrets import parse_secrets
 
 PREFIX = "BREAKWALL_"
 DAY = 86_400  # Seconds.
@@ -89,3 +93,55 @@ class RetentionSettings(SettingsSection):
         if days is not None and value < days:
             raise ValueError(f"should be at least as long as {PREFIX}RETENTION__DAYS: {days}")
         return value
+
+
+class OutcomeSettings(SettingsSection):
+    """Where the shop is told how its orders ended. Without any of the ways, nobody is told."""
+
+    allow_private: bool = False
+    webhook_url: Annotated[Annotated[SecretStr, secret(check_webhook_url)] | None, UNSET] = None
+    webhook_secret: Annotated[Annotated[SecretStr, secret(parse_secrets)] | None, UNSET] = Field(
+        None, validate_default=True
+    )
+    task: Annotated[Annotated[str, checked(plain_name)] | None, UNSET] = None
+    task_queue: Annotated[str, checked(plain_name)] = "celery"
+    broker_url: Annotated[Annotated[SecretStr, secret(check_broker_url)] | None, UNSET] = Field(
+        None, validate_default=True
+    )
+    listener: Annotated[Annotated[str, checked(check_dotted_path)] | None, UNSET] = None
+
+    @field_validator("webhook_url")
+    @classmethod
+    def _encrypted(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        if (
+            value is not None
+            and value.get_secret_value().startswith("http:")
+            and not info.data.get("allow_private")
+        ):
+            raise ValueError(f"should start with https://, unless {PREFIX}OUTCOMES__ALLOW_PRIVATE=true")
+        return value
+
+    @field_validator("webhook_secret")
+    @classmethod
+    def _signed(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        return _with_its_companion(value, "webhook_url", info)
+
+    @field_validator("broker_url")
+    @classmethod
+    def _for_the_task(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        return _with_its_companion(value, "task", info)
+
+    @property
+    def is_used(self) -> bool:
+        """Whether somebody is told."""
+        return not (self.webhook_url is None and self.task is None and self.listener is None)
+
+
+def _with_its_companion(value: SecretStr | None, other: str, info: ValidationInfo) -> SecretStr | None:
+    """Either both settings are set, or none."""
+    if other in info.data and (value is None) != (info.data[other] is None):
+        name = f"{PREFIX}OUTCOMES__{other.upper()}"
+        raise ValueError(
+            f"should be set too, because {name} is" if value is None else f"has no effect without {name}"
+        )
+    return value

@@ -33,6 +33,16 @@ def parse_options(text: str) -> dict[str, Any]:
     return options
 
 
+def checked(check: Callable[[str], object]) -> AfterValidator:
+    """Check a text with ``check``, which raises `ValueError`."""
+
+    def unchanged(value: str) -> str:
+        check(value)
+        return value
+
+    return AfterValidator(unchanged)
+
+
 def name(text: str) -> str:
     """Check the name of a site or of a payment account; returned unchanged."""
     if not re.fullmatch("[A-Za-z0-9][A-Za-z0-9._-]{0,63}", text):
@@ -47,6 +57,12 @@ def stripe_account(text: str) -> str:
     if not re.fullmatch("acct_[A-Za-z0-9]{1,64}", text):
         raise ValueError("should be the id of a connected account at Stripe, such as acct_1N…")
     return text
+
+
+def plain_name(text: str) -> None:
+    """Check the name of a task or of a queue."""
+    if not re.fullmatch("[A-Za-z0-9_.:-]{1,255}", text):
+        raise ValueError("should be 1 to 255 letters, digits, dots, colons, dashes or underscores")
 
 
 def file(check: Callable[[Path], object]) -> AfterValidator:

@@ -1,4 +1,4 @@
-"""The URLs of the payment service and of its proxy."""
+"""The URLs of the payment service, of its proxy, and of the shop's webhook."""
 
 from pathlib import Path
 from urllib.parse import SplitResult
@@ -12,6 +12,16 @@ def check_payment_url(url: str) -> None:
     scheme, parts = split(url, "http", "https")
     if "?" in url or "#" in url:
         raise ValueError("should end with its path, without ? and #")
+    _check_http_host(scheme, parts)
+
+
+def check_webhook_url(url: str) -> None:
+    """The shop's endpoint; its path and its query are sent."""
+    scheme, parts = split(url, "https", "http")
+    if "#" in url:
+        raise ValueError("should have no #")
+    if any(not "!" <= character <= "~" for character in url):
+        raise ValueError("should be ASCII without spaces: write other characters as %20 or %C3%A4")
     _check_http_host(scheme, parts)
 
 

@@ -83,6 +83,10 @@ CARD_TESTS = "tests/unit/test_card_numbers.py"
 PENDING_TESTS = "tests/unit/producers/test_pending.py"
 TELLING_TESTS = "tests/contract/payments/ledger/test_telling.py"
 HINT_TESTS = "tests/contract/payments/ledger/test_hint.py"
+OUTBOX = "breakwall/payments/outcomes/outbox.py"
+DELIVERING = "breakwall/payments/outcomes/delivering.py"
+DELIVERING_TESTS = "tests/contract/payments/outcomes/test_delivering.py"
+POOL_TESTS = "tests/unit/payments/outcomes/test_call_pool.py"
 
 
 @dataclass(frozen=True)
@@ -2776,6 +2780,142 @@ MUTANTS = (
         "min(self._pause * GROWTH, LONGEST_PAUSE)",
         "self._pause",
         ("tests/unit/producers/test_polling.py",),
+        simulated=False,
+    ),
+    Mutant(
+        "an event waits for the earlier one of its order",
+        OUTBOX,
+        ".where(~blocked, ~not_taken)",
+        ".where(~not_taken)",
+        (DELIVERING_TESTS,),
+        simulated=False,
+    ),
+    Mutant(
+        "an event waits for an earlier one that is not taken yet",
+        OUTBOX,
+        ".where(~blocked, ~not_taken)",
+        ".where(~blocked)",
+        (DELIVERING_TESTS,),
+        simulated=False,
+    ),
+    Mutant(
+        "what ended before its destination was known is not delivered",
+        OUTBOX,
+        "outcomes.c.at >= destinations.c.since",
+        "outcomes.c.at <= outcomes.c.at",
+        (DELIVERING_TESTS,),
+        simulated=False,
+    ),
+    Mutant(
+        "a lost claim of a delivery records no failure",
+        OUTBOX,
+        "deliveries.c.due_at == literal(claimed.until, deliveries.c.due_at.type)",
+        "literal(claimed.until, deliveries.c.due_at.type).is_not(None)",
+        (DELIVERING_TESTS,),
+        simulated=False,
+    ),
+    Mutant(
+        "what was not tried uses up no try",
+        OUTBOX,
+        "tries=claimed.tries - 1",
+        "tries=claimed.tries",
+        (DELIVERING_TESTS,),
+        simulated=False,
+    ),
+    Mutant(
+        "what is given up is an incident",
+        DELIVERING,
+        'self._report(connection, claimed, f"{detail}; `breakwall outcomes redeliver {event.id}`',
+        'log.error("%s", f"{detail}; `breakwall outcomes redeliver {event.id}`',
+        (DELIVERING_TESTS,),
+        simulated=False,
+    ),
+    Mutant(
+        "an endpoint that is gone gets nothing",
+        DELIVERING,
+        "    return gone is not None and gone == channel.destination.endpoint\n",
+        "    return False\n",
+        (DELIVERING_TESTS,),
+        simulated=False,
+    ),
+    Mutant(
+        "no delivery while its circuit is open",
+        "breakwall/payments/outcomes/channel.py",
+        "            self._permit = channel.breaker.acquire()\n        except",
+        '            self._permit = CircuitBreaker("x").acquire()\n        except',
+        (DELIVERING_TESTS,),
+        simulated=False,
+    ),
+    Mutant(
+        "a private address is refused",
+        "breakwall/payments/outcomes/addresses.py",
+        "        if found and not public:\n            raise PrivateAddressError(ADVICE)\n        return public\n",
+        "        return found\n",
+        ("tests/unit/payments/outcomes/test_addresses.py",),
+        simulated=False,
+    ),
+    Mutant(
+        "an IPv6 address outside of global unicast is private",
+        "breakwall/payments/outcomes/addresses.py",
+        "found in _GLOBAL_V6 and not any",
+        "not any",
+        ("tests/unit/payments/outcomes/test_addresses.py",),
+        simulated=False,
+    ),
+    Mutant(
+        "only 2xx takes a webhook",
+        "breakwall/payments/outcomes/webhook.py",
+        "if 200 <= status < 300:",
+        "if 200 <= status < 400:",
+        ("tests/unit/payments/outcomes/test_webhook.py",),
+        simulated=False,
+    ),
+    Mutant(
+        "a webhook's signature covers its timestamp",
+        "breakwall/payments/outcomes/signature.py",
+        'f"{message_id}.{timestamp}.".encode() + body',
+        'f"{message_id}.".encode() + body',
+        ("tests/unit/payments/outcomes/test_signature.py",),
+        simulated=False,
+    ),
+    Mutant(
+        "a restored database gives another event another id",
+        "breakwall/payments/outcomes/event.py",
+        'told = f"{number}\\n{order_id}\\n{status}\\n{_moment(at)}"',
+        'told = f"{number}\\n{order_id}\\n{status}"',
+        ("tests/unit/payments/outcomes/test_event.py",),
+        simulated=False,
+    ),
+    Mutant(
+        "stuck calls leave no room",
+        "breakwall/payments/outcomes/call_pool.py",
+        "return 0 if stuck >= self._threads or self._stopped else",
+        "return 0 if self._stopped else",
+        (POOL_TESTS,),
+        simulated=False,
+    ),
+    Mutant(
+        "the threads of a destination are bounded",
+        "breakwall/payments/outcomes/call_pool.py",
+        "if len(self._waiting) > self._idle and self._started < self._threads:",
+        "if len(self._waiting) > self._idle:",
+        (POOL_TESTS,),
+        simulated=False,
+    ),
+    Mutant(
+        "a task that reaches no queue is not delivered",
+        "breakwall/broker/shop_task.py",
+        "            return not self._returned\n",
+        "            return True\n",
+        ("tests/integration/broker/test_shop_task.py",),
+        simulated=False,
+    ),
+    Mutant(
+        "the working folder is left out of the import path",
+        "breakwall/host/dotted_paths.py",
+        "            sys.path.remove(entry)\n",
+        "            pass\n",
+        ("tests/unit/host/test_dotted_paths.py",),
         simulated=False,
     ),
 )

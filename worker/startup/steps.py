@@ -111,9 +111,23 @@ class HeartbeatStep(bootsteps.StartStopStep):
         worker.app.breakwall.backlog_counter.start()
 
 
+class OutcomeStep(bootsteps.StartStopStep):
+    """Deliver outcomes to the shop, if a destination is configured. `close_runtime` ends it, after the last order."""
+
+    requires = ("celery.worker.components:Pool",)
+
+    def start(self, worker: Any) -> None:
+        try:
+            loop = worker.app.breakwall.outcome_loop
+        except SettingsError as error:
+            _exit(str(error), WRONG_SETTINGS)
+        if loop is not None:
+            loop.start()
+
+
 # What a worker runs beside its consumer, in the order of starting; the end is in the reverse order. Each starts and
 # stops by itself: one more is a line here, for our own worker and for a shop's (`worker.shop`).
-BACKGROUND_STEPS = (DrainStep, DispatcherStep, HeartbeatStep)
+BACKGROUND_STEPS = (DrainStep, DispatcherStep, HeartbeatStep, OutcomeStep)
 
 
 @signals.worker_shutdown.connect

@@ -41,11 +41,12 @@ class BrokerConnection(ABC):
 
     # False keeps the channel: on Redis each new one would hold connections of its own.
     missing_queue_closes_channel: ClassVar[bool] = False
+    step_timeout: ClassVar[float] = STEP_TIMEOUT
 
     def __init__(self, app: Any, *, transport_options: dict[str, Any]) -> None:
         self._app = app
         self._connection = app.connection_for_write(
-            connect_timeout=STEP_TIMEOUT, heartbeat=0, transport_options=transport_options
+            connect_timeout=self.step_timeout, heartbeat=0, transport_options=transport_options
         )
         self._producer: Any = None
         self._has_worked = False
@@ -125,7 +126,7 @@ class BrokerConnection(ABC):
 
     def _connect(self) -> None:
         """Connect to the first node that answers in time; the next call begins with that node."""
-        deadline = time.monotonic() + STEP_TIMEOUT
+        deadline = time.monotonic() + self.step_timeout
         for others_left in reversed(range(max(1, len(self._connection.alt)))):
             try:
                 self._connection.ensure_connection(max_retries=0)

@@ -6,7 +6,7 @@ from typing import Any
 from uuid import uuid4
 
 from breakwall.broker.config import QUEUE
-from breakwall.broker.connections.base import STEP_TIMEOUT, BrokerConnection
+from breakwall.broker.connections.base import BrokerConnection
 
 
 class UnconfirmedError(Exception):
@@ -23,7 +23,7 @@ class RabbitMQConnection(BrokerConnection):
     missing_queue_closes_channel = True
 
     def __init__(self, app: Any) -> None:
-        timeouts = {"read_timeout": STEP_TIMEOUT, "write_timeout": STEP_TIMEOUT}
+        timeouts = {"read_timeout": self.step_timeout, "write_timeout": self.step_timeout}
         super().__init__(app, transport_options={"confirm_publish": False, **timeouts})
         self._confirming: Any = None
         self._tag = 0
@@ -51,7 +51,7 @@ class RabbitMQConnection(BrokerConnection):
         channel.confirm_select()
         channel.events["basic_ack"].add(self._on_ack)
         channel.events["basic_nack"].add(self._on_refusal)
-        channel.events["basic_return"].add(self._on_refusal)
+        channel.events["basic_return"].add(self._on_return)
         channel.connection.on_blocked, channel.connection.on_unblocked = self._on_blocked, self._on_unblocked
         self._confirming, self._tag, self._unconfirmed = channel, 0, set()
         self._refused = self._blocked = False
@@ -61,7 +61,7 @@ class RabbitMQConnection(BrokerConnection):
         self._unconfirmed.add(self._tag)
 
     def _await_confirmations(self) -> None:
-        deadline = time.monotonic() + STEP_TIMEOUT
+        deadline = time.monotonic() + self.step_timeout
         while self._unconfirmed and not self._refused:
             left = deadline - time.monotonic()
             if left <= 0:
@@ -85,6 +85,9 @@ class RabbitMQConnection(BrokerConnection):
             self._unconfirmed.discard(tag)
 
     def _on_refusal(self, *_: Any) -> None:
+        self._refused = True
+
+    def _on_return(self, *_: Any) -> None:
         self._refused = True
 
     def _on_blocked(self, *_: Any) -> None:

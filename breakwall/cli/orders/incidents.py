@@ -46,7 +46,8 @@ def incidents(
     """List the open incidents, newest first: charges that a person has to check.
 
     The kinds are: two_charges (for one order), charged_after_cancel, charged_after_resolution (a person had stated
-    that there was no charge), wrong_charge (it is not the order's charge) and reported (by a person).
+    that there was no charge), wrong_charge (it is not the order's charge), reported (by a person) and undelivered (the
+    shop could not be told how the order ended: `breakwall outcomes list`).
     `breakwall orders show` shows the order's history.
 
     --open records what you found, such as a charge that `breakwall orders reconcile` names. It stays on the list

@@ -139,6 +139,7 @@ def _make_tables(connection: sa.Connection) -> None:
         "destinations",
         sa.Column("name", sa.String(length=16), nullable=False),
         sa.Column("since", _MOMENT, nullable=False),
+        sa.Column("gone", sa.String(length=64), nullable=True),
         sa.PrimaryKeyConstraint("name", name=op.f("pk_destinations")),
     )
     op.create_table(

@@ -378,6 +378,8 @@ destinations = Table(
     metadata,
     Column("name", String(16), primary_key=True),
     Column("since", UtcDateTime, nullable=False),  # Outcomes from before are not delivered to it.
+    # A digest of the endpoint that has said that it is gone (HTTP 410). While it is configured, nothing is sent to it.
+    Column("gone", String(64)),
 )
 
 # The delivery of an outcome to one destination.

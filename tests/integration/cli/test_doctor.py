@@ -263,3 +263,28 @@ def test_an_embedded_broker_without_room_is_a_problem_before_any_worker_starts(
     assert found["broker"]["ok"] is False
     assert found["broker"]["advice"].startswith("Make room on the disk of ")
     assert not terminal.home.exists()
+
+
+SECRET = "whsec_" + "a2tr" * 8
+
+
+def test_without_a_way_to_the_shop_it_says_that_nobody_is_told(terminal: Terminal) -> None:
+    assert "nobody is told" in examine(terminal)[1]["outcomes"]["detail"]
+
+
+def test_a_webhook_at_a_private_address_is_a_problem_unless_that_is_allowed(terminal: Terminal) -> None:
+    terminal.set(OUTCOMES__WEBHOOK_URL="https://127.0.0.1:9/hidden", OUTCOMES__WEBHOOK_SECRET=SECRET)
+    ran, found = examine(terminal)
+    assert "ALLOW_PRIVATE=true" in found["outcomes"]["advice"]
+    assert "hidden" not in ran.out
+    terminal.set(OUTCOMES__ALLOW_PRIVATE="true")
+    assert examine(terminal)[1]["outcomes"]["ok"]
+
+
+def test_a_task_whose_broker_is_away_and_a_listener_that_is_missing_are_problems(terminal: Terminal) -> None:
+    terminal.set(OUTCOMES__TASK="shop.hear", OUTCOMES__BROKER_URL="redis://:hidden@127.0.0.1:9/0")
+    ran, found = examine(terminal)
+    assert "does not answer" in found["outcomes"]["detail"]
+    assert "hidden" not in ran.out
+    terminal.set(OUTCOMES__TASK="", OUTCOMES__BROKER_URL="", OUTCOMES__LISTENER="no_such_module:hear")
+    assert "BREAKWALL_OUTCOMES__LISTENER" in examine(terminal)[1]["outcomes"]["advice"]

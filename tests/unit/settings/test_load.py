@@ -90,3 +90,15 @@ def test_an_unreadable_line_of_others_in_dotenv_is_ignored(
     (tmp_path / ".env").write_text(f'it is: "{PASSWORD}\nBREAKWALL_RETRY__BASE=2\n')
     assert load_settings(dotenv=tmp_path / ".env").retry.base == 2
     assert caplog.records == []
+
+
+def test_code_that_is_run_is_named_by_the_environment_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / ".env"
+    file.write_text("BREAKWALL_OUTCOMES__LISTENER=shop.hooks:settled\n")
+    with pytest.raises(SettingsError, match="taken from the process's environment alone"):
+        load_settings(dotenv=file)
+    file.unlink()
+    monkeypatch.setenv("BREAKWALL_OUTCOMES__LISTENER", "shop.hooks:settled")
+    assert load_settings(dotenv=file).outcomes.listener == "shop.hooks:settled"

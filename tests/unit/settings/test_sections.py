@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from dataclasses import fields
 from typing import Any
 
@@ -85,3 +86,63 @@ def test_a_wait_that_place_cannot_keep_is_refused(wait: str) -> None:
 def test_a_bulkhead_that_is_no_bulkhead_is_refused(number: str) -> None:
     (problem,) = problems(PAYMENT_MAX_CONCURRENCY=number)
     assert problem.startswith("BREAKWALL_PAYMENT_MAX_CONCURRENCY: ")
+
+
+SECRET = "whsec_" + base64.b64encode(b"k" * 32).decode()
+URL = "https://shop.example/hook"
+
+
+def test_nobody_is_told_by_default() -> None:
+    assert not load_settings({}).outcomes.is_used
+
+
+def test_a_webhook_needs_its_secret_and_a_secret_its_webhook() -> None:
+    assert problems(OUTCOMES__WEBHOOK_URL=URL) == [
+        "BREAKWALL_OUTCOMES__WEBHOOK_SECRET: should be set too, because BREAKWALL_OUTCOMES__WEBHOOK_URL is"
+    ]
+    assert problems(OUTCOMES__WEBHOOK_SECRET=SECRET) == [
+        "BREAKWALL_OUTCOMES__WEBHOOK_SECRET: has no effect without BREAKWALL_OUTCOMES__WEBHOOK_URL"
+    ]
+    both = {
+        "BREAKWALL_OUTCOMES__WEBHOOK_URL": URL,
+        "BREAKWALL_OUTCOMES__WEBHOOK_SECRET": f"{SECRET} {SECRET}",
+    }
+    assert load_settings(both).outcomes.is_used
+
+
+def test_a_task_needs_its_broker() -> None:
+    assert problems(OUTCOMES__TASK="shop.settled") == [
+        "BREAKWALL_OUTCOMES__BROKER_URL: should be set too, because BREAKWALL_OUTCOMES__TASK is"
+    ]
+    both = {
+        "BREAKWALL_OUTCOMES__TASK": "shop.settled",
+        "BREAKWALL_OUTCOMES__BROKER_URL": "redis://127.0.0.1:9/0",
+    }
+    assert load_settings(both).outcomes.is_used
+
+
+def test_a_webhook_is_encrypted_unless_private_addresses_are_allowed() -> None:
+    plain = {"OUTCOMES__WEBHOOK_URL": "http://127.0.0.1:8000/hook", "OUTCOMES__WEBHOOK_SECRET": SECRET}
+    [problem] = problems(**plain)
+    assert problem == (
+        "BREAKWALL_OUTCOMES__WEBHOOK_URL: should start with https://, unless BREAKWALL_OUTCOMES__ALLOW_PRIVATE=true"
+    )
+    allowed = {**plain, "OUTCOMES__ALLOW_PRIVATE": "true"}
+    assert load_settings({f"BREAKWALL_{name}": value for name, value in allowed.items()}).outcomes.is_used
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("OUTCOMES__WEBHOOK_SECRET", "hidden-words"),
+        ("OUTCOMES__WEBHOOK_URL", "ftp://hidden-words"),
+        ("OUTCOMES__WEBHOOK_URL", "https://shop.example/#hidden-words"),
+        ("OUTCOMES__WEBHOOK_URL", "https://shop.example/hidden-words ä"),
+        ("OUTCOMES__TASK", "hidden words"),
+        ("OUTCOMES__LISTENER", "hidden-words"),
+    ],
+)
+def test_a_value_for_outcomes_that_cannot_be_one_is_named_and_not_repeated(name: str, value: str) -> None:
+    found = " ".join(problems(**{name: value}))
+    assert f"BREAKWALL_{name}" in found
+    assert "hidden" not in found

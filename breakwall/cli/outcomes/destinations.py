@@ -1,0 +1,49 @@
+"""`breakwall outcomes enable` and `breakwall outcomes forget`."""
+
+from __future__ import annotations
+
+import typer
+
+from breakwall.cli.bulk import check_attended
+from breakwall.cli.orders_database import orders_database
+from breakwall.cli.outcomes.destination_names import DestinationArgument
+from breakwall.terminal.options import Format, OutputOption, YesOption
+from breakwall.terminal.output import write_result
+from breakwall.terminal.words import count
+
+
+def enable(destination: DestinationArgument, output: OutputOption = Format.TEXT) -> None:
+    """Send to a webhook again that has answered 410 Gone. What waited for it is delivered.
+
+    Another BREAKWALL_OUTCOMES__WEBHOOK_URL is used without this command.
+    """
+    from breakwall.payments.outcomes import operator
+
+    with orders_database() as (database, _):
+        was_gone = operator.enable(database, destination.value)
+    sentence = "is enabled" if was_gone else "was enabled already; nothing was changed"
+    write_result(
+        output, {"destination": destination.value, "was_gone": was_gone}, f"The {destination} {sentence}."
+    )
+
+
+def forget(
+    destination: DestinationArgument, yes: YesOption = False, output: OutputOption = Format.TEXT
+) -> None:
+    """Stop waiting for a destination whose setting was removed. What waits for it ends as failed.
+
+    Remove the setting from every worker first: a worker that has it makes the destination anew, and delivers what
+    ends from then on. It asks for confirmation, and exits with 4 if there is neither --yes nor a terminal to ask on.
+    """
+    from breakwall.payments.outcomes import operator
+
+    effect = f"no waiting outcome will be delivered to the {destination}"
+    if not yes:
+        check_attended(effect, "to confirm, add --yes")
+        typer.confirm(f"After this {effect}. Continue?", abort=True, err=True)
+    with orders_database() as (database, _):
+        given_up = operator.forget(database, destination.value)
+    known = given_up is not None
+    sentence = f"{count(given_up or 0, 'delivery', 'deliveries')} given up" if known else "it was not known"
+    document = {"destination": destination.value, "known": known, "given_up": given_up or 0}
+    write_result(output, document, f"The {destination} is forgotten: {sentence}.")

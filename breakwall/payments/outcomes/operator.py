@@ -1,0 +1,195 @@
+"""What a person does with deliveries: list them, have them delivered again, enable or forget a destination."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Select, delete, func, literal, null, select, update
+
+from breakwall.errors import BreakwallError, ExitCode
+from breakwall.payments.db.clock import DATABASE_CLOCK, Clock
+from breakwall.payments.db.database import Database, SchemaError
+from breakwall.payments.db.schema import deliveries, destinations, outcomes
+from breakwall.payments.outcomes import outbox
+from breakwall.payments.outcomes.event import event_id, number_in
+
+
+class DeliveryState(StrEnum):
+    """``NEW``: no worker has taken the event yet. ``WAITING``: it is tried, now or later. ``FAILED``: given up."""
+
+    NEW = "new"
+    WAITING = "waiting"
+    DELIVERED = "delivered"
+    FAILED = "failed"
+
+
+class EventNotFoundError(BreakwallError, LookupError):
+    """No event has this id."""
+
+    kind = "not_found"
+    exit_code = ExitCode.NOT_FOUND
+
+
+@dataclass(frozen=True, slots=True)
+class StoredDelivery:
+    """The delivery of an event to a destination, which is None while the event is new. Moments are aware, in UTC."""
+
+    event_id: str
+    order_id: str
+    type: str
+    at: datetime
+    destination: str | None
+    state: DeliveryState
+    tries: int
+    due_at: datetime | None
+    delivered_at: datetime | None
+    last_error: str | None
+
+
+_ENDED_AT = {
+    DeliveryState.DELIVERED: deliveries.c.delivered_at,
+    DeliveryState.FAILED: deliveries.c.given_up_at,
+}
+
+
+def list_deliveries(
+    connection: Connection,
+    *,
+    limit: int,
+    states: Sequence[DeliveryState] = tuple(DeliveryState),
+    order_id: str | None = None,
+    destination: str | None = None,
+) -> list[StoredDelivery]:
+    """The newest ones in these states, newest first, within a running transaction. Empty before revision 0007."""
+    if not outbox.exists_here(connection):
+        return []
+    found: list[StoredDelivery] = []
+    for state in states:
+        wanted = _in_state(state, order_id, destination).order_by(outcomes.c.id.desc()).limit(limit)
+        found += [_stored(row, state) for row in connection.execute(wanted)]
+    found.sort(key=lambda one: (number_in(one.event_id) or 0, one.destination or ""), reverse=True)
+    return found[:limit]
+
+
+def count_undelivered(connection: Connection) -> int:
+    """How many deliveries are not made, within a running transaction."""
+    if not outbox.exists_here(connection):
+        return 0
+    waiting = select(func.count()).select_from(deliveries).where(deliveries.c.due_at.is_not(None))
+    return connection.scalar(waiting) or 0
+
+
+def redeliver(
+    database: Database,
+    *,
+    event_ids: Sequence[str] = (),
+    order_id: str | None = None,
+    all_failed: bool = False,
+    destination: str | None = None,
+    clock: Clock = DATABASE_CLOCK,
+) -> int:
+    """Have the chosen deliveries made, or made again: each is due now, with all of its tries. Returns how many.
+
+    Also those that wait, and those that were delivered; with ``all_failed``, those that were given up alone. Raises
+    `EventNotFoundError`, and changes nothing, if an id is unknown; `ValueError` if nothing is chosen.
+    """
+    if not (event_ids or order_id or all_failed):
+        raise ValueError("name events or an order, or choose all failed ones")
+
+    def work(connection: Connection) -> int:
+        _check_tables(connection)
+        conditions: list[ColumnElement[bool]] = []
+        if event_ids:
+            conditions.append(deliveries.c.outcome_id.in_([_known(connection, one) for one in event_ids]))
+        if order_id is not None:
+            conditions.append(deliveries.c.order_id == order_id)
+        if all_failed:
+            conditions.append(deliveries.c.given_up_at.is_not(None))
+        if destination is not None:
+            conditions.append(deliveries.c.destination == destination)
+        again = {"due_at": clock.after(0), "tries": 0, "delivered_at": None, "given_up_at": None}
+        return connection.execute(update(deliveries).where(*conditions).values(again)).rowcount
+
+    return database.write(work, name="redeliver_outcomes")
+
+
+def enable(database: Database, name: str) -> bool:
+    """Send to a destination again that has said that it is gone. Whether it had."""
+    gone = destinations.c.name == name, destinations.c.gone.is_not(None)
+
+    def work(connection: Connection) -> bool:
+        _check_tables(connection)
+        return bool(connection.execute(update(destinations).where(*gone).values(gone=None)).rowcount)
+
+    return database.write(work, name="enable_destination")
+
+
+def forget(database: Database, name: str, *, clock: Clock = DATABASE_CLOCK) -> int | None:
+    """Deliver nothing to a destination any more that is not configured now. Returns how many deliveries were waiting.
+
+    They end as given up, without an incident. None if there is no such destination.
+    """
+    ended = {"due_at": None, "given_up_at": clock.after(0), "last_error": "the destination was removed"}
+    waiting = deliveries.c.destination == name, deliveries.c.due_at.is_not(None)
+
+    def work(connection: Connection) -> int | None:
+        _check_tables(connection)
+        if not connection.execute(delete(destinations).where(destinations.c.name == name)).rowcount:
+            return None
+        return connection.execute(update(deliveries).where(*waiting).values(ended)).rowcount
+
+    return database.write(work, name="forget_destination")
+
+
+def _check_tables(connection: Connection) -> None:
+    if not outbox.exists_here(connection):
+        raise SchemaError(
+            "the orders database has no outcomes before its next revision: run `breakwall db upgrade`"
+        )
+
+
+def _known(connection: Connection, text: str) -> int:
+    number = number_in(text)
+    found = None
+    if number is not None:
+        wanted = select(outcomes.c.order_id, outcomes.c.status, outcomes.c.at).where(outcomes.c.id == number)
+        found = connection.execute(wanted).one_or_none()
+    if number is None or found is None or event_id(number, found.order_id, found.status, found.at) != text:
+        raise EventNotFoundError(f"no event has the id {text[:64]!r}: `breakwall outcomes list` shows them")
+    return number
+
+
+def _in_state(state: DeliveryState, order_id: str | None, destination: str | None) -> Select[Any]:
+    shared = (outcomes.c.id, outcomes.c.order_id, outcomes.c.status, outcomes.c.at)
+    if state is DeliveryState.NEW:
+        nothing = [null().label(name) for name in ("destination", "due_at", "delivered_at", "last_error")]
+        wanted = select(*shared, *nothing, literal(0).label("tries")).where(outcomes.c.taken_at.is_(None))
+        if destination is not None:
+            wanted = wanted.where(literal(False))
+    else:
+        own = [
+            deliveries.c[name] for name in ("destination", "due_at", "delivered_at", "last_error", "tries")
+        ]
+        ended = _ENDED_AT.get(state, deliveries.c.due_at)
+        joined = outcomes.join(deliveries, deliveries.c.outcome_id == outcomes.c.id)
+        wanted = select(*shared, *own).select_from(joined).where(ended.is_not(None))
+        if destination is not None:
+            wanted = wanted.where(deliveries.c.destination == destination)
+    return wanted if order_id is None else wanted.where(outcomes.c.order_id == order_id)
+
+
+def _stored(row: Any, state: DeliveryState) -> StoredDelivery:
+    return StoredDelivery(
+        event_id=event_id(row.id, row.order_id, row.status, row.at),
+        order_id=row.order_id,
+        type=f"order.{row.status}",
+        at=row.at,
+        destination=row.destination,
+        state=state,
+        tries=row.tries,
+        due_at=row.due_at,
+        delivered_at=row.delivered_at,
+        last_error=row.last_error,
+    )

@@ -1,0 +1,32 @@
+"""The secrets that sign webhooks, by Standard Webhooks 1.0.0: ``whsec_`` and base64."""
+
+import base64
+import binascii
+import re
+
+PREFIX = "whsec_"
+SHORTEST, LONGEST = 24, 64  # Bytes of a secret.
+MOST = 5  # Each one signs every webhook.
+
+
+def parse_secrets(text: str) -> list[bytes]:
+    """The secrets in a setting, with spaces or commas between them.
+
+    Raises `ValueError`, which does not repeat them.
+    """
+    secrets = [_parse(one) for one in re.split(r"[\s,]+", text.strip())]
+    if len(secrets) > MOST:
+        raise ValueError(f"should hold at most {MOST} secrets")
+    return secrets
+
+
+def _parse(text: str) -> bytes:
+    try:
+        secret = base64.b64decode(text.removeprefix(PREFIX), validate=True)
+    except (binascii.Error, ValueError):
+        secret = b""
+    if not text.startswith(PREFIX) or not SHORTEST <= len(secret) <= LONGEST:
+        raise ValueError(
+            f"should be {PREFIX} and the base64 of {SHORTEST} to {LONGEST} random bytes; several with spaces between"
+        )
+    return secret

@@ -1,0 +1,311 @@
+"""Events reach the shop at least once, per order in their order, and nothing is given up silently."""
+
+from __future__ import annotations
+
+from sqlalchemy import delete, text
+
+from breakwall.payments.db.schema import orders
+from breakwall.payments.orders import OrderStatus
+from breakwall.payments.outcomes import outbox
+from breakwall.payments.outcomes.channel import LEASE
+from breakwall.payments.outcomes.delivering import IDLE
+from breakwall.payments.outcomes.destination import Result
+from breakwall.payments.outcomes.schedule import DELAYS, MAX_TRIES
+from tests.contract.payments.outcomes.outbox_site import OutboxSite, Shop
+
+FAILS = Result("HTTP 500")
+
+
+def test_an_end_is_told_once(outbox_site: OutboxSite) -> None:
+    shop = Shop()
+    worker = outbox_site.worker(shop)
+    outbox_site.end("k1")
+    worker.run()
+    outbox_site.advance(LEASE)
+    worker.run()
+    assert shop.told == [("k1", "order.paid")]
+    assert outbox_site.row() == (1, True, False, None)
+
+
+def test_what_ended_before_the_destination_was_configured_is_not_told(outbox_site: OutboxSite) -> None:
+    outbox_site.end("old")
+    outbox_site.advance(1)
+    shop = Shop()
+    worker = outbox_site.worker(shop)
+    outbox_site.end("new")
+    worker.run()
+    assert shop.told == [("new", "order.paid")]
+
+
+def test_every_destination_is_told(outbox_site: OutboxSite) -> None:
+    webhook, listener = Shop("webhook"), Shop("listener")
+    worker = outbox_site.worker(webhook, listener)
+    outbox_site.end("k1")
+    worker.run()
+    assert webhook.told == listener.told == [("k1", "order.paid")]
+
+
+def test_a_worker_without_a_destination_leaves_its_events_to_others(outbox_site: OutboxSite) -> None:
+    webhook, listener = Shop("webhook"), Shop("listener")
+    with_webhook, without = outbox_site.worker(webhook), outbox_site.worker(listener)
+    outbox_site.end("k1")
+    without.run()
+    with_webhook.run()
+    assert webhook.told == listener.told == [("k1", "order.paid")]
+
+
+def test_a_failure_is_tried_again_after_its_delay_with_the_same_bytes(outbox_site: OutboxSite) -> None:
+    shop = Shop()
+    shop.answers = [FAILS]
+    worker = outbox_site.worker(shop)
+    outbox_site.end("k1")
+    worker.run()
+    outbox_site.advance(DELAYS[0] - 0.1)
+    worker.run()
+    assert len(shop.asked) == 1
+    outbox_site.advance(0.1)
+    worker.run()
+    assert [event.body for event in shop.asked] == [shop.asked[0].body] * 2
+    assert [event.id for event in shop.asked] == [shop.asked[0].id] * 2
+    assert shop.told == [("k1", "order.paid")]
+
+
+def test_retry_after_counts(outbox_site: OutboxSite) -> None:
+    shop = Shop()
+    shop.answers = [Result("HTTP 503", retry_after=100.0)]
+    worker = outbox_site.worker(shop)
+    outbox_site.end("k1")
+    worker.run()
+    outbox_site.advance(99)
+    worker.run()
+    assert len(shop.asked) == 1
+    outbox_site.advance(30)
+    worker.run()
+    assert len(shop.asked) == 2
+
+
+def test_after_the_last_try_there_is_an_incident(outbox_site: OutboxSite) -> None:
+    shop = Shop()
+    shop.always = FAILS
+    worker = outbox_site.worker(shop)
+    outbox_site.end("k1")
+    for delay in (*DELAYS, 1.0, 1.0):
+        worker.run()
+        outbox_site.advance(delay)
+    assert len(shop.asked) == MAX_TRIES
+    assert outbox_site.row() == (MAX_TRIES, False, True, "HTTP 500")
+    [(kind, detail)] = outbox_site.incidents()
+    assert kind == "undelivered"
+    assert f"breakwall outcomes redeliver {shop.asked[0].id}" in detail
+
+
+def test_a_later_event_of_an_order_waits_for_the_earlier_one(outbox_site: OutboxSite) -> None:
+    shop = Shop()
+    shop.answers = [FAILS]
+    worker = outbox_site.worker(shop)
+    outbox_site.end("k1", OrderStatus.REVIEW)
+    worker.run()
+    outbox_site.end("k1", OrderStatus.PAID)
+    outbox_site.end("k2")
+    worker.run()
+    assert shop.told == [("k2", "order.paid")]
+    outbox_site.advance(DELAYS[0])
+    worker.run(6)
+    assert shop.told == [("k2", "order.paid"), ("k1", "order.review"), ("k1", "order.paid")]
+
+
+def test_an_order_is_told_in_its_order_by_two_workers(outbox_site: OutboxSite) -> None:
+    shop = Shop()
+    slow, fast = outbox_site.worker(shop, keeps=True), outbox_site.worker(shop)
+    outbox_site.end("k1", OrderStatus.REVIEW)
+    slow.run()
+    outbox_site.end("k1", OrderStatus.PAID)
+    fast.run()
+    assert shop.told == []
+    slow.pools[0].keeps = False
+    slow.pools[0].run_kept()
+    slow.run()
+    fast.run()
+    assert shop.told == [("k1", "order.review"), ("k1", "order.paid")]
+
+
+def test_an_event_waits_while_an_earlier_one_is_not_taken(outbox_site: OutboxSite) -> None:
+    # As while another worker's transaction takes the earlier one: the later one was taken first.
+    outbox_site.worker(Shop())
+    outbox_site.end("k1", OrderStatus.REVIEW)
+    outbox_site.end("k1", OrderStatus.PAID)
+    later = """
+        INSERT INTO deliveries (outcome_id, destination, order_id, due_at)
+        SELECT max(id), 'webhook', order_id, max(at) FROM outcomes GROUP BY order_id
+    """
+    taken = "UPDATE outcomes SET taken_at = at WHERE id = (SELECT max(id) FROM outcomes)"
+    outbox_site.database.write(lambda connection: [connection.execute(text(one)) for one in (later, taken)])
+    claimed = outbox_site.database.write(
+        lambda connection: outbox.claim(connection, outbox_site.clock, "webhook", 10, lease=LEASE)
+    )
+    assert claimed == []
+
+
+def test_a_crash_between_delivery_and_record_repeats_the_same_event(outbox_site: OutboxSite) -> None:
+    shop = Shop()
+    crashed = outbox_site.worker(shop)
+    outbox_site.end("k1")
+    crashed.run(1)  # It has called the shop, and ends before the next round would record it.
+    other = outbox_site.worker(shop)
+    outbox_site.advance(LEASE - 1)
+    other.run()
+    assert len(shop.took) == 1
+    outbox_site.advance(1)
+    other.run()
+    assert shop.told == [("k1", "order.paid")] * 2
+    assert shop.took[0].id == shop.took[1].id
+    assert shop.took[0].body == shop.took[1].body
+
+
+def test_a_late_failure_of_a_lost_claim_changes_nothing(outbox_site: OutboxSite) -> None:
+    hanging, healthy = Shop(), Shop()
+    hanging.always = FAILS
+    slow, fast = outbox_site.worker(hanging, keeps=True), outbox_site.worker(healthy)
+    outbox_site.end("k1")
+    slow.run()
+    outbox_site.advance(LEASE)
+    fast.run()
+    slow.pools[0].kept[0].report_overdue()  # It fails now, when another worker has delivered it.
+    slow.run()
+    assert outbox_site.row() == (2, True, False, None)
+
+
+def test_an_open_circuit_uses_up_no_try_and_is_left_alone(outbox_site: OutboxSite) -> None:
+    shop = Shop()
+    shop.always = FAILS
+    worker = outbox_site.worker(shop)
+    for number in range(20):
+        outbox_site.end(f"k{number}")
+    worker.run(10)
+    assert len(shop.asked) == 10
+    for _ in range(20):
+        outbox_site.advance(1)
+        worker.run()
+    assert len(shop.asked) == 10
+    shop.always = Result()
+    outbox_site.advance(400)
+    worker.run(40)
+    assert len({event.id for event in shop.took}) == 20
+    assert outbox_site.row()[0] == 1
+
+
+def test_the_circuit_of_one_destination_does_not_stop_the_other(outbox_site: OutboxSite) -> None:
+    webhook, listener = Shop("webhook"), Shop("listener")
+    webhook.always = FAILS
+    worker = outbox_site.worker(webhook, listener)
+    for number in range(20):
+        outbox_site.end(f"k{number}")
+    worker.run(10)
+    assert (len(webhook.asked), len(listener.took)) == (10, 20)
+
+
+def test_the_circuit_is_the_fleets(outbox_site: OutboxSite) -> None:
+    shop = Shop()
+    shop.always = FAILS
+    one, other = outbox_site.worker(shop), outbox_site.worker(shop)
+    for number in range(20):
+        outbox_site.end(f"k{number}")
+    one.run(3)
+    other.run(10)
+    assert len(shop.asked) == 10
+
+
+def test_an_endpoint_that_is_gone_gets_nothing_more_and_makes_an_incident(outbox_site: OutboxSite) -> None:
+    shop = Shop()
+    shop.answers = [Result("HTTP 410", gone=True)]
+    worker = outbox_site.worker(shop)
+    outbox_site.end("k1")
+    worker.run()
+    outbox_site.end("k2")
+    outbox_site.advance(10)
+    worker.run()
+    assert len(shop.asked) == 1
+    [(kind, detail)] = outbox_site.incidents()
+    assert kind == "undelivered"
+    assert "breakwall outcomes enable webhook" in detail
+
+
+def test_another_endpoint_gets_what_waited_for_the_one_that_is_gone(outbox_site: OutboxSite) -> None:
+    shop = Shop()
+    shop.answers = [Result("HTTP 410", gone=True)]
+    worker = outbox_site.worker(shop)
+    outbox_site.end("k1")
+    worker.run()
+    moved = Shop()
+    moved.endpoint = "another digest"
+    outbox_site.advance(10)
+    outbox_site.worker(moved)
+    assert moved.told == [("k1", "order.paid")]
+
+
+def test_a_call_that_does_not_return_has_failed_and_counts_if_it_succeeds_late(
+    outbox_site: OutboxSite,
+) -> None:
+    shop = Shop()
+    worker = outbox_site.worker(shop, keeps=True)
+    outbox_site.end("k1")
+    worker.run()
+    [call] = worker.pools[0].kept
+    call.report_overdue()
+    worker.run()
+    assert outbox_site.row() == (1, False, False, "did not return within 15 s")
+    worker.pools[0].run_kept()
+    worker.run()
+    assert outbox_site.row() == (1, True, False, None)
+
+
+def test_what_waited_too_long_in_the_worker_is_given_back(outbox_site: OutboxSite) -> None:
+    shop = Shop()
+    worker = outbox_site.worker(shop, keeps=True)
+    outbox_site.end("k1")
+    worker.run()
+    outbox_site.advance(LEASE - 20)
+    worker.pools[0].run_kept()
+    assert shop.asked == []
+    worker.pools[0].keeps = False
+    worker.run()
+    assert shop.told == [("k1", "order.paid")]
+    assert outbox_site.row()[0] == 1
+
+
+def test_a_stop_gives_back_what_was_not_begun(outbox_site: OutboxSite) -> None:
+    shop = Shop()
+    worker = outbox_site.worker(shop, keeps=True)
+    outbox_site.end("k1")
+    worker.run()
+    [call] = worker.pools[0].kept
+    call.drop()
+    worker.delivering.stop(0.0)
+    assert outbox_site.row() == (0, False, False, None)
+    outbox_site.worker(shop)
+    assert shop.told == [("k1", "order.paid")]
+
+
+def test_an_event_whose_order_is_deleted_stops_nothing(outbox_site: OutboxSite) -> None:
+    shop = Shop()
+    worker = outbox_site.worker(shop)
+    outbox_site.end("k1")
+    gone = delete(orders).where(orders.c.id == "order-k1")
+    outbox_site.database.write(lambda connection: connection.execute(gone))
+    outbox_site.end("k2")
+    worker.run()
+    assert shop.told == [("k2", "order.paid")]
+
+
+def test_without_the_tables_nothing_happens(outbox_site: OutboxSite) -> None:
+    outbox_site.database.write(lambda connection: connection.execute(text("DROP TABLE deliveries")))
+    shop = Shop()
+    assert outbox_site.worker(shop).delivering.run_once() == IDLE
+
+
+def test_no_secret_of_the_order_is_told(outbox_site: OutboxSite) -> None:
+    shop = Shop()
+    worker = outbox_site.worker(shop)
+    outbox_site.end("k1")
+    worker.run()
+    assert b"secret" not in shop.took[0].body

@@ -1,0 +1,153 @@
+"""What a person does with deliveries."""
+
+from __future__ import annotations
+
+import pytest
+
+from breakwall.payments.orders import OrderStatus
+from breakwall.payments.outcomes.destination import Result
+from breakwall.payments.outcomes.operator import (
+    DeliveryState,
+    EventNotFoundError,
+    StoredDelivery,
+    count_undelivered,
+    enable,
+    forget,
+    list_deliveries,
+    redeliver,
+)
+from breakwall.payments.outcomes.schedule import DELAYS
+from tests.contract.payments.outcomes.outbox_site import OutboxSite, Shop, Worker
+
+FAILS = Result("HTTP 500")
+
+
+def listed(site: OutboxSite, **chosen: object) -> list[StoredDelivery]:
+    return site.database.read(lambda connection: list_deliveries(connection, limit=100, **chosen))  # type: ignore[arg-type]
+
+
+def give_up(site: OutboxSite, worker: Worker) -> None:
+    for delay in (*DELAYS, 1.0):
+        worker.run()
+        site.advance(delay)
+    worker.run()
+
+
+def test_a_list_shows_what_became_of_each_event(outbox_site: OutboxSite) -> None:
+    shop = Shop()
+    worker = outbox_site.worker(shop)
+    outbox_site.end("told")
+    worker.run()
+    shop.always = FAILS
+    outbox_site.end("waits")
+    worker.run()
+    outbox_site.end("new")
+    found = listed(outbox_site)
+    assert [(one.order_id, one.state, one.tries, one.last_error) for one in found] == [
+        ("order-new", DeliveryState.NEW, 0, None),
+        ("order-waits", DeliveryState.WAITING, 1, "HTTP 500"),
+        ("order-told", DeliveryState.DELIVERED, 1, None),
+    ]
+    assert [one.event_id for one in found[1:]] == [event.id for event in reversed(shop.asked)]
+    [waiting] = listed(outbox_site, states=[DeliveryState.WAITING], destination="webhook")
+    assert waiting.order_id == "order-waits"
+    assert listed(outbox_site, order_id="order-told")[0].type == "order.paid"
+    assert outbox_site.database.read(count_undelivered) == 1
+
+
+def test_what_was_given_up_is_delivered_again_with_all_of_its_tries(outbox_site: OutboxSite) -> None:
+    shop = Shop()
+    shop.always = FAILS
+    worker = outbox_site.worker(shop)
+    outbox_site.end("k1")
+    give_up(outbox_site, worker)
+    outbox_site.advance(400)
+    assert redeliver(outbox_site.database, all_failed=True, clock=outbox_site.clock) == 1
+    worker.run()
+    assert outbox_site.row()[0] == 1
+    shop.always = Result()
+    outbox_site.advance(400)
+    worker.run()
+    assert shop.told == [("k1", "order.paid")]
+    assert len({event.id for event in shop.asked}) == 1
+
+
+def test_giving_up_once_more_is_another_incident(outbox_site: OutboxSite) -> None:
+    shop = Shop()
+    shop.always = FAILS
+    worker = outbox_site.worker(shop)
+    outbox_site.end("k1")
+    give_up(outbox_site, worker)
+    redeliver(outbox_site.database, all_failed=True, clock=outbox_site.clock)
+    give_up(outbox_site, worker)
+    assert len(outbox_site.incidents()) == 2
+
+
+def test_what_waits_is_delivered_now(outbox_site: OutboxSite) -> None:
+    shop = Shop()
+    shop.answers = [FAILS]
+    worker = outbox_site.worker(shop)
+    outbox_site.end("k1")
+    worker.run()
+    assert redeliver(outbox_site.database, event_ids=[shop.asked[0].id], clock=outbox_site.clock) == 1
+    worker.run()
+    assert shop.told == [("k1", "order.paid")]
+
+
+def test_all_events_of_an_order_are_delivered_once_more_in_their_order(outbox_site: OutboxSite) -> None:
+    shop = Shop()
+    worker = outbox_site.worker(shop)
+    outbox_site.end("k1", OrderStatus.REVIEW)
+    outbox_site.end("k1", OrderStatus.PAID)
+    outbox_site.end("k2")
+    worker.run(6)
+    assert redeliver(outbox_site.database, order_id="order-k1", clock=outbox_site.clock) == 2
+    shop.took.clear()
+    worker.run(6)
+    assert shop.told == [("k1", "order.review"), ("k1", "order.paid")]
+
+
+@pytest.mark.parametrize("text", ["evt_1_aaaaaaaaaaaaaaaa", "evt_99_aaaaaaaaaaaaaaaa", "nonsense"])
+def test_an_unknown_id_changes_nothing(outbox_site: OutboxSite, text: str) -> None:
+    shop = Shop()
+    worker = outbox_site.worker(shop)
+    outbox_site.end("k1")
+    worker.run()
+    with pytest.raises(EventNotFoundError, match="outcomes list"):
+        redeliver(outbox_site.database, event_ids=[shop.took[0].id, text], clock=outbox_site.clock)
+    assert listed(outbox_site)[0].state is DeliveryState.DELIVERED
+
+
+def test_something_has_to_be_chosen(outbox_site: OutboxSite) -> None:
+    with pytest.raises(ValueError, match="name events"):
+        redeliver(outbox_site.database)
+
+
+def test_an_endpoint_that_was_gone_gets_what_waited_once_it_is_enabled(outbox_site: OutboxSite) -> None:
+    shop = Shop()
+    shop.answers = [Result("HTTP 410", gone=True)]
+    worker = outbox_site.worker(shop)
+    outbox_site.end("k1")
+    worker.run()
+    outbox_site.end("k2")
+    outbox_site.advance(10)
+    assert enable(outbox_site.database, "webhook")
+    assert not enable(outbox_site.database, "webhook")
+    worker.run()
+    assert sorted(shop.told) == [("k1", "order.paid"), ("k2", "order.paid")]
+
+
+def test_nothing_waits_for_a_destination_that_is_forgotten(outbox_site: OutboxSite) -> None:
+    removed, other = Shop("task"), Shop("listener")
+    removed.always = FAILS
+    outbox_site.worker(removed)
+    worker = outbox_site.worker(other)
+    outbox_site.end("k1")
+    worker.run()
+    assert forget(outbox_site.database, "task", clock=outbox_site.clock) == 1
+    assert forget(outbox_site.database, "task", clock=outbox_site.clock) is None
+    outbox_site.end("k2")
+    worker.run()
+    assert other.told == [("k1", "order.paid"), ("k2", "order.paid")]
+    assert [one.state for one in listed(outbox_site, destination="task")] == [DeliveryState.FAILED]
+    assert outbox_site.incidents() == []
