@@ -51,7 +51,9 @@ class PendingOrder:
         self.may_block = may_block  # Whether its caller's thread may do the work if no other can be started.
         self.caller_left = False
         self._committing = False
-        self._telling = False  # Its end may be committed without an outcome: its caller is told.
+        # Its end is being recorded without an outcome, because its caller is told; and whether it is being committed.
+        self._telling = self._telling_for_sure = False
+        self._withdrawn = False  # Its caller was told that it is in flight.
         self._accepted, self._finished = accepted, finished
         self._result: PlaceResult | None = None
         self._error: Exception | None = None
@@ -86,9 +88,16 @@ class PendingOrder:
             raise self._error
         if self._result is None:
             raise _late(may_be_accepted=self._committing)
-        if self._telling and not self._result.status.is_final:
+        return self._result if self._result.status.is_final else self._leave_in_flight(self._result)
+
+    def _leave_in_flight(self, in_flight: PlaceResult) -> PlaceResult:
+        # In this sequence, and the other way round in `confirm_telling`: at least one of the two sees the other.
+        self._withdrawn = True
+        if not self._telling_for_sure:
+            return in_flight
+        if self._result is None or not self._result.status.is_final:
             raise _untold()
-        return self._result
+        return self._result  # It was confirmed just now.
 
     def time_is_over(self) -> bool:
         """Its caller wants to leave. True: its end is just being recorded for it, so it should wait a little more."""
@@ -103,9 +112,16 @@ class PendingOrder:
             self._telling = False
         return self._telling
 
+    def confirm_telling(self) -> bool:
+        """Call this last before its end is committed without an outcome. False: its caller has been told otherwise."""
+        self._telling_for_sure = True
+        if self._withdrawn:
+            self._telling_for_sure = False
+        return self._telling_for_sure
+
     def stop_telling(self) -> None:
         """Nothing was committed that its caller would have to be told."""
-        self._telling = False
+        self._telling = self._telling_for_sure = False
 
     def check_caller(self) -> None:
         """Raise `DatabaseUnavailableError` if its caller has left: nobody would learn that the order is accepted."""

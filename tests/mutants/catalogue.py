@@ -2658,9 +2658,17 @@ MUTANTS = (
     Mutant(
         "a caller whose time is over while the end is committed is promised no outcome",
         "producers/pending.py",
-        "if self._telling and not self._result.status.is_final:",
-        "if False:",
+        "        if not self._telling_for_sure:\n            return in_flight\n",
+        "        return in_flight\n",
         (PENDING_TESTS,),
+        simulated=False,
+    ),
+    Mutant(
+        "a caller who leaves before the commit is not told the end",
+        "breakwall/payments/ledger/telling.py",
+        "if self._caller is None or not self._caller.confirm_telling():",
+        "if self._caller is None:",
+        (TELLING_TESTS,),
         simulated=False,
     ),
     Mutant(
@@ -2681,8 +2689,8 @@ MUTANTS = (
     Mutant(
         "nothing is told of an order that has not ended",
         "breakwall/payments/ledger/telling.py",
-        "self._kept = status.is_final",
-        "self._kept = True",
+        "if self.told and status.is_final:",
+        "if self.told:",
         (TELLING_TESTS,),
         simulated=False,  # Its caller gets an error, and places the order again.
     ),

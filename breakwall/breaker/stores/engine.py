@@ -9,7 +9,7 @@ from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from breakwall.breaker.sync.store_protocol import ABSENT, StoredCircuit
-from breakwall.sqlite.file import sqlite_file
+from breakwall.sqlite.file import SqliteFile, sqlite_file
 from breakwall.sqlite.fork import inside_sqlite
 
 metadata = sa.MetaData()
@@ -38,10 +38,11 @@ class EngineStore:
 
     remote = True
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, file: SqliteFile | None = None) -> None:
+        """``file``: the one that the engine's connections are watched by, if they are."""
         # With the same pool; its connections are as they were when they go back.
         self._engine: Engine = engine.execution_options(isolation_level="AUTOCOMMIT")
-        self._file = sqlite_file(engine.url)
+        self._file = file or sqlite_file(engine.url)
         self._inherited: list[object] = []
         self._ready = False
         self._mark: object = None

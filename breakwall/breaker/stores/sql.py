@@ -34,7 +34,7 @@ class SQLStore(EngineStore):
         try:
             self._url = make_url(url)
             self._file = sqlite_file(self._url)
-            super().__init__(self._connect())
+            super().__init__(self._connect(), self._file)
         except ArgumentError:
             raise ValueError(
                 "a breaker store's database should be an SQLAlchemy URL, sqlite:///… or postgresql://…"

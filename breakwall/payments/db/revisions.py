@@ -8,7 +8,6 @@ A table or column of the newest revision may therefore be missing. A process wor
 exists: each transaction asks until then.
 """
 
-import functools
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
@@ -89,12 +88,10 @@ def missing_columns(connection: Connection, table: Table) -> set[str]:
 
     Such a column has the same name in Python: rows to insert are compared with these names.
     """
-    newest = _newest(table)
-    if not newest:
-        return set()
     known = _existing.setdefault(connection.engine, set())
     if f"{table.name}.*" in known:  # Each transaction asks, so this is the short way.
         return set()
+    newest = {column.name for column in table.c if "newest" in column.info}
     missing = {name for name in newest if f"{table.name}.{name}" not in known}
     if missing:
         found = {column["name"] for column in inspect(connection).get_columns(table.name)}
@@ -103,11 +100,6 @@ def missing_columns(connection: Connection, table: Table) -> set[str]:
     if not missing:
         known.add(f"{table.name}.*")
     return missing
-
-
-@functools.cache
-def _newest(table: Table) -> frozenset[str]:
-    return frozenset(column.name for column in table.c if "newest" in column.info)
 
 
 def existing_columns(connection: Connection, table: Table) -> Columns:

@@ -43,7 +43,7 @@ from breakwall.payments.ledger.order_state import (
     told_column,
 )
 from breakwall.payments.ledger.pruned_orders import bring_back, pruned_by_id
-from breakwall.payments.ledger.telling import Caller, tells
+from breakwall.payments.ledger.telling import Caller, CallerLeftError, tells
 from breakwall.payments.orders import EndReason, OrderStatus
 from breakwall.payments.verification import AnyAnswer, contradicted
 
@@ -73,7 +73,10 @@ class Recording(LedgerBase):
                 telling.keep(status)
             return status, paid_by
 
-        return self.database.write(work, name="record", lock_budget=lock_budget)
+        try:
+            return self.database.write(work, name="record", lock_budget=lock_budget)
+        except CallerLeftError:
+            return self.record(attempt, answer, decision, lock_budget)
 
     def _record(
         self,

@@ -14,8 +14,15 @@ class Caller(Protocol):
     def begin_telling(self) -> bool:
         """Call this last before an end is recorded. True: it still waits, and is told what is committed then."""
 
+    def confirm_telling(self) -> bool:
+        """Call this last before the commit. False: it has left meanwhile, so nothing may be committed for it."""
+
     def stop_telling(self) -> None:
         """Nothing was committed that it would have to be told."""
+
+
+class CallerLeftError(Exception):
+    """The caller has left while its order's end was recorded for it. Roll back, and record the end with an outcome."""
 
 
 class tells:  # noqa: N801 - it is used as a function is
@@ -32,8 +39,14 @@ class tells:  # noqa: N801 - it is used as a function is
         self.told = False
 
     def keep(self, status: OrderStatus) -> None:
-        """The order has this state now. If it has not ended, there is nothing to tell."""
-        self._kept = status.is_final
+        """The order has this state now, which is committed next. If it has not ended, there is nothing to tell.
+
+        Raises `CallerLeftError`.
+        """
+        if self.told and status.is_final:
+            if self._caller is None or not self._caller.confirm_telling():
+                raise CallerLeftError
+            self._kept = True
 
     def __enter__(self) -> tells:
         self.told = self._caller is not None and self._caller.begin_telling()

@@ -64,20 +64,29 @@ class TestWhileItsEndIsRecorded:
         pending.accept("order-1")
         assert pending.begin_telling()
         assert pending.time_is_over()
+        assert pending.confirm_telling()
         paid = PlaceResult("order-1", OrderStatus.PAID, "ch_1")
         pending.finish(paid)
         assert pending.leave() is paid
 
-    @pytest.mark.parametrize("may_be_committed", [True, False])
-    def test_a_caller_is_promised_nothing_while_the_end_may_be_committed(
-        self, pending: PendingOrder, *, may_be_committed: bool
-    ) -> None:
+    def test_a_caller_is_promised_nothing_while_the_end_may_be_committed(self, pending: PendingOrder) -> None:
         pending.accept("order-1")
         pending.begin_telling()
-        if may_be_committed:
-            with pytest.raises(DatabaseUnavailableError, match="place it again"):
-                pending.leave()
-            return
+        assert pending.confirm_telling()
+        with pytest.raises(DatabaseUnavailableError, match="place it again"):
+            pending.leave()
+
+    def test_a_caller_who_leaves_before_the_commit_is_not_told(self, pending: PendingOrder) -> None:
+        """As while the end waits for a lock."""
+        pending.accept("order-1")
+        pending.begin_telling()
+        assert pending.leave().status is OrderStatus.IN_FLIGHT
+        assert not pending.confirm_telling()
+
+    def test_a_caller_is_promised_an_outcome_if_nothing_was_committed(self, pending: PendingOrder) -> None:
+        pending.accept("order-1")
+        pending.begin_telling()
+        pending.confirm_telling()
         pending.stop_telling()
         assert pending.leave().status is OrderStatus.IN_FLIGHT
 
@@ -90,6 +99,7 @@ class TestWhileItsEndIsRecorded:
     def test_an_end_whose_commit_was_not_confirmed_promises_nothing(self, pending: PendingOrder) -> None:
         pending.accept("order-1")
         pending.begin_telling()
+        pending.confirm_telling()
         pending.finish(PlaceResult("order-1", OrderStatus.IN_FLIGHT))
         with pytest.raises(DatabaseUnavailableError, match="place it again"):
             pending.leave()

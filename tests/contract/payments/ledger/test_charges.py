@@ -362,9 +362,9 @@ class TestTwoOpenTransactions:
         met = threading.local()
         at_once = Recording._pay_at_once
 
-        def begun(*args: Any) -> bool:
+        def begun(*args: Any, **options: Any) -> bool:
             meeting.wait(10)
-            return at_once(*args)
+            return at_once(*args, **options)
 
         def stopped(*args: Any) -> Any:
             verified = register_charge(*args)

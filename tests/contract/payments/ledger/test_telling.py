@@ -50,15 +50,18 @@ NOTHING = LookupAnswer(LookupResult.UNAVAILABLE, Health.FAILURE, code="http_503"
 
 
 class Waiting:
-    """A caller of `place` who waits, until it ``left``."""
+    """A caller of `place` who waits, until it ``left``; or ``leaves`` just before the commit."""
 
-    def __init__(self, *, left: bool = False) -> None:
-        self.left = left
+    def __init__(self, *, left: bool = False, leaves: bool = False) -> None:
+        self.left, self.leaves = left, leaves
         self.is_told = False
 
     def begin_telling(self) -> bool:
         self.is_told = not self.left
         return self.is_told
+
+    def confirm_telling(self) -> bool:
+        return not self.leaves
 
     def stop_telling(self) -> None:
         self.is_told = False
@@ -401,6 +404,14 @@ def test_an_end_that_place_returns_after_a_cancellation_writes_none(book: Book) 
 def test_an_end_whose_caller_has_left_writes_one(book: Book, way: str) -> None:
     status = record(book, book.sending(), BY_PLACE[way], caller=Waiting(left=True))
     assert [one.status for one in written(book)] == [status]
+
+
+@pytest.mark.parametrize("way", BY_PLACE)
+def test_an_end_whose_caller_leaves_before_the_commit_writes_one(book: Book, way: str) -> None:
+    caller = Waiting(leaves=True)
+    status = record(book, book.sending(), BY_PLACE[way], caller=caller)
+    assert [one.status for one in written(book)] == [status]
+    assert not caller.is_told
 
 
 def test_nothing_is_told_of_an_order_that_is_queued(book: Book) -> None:
