@@ -159,7 +159,7 @@ def _make_tables(connection: sa.Connection) -> None:
         sa.PrimaryKeyConstraint("outcome_id", "destination", name=op.f("pk_deliveries")),
     )
     _partial_index("ix_deliveries_due", "deliveries", ["destination", "due_at"], "due_at IS NOT NULL")
-    columns = ["destination", "order_id", "outcome_id"]
+    columns = ["order_id", "destination", "outcome_id"]
     _partial_index("ix_deliveries_order", "deliveries", columns, "due_at IS NOT NULL")
 
 

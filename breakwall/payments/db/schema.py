@@ -405,11 +405,11 @@ _partial_index(
     deliveries.c.due_at,
     where=deliveries.c.due_at.is_not(None),
 )
-# Finds an earlier delivery of the same order.
+# Finds an earlier delivery of the same order, and what an order still waits for.
 _partial_index(
     "ix_deliveries_order",
-    deliveries.c.destination,
     deliveries.c.order_id,
+    deliveries.c.destination,
     deliveries.c.outcome_id,
     where=deliveries.c.due_at.is_not(None),
 )

@@ -151,7 +151,7 @@ class Pruning(BatchJob):
         locked = {row.id: row for row in connection.execute(mine)}
         # Once more, under the lock: an incident is opened under the same lock.
         has_outcomes = _has_outcomes(connection)
-        needed = select(orders.c.id).where(orders.c.id.in_(locked), _is_needed(has_outcomes=has_outcomes))
+        needed = select(orders.c.id).where(orders.c.id.in_(locked), or_(*_needs(has_outcomes=has_outcomes)))
         for order_id in connection.scalars(needed):
             del locked[order_id]
         if locked:
@@ -172,32 +172,31 @@ class Pruning(BatchJob):
 
 def candidates(clock: Clock, age: float, after: Position | None, *, has_outcomes: bool = True) -> Select[Any]:
     """The orders that may be pruned, those that finished first in front, from the index on ``settled_at``."""
-    is_needed = _is_needed(has_outcomes=has_outcomes)
-    return orders_by_age(orders.c.settled_at, _may_go(clock, age), ~is_needed, after=after)
+    # One condition for each: PostgreSQL would read the whole tables for "none of them".
+    unneeded = [~need for need in _needs(has_outcomes=has_outcomes)]
+    return orders_by_age(orders.c.settled_at, _may_go(clock, age), *unneeded, after=after)
 
 
-def _is_needed(*, has_outcomes: bool) -> ColumnElement[bool]:
+def _needs(*, has_outcomes: bool) -> list[ColumnElement[bool]]:
     """What keeps a finished order, other than its own row: an open incident, an outcome that the shop was not told.
 
-    Further reasons go in here.
+    An outcome from before a destination was configured is not for it. A delivery that was given up holds nothing: its
+    incident does. Further reasons go in here.
     """
     incident = exists().where(incidents.c.order_id == orders.c.id, incidents.c.closed_at.is_(None))
-    return or_(incident, _is_undelivered()) if has_outcomes else incident
-
-
-def _is_undelivered() -> ColumnElement[bool]:
-    """The condition that an outcome of the order is on its way to a configured destination, or will be.
-
-    An outcome from before a destination was configured is not for it. A delivery that was given up holds nothing: its
-    incident does.
-    """
-    awaiting = exists().where(outcomes.c.taken_at.is_(None), destinations.c.since <= outcomes.c.at)
+    if not has_outcomes:
+        return [incident]
+    awaiting = exists().where(
+        outcomes.c.order_id == orders.c.id,
+        outcomes.c.taken_at.is_(None),
+        destinations.c.since <= outcomes.c.at,
+    )
     due = exists().where(
-        deliveries.c.outcome_id == outcomes.c.id,
+        deliveries.c.order_id == orders.c.id,
         deliveries.c.due_at.is_not(None),
         destinations.c.name == deliveries.c.destination,
     )
-    return exists().where(outcomes.c.order_id == orders.c.id, or_(awaiting, due))
+    return [incident, awaiting, due]
 
 
 def _has_outcomes(connection: Connection) -> bool:
@@ -205,9 +204,10 @@ def _has_outcomes(connection: Connection) -> bool:
 
 
 def _delete_outcomes(connection: Connection, order_ids: Sequence[str]) -> None:
-    theirs = select(outcomes.c.id).where(outcomes.c.order_id.in_(order_ids))
-    connection.execute(delete(deliveries).where(deliveries.c.outcome_id.in_(theirs)))
-    connection.execute(delete(outcomes).where(outcomes.c.order_id.in_(order_ids)))
+    theirs = list(connection.scalars(select(outcomes.c.id).where(outcomes.c.order_id.in_(order_ids))))
+    if theirs:
+        connection.execute(delete(deliveries).where(deliveries.c.outcome_id.in_(theirs)))
+        connection.execute(delete(outcomes).where(outcomes.c.id.in_(theirs)))
 
 
 # What is deleted of an order. A table comes after the tables that refer to it.

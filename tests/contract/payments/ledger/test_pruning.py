@@ -100,7 +100,8 @@ class PruningSite:
     def take(self) -> int:
         """The outcome is on its way to the webhook."""
         number, now = self.newest_outcome(), self.site.clock.now
-        values = {"outcome_id": number, "destination": "webhook", "order_id": "", "due_at": now}
+        order_id = select(outcomes.c.order_id).where(outcomes.c.id == number).scalar_subquery()
+        values = {"outcome_id": number, "destination": "webhook", "order_id": order_id, "due_at": now}
         self.write(lambda connection: connection.execute(update(outcomes).values(taken_at=now)))
         self.write(lambda connection: connection.execute(insert(deliveries).values(values)))
         return number

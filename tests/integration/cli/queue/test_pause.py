@@ -53,17 +53,6 @@ def test_wrong_usage_changes_nothing(terminal: Terminal, options: tuple[str, ...
     assert "was not paused" in terminal.run("queue", "resume").out
 
 
-def test_a_database_of_the_version_before_is_reported_to_be_upgraded(terminal: Terminal) -> None:
-    terminal.set(DATABASE_URL=f"sqlite:///{terminal.home}/breakwall.db")
-    assert terminal.run("db", "downgrade", "--yes").code == 0
-    for line in (("pause", "--reason", "x"), ("resume",), ("rate", "5", "--reason", "x")):
-        ran = terminal.run("queue", *line)
-        assert (ran.code, ran.out) == (2, "")
-        assert (
-            "no table for the drain's control before its next revision: run `breakwall db upgrade`" in ran.err
-        )
-
-
 def test_a_database_that_does_not_answer_is_a_failure(terminal: Terminal) -> None:
     terminal.set(DATABASE_URL="postgresql://u@127.0.0.1:9/x")
     ran = terminal.run("queue", "pause", "--reason", "x", "-o", "json")
@@ -71,17 +60,13 @@ def test_a_database_that_does_not_answer_is_a_failure(terminal: Terminal) -> Non
     assert "does not answer" in ran.error["message"]
 
 
-def test_the_doctor_and_a_downgrade_say_that_it_is_paused(terminal: Terminal) -> None:
-    terminal.set(DATABASE_URL=f"sqlite:///{terminal.home}/breakwall.db")
+def test_the_doctor_says_that_it_is_paused(terminal: Terminal) -> None:
     terminal.run("queue", "pause", "--reason", "maintenance", "--actor", "alice")
     checks = terminal.run("doctor", "-o", "json").document["checks"]
     (finding,) = [check for check in checks if "paused" in check["detail"]]
     assert (finding["name"], finding["ok"]) == ("queue", False)
     assert "paused by alice" in finding["detail"]
     assert "`breakwall queue resume`" in finding["advice"]
-    ran = terminal.run("db", "downgrade", "--yes")
-    assert ran.code == 4
-    assert "the queue is paused" in ran.err
 
 
 def test_a_live_worker_of_another_version_is_named_because_it_may_not_obey(terminal: Terminal) -> None:
