@@ -148,6 +148,7 @@ def _make_tables(connection: sa.Connection) -> None:
         sa.Column("destination", sa.String(length=16), nullable=False),
         sa.Column("order_id", sa.String(length=32), nullable=False),
         sa.Column("tries", sa.Integer(), server_default=sa.text("0"), nullable=False),
+        sa.Column("unrecorded", sa.Integer(), server_default=sa.text("0"), nullable=False),
         sa.Column("due_at", _MOMENT, nullable=True),
         sa.Column("delivered_at", _MOMENT, nullable=True),
         sa.Column("given_up_at", _MOMENT, nullable=True),

@@ -390,6 +390,8 @@ deliveries = Table(
     Column("destination", String(16), primary_key=True),
     Column("order_id", String(32), nullable=False),
     Column("tries", Integer, nullable=False, server_default=text("0")),
+    # Claims in a row whose end nobody has recorded: their workers may have died of it.
+    Column("unrecorded", Integer, nullable=False, server_default=text("0")),
     Column("due_at", UtcDateTime),  # When it is tried next; empty once it is delivered or given up.
     Column("delivered_at", UtcDateTime),
     Column("given_up_at", UtcDateTime),

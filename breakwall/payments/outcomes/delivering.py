@@ -47,11 +47,13 @@ class Delivering:
         self._clock, self._jitter, self._batch = clock, jitter, batch
         self._names = [channel.name for channel in channels]
         self._unrecorded: list[FinishedDelivery] = []
-        self._registered: object = None
         self._throttle = LogThrottle(monotonic)
 
     def run_once(self) -> float:
         """Record what has finished, take new events, claim what is due. Returns seconds until the next round.
+
+        A destination that the database does not know is registered first: new at the start, after a restore, or when a
+        person has forgotten it while it is in use.
 
         Raises `DatabaseUnavailableError`.
         """
@@ -65,12 +67,12 @@ class Delivering:
         if not (self._unrecorded or pending.new or rooms):
             return IDLE
         finished = list(self._unrecorded)
-        claims = self._database.write(
+        claims, taken = self._database.write(
             lambda connection: self._exchange(connection, finished, pending, rooms), name="deliver_outcomes"
         )
         del self._unrecorded[: len(finished)]
         self._start(claims)
-        return BUSY
+        return BUSY if finished or taken or claims else IDLE
 
     def stop(self, timeout: float) -> None:
         """Give back what was not begun, wait at most ``timeout`` seconds for the calls, and record them.
@@ -100,18 +102,13 @@ class Delivering:
             )
 
         found = self._database.read(work)
-        if found is not None:
+        if found is not None and not found.known.issuperset(self._names):
             self._register()
         return found
 
     def _register(self) -> None:
-        """Once, and again if the database was replaced."""
-        if self._registered is not (prepared := self._database.prepared):
-            names, clock = self._names, self._clock
-            self._database.write(
-                lambda connection: outbox.register(connection, clock, names), name="register"
-            )
-            self._registered = prepared
+        names, clock = self._names, self._clock
+        self._database.write(lambda connection: outbox.register(connection, clock, names), name="register")
 
     def _rooms(self, pending: outbox.Pending) -> dict[str, int]:
         """How many deliveries each destination takes now."""
@@ -129,15 +126,19 @@ class Delivering:
         finished: list[FinishedDelivery],
         pending: outbox.Pending,
         rooms: dict[str, int],
-    ) -> list[outbox.Claimed]:
+    ) -> tuple[list[outbox.Claimed], int]:
+        """What is to be delivered now, and how many events were taken."""
         self._record(connection, finished)
-        if pending.new:
-            outbox.take_new(connection, self._clock, self._batch)
-        return [
+        taken = outbox.take_new(connection, self._clock, self._batch) if pending.new else 0
+        claims = [
             claimed
             for name, room in rooms.items()
             for claimed in outbox.claim(connection, self._clock, name, room, lease=LEASE)
         ]
+        for claimed in claims:
+            if claimed.is_spent:
+                self._give_up(connection, claimed, "its last calls ended their worker, or were not recorded")
+        return [claimed for claimed in claims if not claimed.is_spent], taken
 
     def _start(self, claims: list[outbox.Claimed]) -> None:
         channels = {channel.name: channel for channel in self._channels}
@@ -172,14 +173,16 @@ class Delivering:
         if not outbox.record_given_up(connection, self._clock, claimed, error):
             return
         event = claimed.event
-        detail = f"the {claimed.destination} did not take {event.type} in {claimed.tries} tries: {error}"
+        tries = claimed.tries - claimed.is_spent
+        detail = f"the {claimed.destination} did not take {event.type} in {tries} tries: {error}"
         self._report(connection, claimed, f"{detail}; `breakwall outcomes redeliver {event.id}` tries again")
 
     def _record_gone(self, connection: Connection, claimed: outbox.Claimed) -> None:
         endpoint = next(one.destination.endpoint for one in self._channels if one.name == claimed.destination)
         if endpoint is None:
             return
-        outbox.mark_gone(connection, claimed.destination, endpoint)
+        if not outbox.mark_gone(connection, claimed.destination, endpoint):
+            return
         self._report(
             connection,
             claimed,

@@ -93,14 +93,16 @@ def redeliver(
     """Have the chosen deliveries made, or made again: each is due now, with all of its tries. Returns how many.
 
     Also those that wait, and those that were delivered; with ``all_failed``, those that were given up alone. Raises
-    `EventNotFoundError`, and changes nothing, if an id is unknown; `ValueError` if nothing is chosen.
+    `EventNotFoundError`, and changes nothing, if an id is unknown; `ValueError` if nothing is chosen. What was for a
+    forgotten destination stays ended: nobody would deliver it.
     """
     if not (event_ids or order_id or all_failed):
         raise ValueError("name events or an order, or choose all failed ones")
 
     def work(connection: Connection) -> int:
         _check_tables(connection)
-        conditions: list[ColumnElement[bool]] = []
+        known = select(destinations.c.name)
+        conditions: list[ColumnElement[bool]] = [deliveries.c.destination.in_(known)]
         if event_ids:
             conditions.append(deliveries.c.outcome_id.in_([_known(connection, one) for one in event_ids]))
         if order_id is not None:
@@ -109,7 +111,13 @@ def redeliver(
             conditions.append(deliveries.c.given_up_at.is_not(None))
         if destination is not None:
             conditions.append(deliveries.c.destination == destination)
-        again = {"due_at": clock.after(0), "tries": 0, "delivered_at": None, "given_up_at": None}
+        again = {
+            "due_at": clock.after(0),
+            "tries": 0,
+            "unrecorded": 0,
+            "delivered_at": None,
+            "given_up_at": None,
+        }
         return connection.execute(update(deliveries).where(*conditions).values(again)).rowcount
 
     return database.write(work, name="redeliver_outcomes")
@@ -129,16 +137,16 @@ def enable(database: Database, name: str) -> bool:
 def forget(database: Database, name: str, *, clock: Clock = DATABASE_CLOCK) -> int | None:
     """Deliver nothing to a destination any more that is not configured now. Returns how many deliveries were waiting.
 
-    They end as given up, without an incident. None if there is no such destination.
+    They end as given up, without an incident. None if there is no such destination, and nothing waits for it.
     """
     ended = {"due_at": None, "given_up_at": clock.after(0), "last_error": "the destination was removed"}
     waiting = deliveries.c.destination == name, deliveries.c.due_at.is_not(None)
 
     def work(connection: Connection) -> int | None:
         _check_tables(connection)
-        if not connection.execute(delete(destinations).where(destinations.c.name == name)).rowcount:
-            return None
-        return connection.execute(update(deliveries).where(*waiting).values(ended)).rowcount
+        known = connection.execute(delete(destinations).where(destinations.c.name == name)).rowcount
+        count = connection.execute(update(deliveries).where(*waiting).values(ended)).rowcount
+        return count if known or count else None
 
     return database.write(work, name="forget_destination")
 

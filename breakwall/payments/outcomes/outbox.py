@@ -10,12 +10,14 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
+    ColumnElement,
     Connection,
     Integer,
     Select,
     String,
     bindparam,
     exists,
+    func,
     insert,
     literal,
     select,
@@ -29,9 +31,17 @@ from breakwall.payments.db.revisions import has_table
 from breakwall.payments.db.schema import deliveries, destinations, orders, outcomes
 from breakwall.payments.db.statements import built_once
 from breakwall.payments.outcomes.event import Event
+from breakwall.payments.outcomes.schedule import MAX_TRIES, MAX_UNRECORDED
+
+OLD_BATCH = 10_000  # Events that one statement sets aside: they have no delivery.
+SUSPECT = 2  # Claims in a row without a record, after which an event is claimed alone.
 
 _NEW = outcomes.c.taken_at.is_(None)
 _WAITING = deliveries.c.due_at.is_not(None)
+_FIRST_SINCE = select(func.min(destinations.c.since)).scalar_subquery()
+
+# The columns of a claim, in the order of `Claimed`'s fields.
+_CLAIM_COLUMNS = ("tries", "due_at", "unrecorded", "last_error")
 
 # The columns of an event, under the names of `Event`'s fields.
 EVENT_COLUMNS = (
@@ -58,6 +68,13 @@ class Claimed:
     event: Event
     tries: int  # This one included.
     until: datetime
+    unrecorded: int = 1  # Claims in a row without a record, this one included.
+    last_error: str | None = None
+
+    @property
+    def is_spent(self) -> bool:
+        """Whether it should be given up, not tried: no worker has come to record that its last tries failed."""
+        return self.tries > MAX_TRIES or self.unrecorded > MAX_UNRECORDED
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +82,8 @@ class Pending:
     """What there is to do."""
 
     new: bool  # Events without deliveries.
-    due: frozenset[str]  # The destinations with something due.
+    due: frozenset[str]  # The destinations with something that can be claimed.
+    known: frozenset[str]  # All registered destinations, also other processes'.
     gone: dict[str, str]  # By destination, the digest of the endpoint that is gone.
 
 
@@ -84,35 +102,28 @@ def register(connection: Connection, clock: Clock, names: Iterable[str]) -> None
 def pending(connection: Connection, clock: Clock, names: Sequence[str]) -> Pending:
     """Look, without a lock, what there is to do for these destinations."""
     row = connection.execute(_pending(clock, tuple(names))).one()
-    gone = connection.execute(
-        select(destinations.c.name, destinations.c.gone).where(destinations.c.gone.is_not(None))
-    )
+    registered = connection.execute(select(destinations.c.name, destinations.c.gone)).all()
     due = frozenset(name for name in names if getattr(row, f"due_{name}"))
-    return Pending(bool(row.new), due, {name: endpoint for name, endpoint in gone if endpoint})
+    known = frozenset(name for name, _ in registered)
+    return Pending(bool(row.new), due, known, {name: endpoint for name, endpoint in registered if endpoint})
 
 
 @built_once
 def _pending(clock: Clock, names: tuple[str, ...]) -> Select[Any]:
-    def is_due(name: str) -> Any:
-        due = deliveries.c.destination == name, _WAITING, deliveries.c.due_at <= clock.after(0)
-        return exists().where(*due).label(f"due_{name}")
-
-    return select(exists().where(_NEW).label("new"), *(is_due(name) for name in names))
+    looked_at: list[Any] = [exists().where(_NEW).label("new")]
+    looked_at += [
+        exists().where(*_can_be_claimed(clock, literal(name))).label(f"due_{name}") for name in names
+    ]
+    return select(*looked_at)
 
 
 def take_new(connection: Connection, clock: Clock, limit: int) -> int:
     """Write the deliveries of new events, at most ``limit``, to all destinations that were known when each ended.
 
-    Also to those that this process does not have: another one may have them. Returns how many events there were.
+    Also to those that this process does not have: another one may have them. What ended before every destination has no
+    delivery, and is set aside in batches of `OLD_BATCH`. Returns how many events there were.
     """
-    new = (
-        select(outcomes.c.id)
-        .where(_NEW)
-        .order_by(outcomes.c.id)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-    )
-    numbers = list(connection.scalars(new))
+    numbers = list(connection.scalars(_new(outcomes.c.at >= _FIRST_SINCE, limit)))
     if numbers:
         chosen = outcomes.c.id.in_(numbers)
         written = select(outcomes.c.id, destinations.c.name, outcomes.c.order_id, clock.after(0)).where(
@@ -121,31 +132,54 @@ def take_new(connection: Connection, clock: Clock, limit: int) -> int:
         columns = ["outcome_id", "destination", "order_id", "due_at"]
         connection.execute(insert(deliveries).from_select(columns, written))
         connection.execute(update(outcomes).where(chosen).values(taken_at=clock.after(0)))
+    return len(numbers) + _set_old_aside(connection, clock)
+
+
+def _set_old_aside(connection: Connection, clock: Clock) -> int:
+    numbers = list(connection.scalars(_new(outcomes.c.at < _FIRST_SINCE, OLD_BATCH)))
+    if numbers:
+        chosen = outcomes.c.id.in_(numbers)
+        connection.execute(update(outcomes).where(chosen).values(taken_at=clock.after(0)))
     return len(numbers)
+
+
+def _new(which: ColumnElement[bool], limit: int) -> Select[Any]:
+    return (
+        select(outcomes.c.id)
+        .where(_NEW, which)
+        .order_by(outcomes.c.id)
+        .limit(limit)
+        .with_for_update(skip_locked=True, of=outcomes)
+    )
 
 
 def claim(connection: Connection, clock: Clock, name: str, limit: int, *, lease: float) -> list[Claimed]:
     """Claim due deliveries to a destination, at most ``limit``, for ``lease`` seconds.
 
-    An event waits until each earlier one of its order has been delivered there, or was given up.
+    An event waits until each earlier one of its order has been delivered there, or was given up. One whose claims have
+    expired without a record may end each worker, so it comes alone, and takes no other event with it.
     """
-    numbers = list(connection.scalars(_claimable(clock), {"wanted": name, "at_most": limit}))
+    due = connection.execute(_claimable(clock), {"wanted": name, "at_most": limit}).all()
+    suspects = [row.outcome_id for row in due if row.unrecorded >= SUSPECT]
+    numbers = suspects[:1] or [row.outcome_id for row in due]
     if not numbers:
         return []
     claimed = (
         update(deliveries)
         .where(deliveries.c.destination == name, deliveries.c.outcome_id.in_(numbers))
-        .values(due_at=clock.after(lease), tries=deliveries.c.tries + 1)
-        .returning(deliveries.c.outcome_id, deliveries.c.tries, deliveries.c.due_at)
+        .values(
+            due_at=clock.after(lease),
+            tries=deliveries.c.tries + 1,
+            unrecorded=deliveries.c.unrecorded + 1,
+        )
+        .returning(*(deliveries.c[column] for column in ("outcome_id", *_CLAIM_COLUMNS)))
     )
     rows = {row.outcome_id: row for row in connection.execute(claimed)}
     events = select(*EVENT_COLUMNS).join(orders, orders.c.id == outcomes.c.order_id)
     found = list(connection.execute(events.where(outcomes.c.id.in_(numbers)).order_by(outcomes.c.id)))
     if missing := set(numbers) - {row.number for row in found}:
         _end_without_order(connection, clock, name, missing)
-    return [
-        Claimed(name, Event(**row._mapping), rows[row.number].tries, rows[row.number].due_at) for row in found
-    ]
+    return [Claimed(name, Event(**row._mapping), *rows[row.number][1:]) for row in found]
 
 
 def _end_without_order(connection: Connection, clock: Clock, name: str, numbers: set[int]) -> None:
@@ -156,9 +190,19 @@ def _end_without_order(connection: Connection, clock: Clock, name: str, numbers:
 
 @built_once
 def _claimable(clock: Clock) -> Select[Any]:
+    return (
+        select(deliveries.c.outcome_id, deliveries.c.unrecorded)
+        .where(*_can_be_claimed(clock, bindparam("wanted", type_=String)))
+        .order_by(deliveries.c.due_at, deliveries.c.outcome_id)
+        .limit(bindparam("at_most", type_=Integer))
+        .with_for_update(skip_locked=True, of=deliveries)
+    )
+
+
+def _can_be_claimed(clock: Clock, wanted: ColumnElement[str]) -> tuple[ColumnElement[bool], ...]:
+    """The conditions of a delivery that a worker may claim now."""
     earlier = deliveries.alias("earlier")
     untaken = outcomes.alias("untaken")
-    wanted = bindparam("wanted", type_=String)
     blocked = exists().where(
         earlier.c.destination == wanted,
         earlier.c.order_id == deliveries.c.order_id,
@@ -171,14 +215,8 @@ def _claimable(clock: Clock) -> Select[Any]:
         untaken.c.id < deliveries.c.outcome_id,
         untaken.c.taken_at.is_(None),
     )
-    return (
-        select(deliveries.c.outcome_id)
-        .where(deliveries.c.destination == wanted, _WAITING, deliveries.c.due_at <= clock.after(0))
-        .where(~blocked, ~not_taken)
-        .order_by(deliveries.c.due_at, deliveries.c.outcome_id)
-        .limit(bindparam("at_most", type_=Integer))
-        .with_for_update(skip_locked=True)
-    )
+    due = deliveries.c.destination == wanted, _WAITING, deliveries.c.due_at <= clock.after(0)
+    return (*due, ~blocked, ~not_taken)
 
 
 def record_delivered(connection: Connection, clock: Clock, claims: Sequence[Claimed]) -> None:
@@ -193,7 +231,7 @@ def record_delivered(connection: Connection, clock: Clock, claims: Sequence[Clai
 
 def record_failed(connection: Connection, clock: Clock, claimed: Claimed, error: str, delay: float) -> bool:
     """Try it again after ``delay`` seconds. False if the claim is lost: then nothing changes."""
-    return _ended(connection, claimed, due_at=clock.after(delay), last_error=error)
+    return _ended(connection, claimed, due_at=clock.after(delay), unrecorded=0, last_error=error)
 
 
 def record_given_up(connection: Connection, clock: Clock, claimed: Claimed, error: str) -> bool:
@@ -203,12 +241,14 @@ def record_given_up(connection: Connection, clock: Clock, claimed: Claimed, erro
 
 def give_back(connection: Connection, clock: Clock, claimed: Claimed, delay: float = 0.0) -> bool:
     """It was not tried, so no try is used up. False if the claim is lost: then nothing changes."""
-    return _ended(connection, claimed, due_at=clock.after(delay), tries=claimed.tries - 1)
+    before = {"tries": claimed.tries - 1, "unrecorded": claimed.unrecorded - 1}
+    return _ended(connection, claimed, due_at=clock.after(delay), **before)
 
 
-def mark_gone(connection: Connection, name: str, endpoint: str) -> None:
-    """Send nothing to this endpoint any more."""
-    connection.execute(update(destinations).where(destinations.c.name == name).values(gone=endpoint))
+def mark_gone(connection: Connection, name: str, endpoint: str) -> bool:
+    """Send nothing to this endpoint any more. False if that was known, so that it is reported once."""
+    news = destinations.c.name == name, destinations.c.gone.is_distinct_from(endpoint)
+    return bool(connection.execute(update(destinations).where(*news).values(gone=endpoint)).rowcount)
 
 
 def _ended(connection: Connection, claimed: Claimed, **values: Any) -> bool:

@@ -9,6 +9,7 @@ DELAYS = (
     *(2 * HOUR, 5 * HOUR, 10 * HOUR, 14 * HOUR, 20 * HOUR, 24 * HOUR),
 )
 MAX_TRIES = len(DELAYS) + 1
+MAX_UNRECORDED = 5  # Claims in a row whose end nobody records: such an event ends its worker each time.
 JITTER = 0.2  # The largest share that a delay is longer, so that what failed together is not tried together.
 LONGEST_RETRY_AFTER = DAY
 

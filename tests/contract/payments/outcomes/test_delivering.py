@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from sqlalchemy import delete, text
+from sqlalchemy import delete, event, func, insert, select, text
 
-from breakwall.payments.db.schema import orders
+from breakwall.payments.db.schema import orders, outcomes
 from breakwall.payments.orders import OrderStatus
 from breakwall.payments.outcomes import outbox
 from breakwall.payments.outcomes.channel import LEASE
-from breakwall.payments.outcomes.delivering import IDLE
+from breakwall.payments.outcomes.delivering import BUSY, IDLE
 from breakwall.payments.outcomes.destination import Result
-from breakwall.payments.outcomes.schedule import DELAYS, MAX_TRIES
+from breakwall.payments.outcomes.operator import forget, redeliver
+from breakwall.payments.outcomes.schedule import DELAYS, MAX_TRIES, MAX_UNRECORDED
 from tests.contract.payments.outcomes.outbox_site import OutboxSite, Shop
 
 FAILS = Result("HTTP 500")
@@ -309,3 +310,149 @@ def test_no_secret_of_the_order_is_told(outbox_site: OutboxSite) -> None:
     outbox_site.end("k1")
     worker.run()
     assert b"secret" not in shop.took[0].body
+
+
+def test_a_destination_that_is_forgotten_while_it_is_used_is_told_what_ends_later(
+    outbox_site: OutboxSite,
+) -> None:
+    shop = Shop()
+    worker = outbox_site.worker(shop)
+    forget(outbox_site.database, "webhook", clock=outbox_site.clock)
+    worker.run()
+    assert outbox_site.known_destinations() == {"webhook"}
+    outbox_site.advance(1)
+    outbox_site.end("k1")
+    worker.run()
+    assert shop.told == [("k1", "order.paid")]
+
+
+def test_a_round_takes_nothing_before_its_destinations_are_known(outbox_site: OutboxSite) -> None:
+    shop = Shop()
+    worker = outbox_site.worker(shop)
+    forget(outbox_site.database, "webhook", clock=outbox_site.clock)
+    outbox_site.end("k1")
+    worker.run()
+    assert shop.told == [("k1", "order.paid")]
+
+
+def test_an_event_that_ends_its_worker_each_time_is_given_up_with_an_incident(
+    outbox_site: OutboxSite,
+) -> None:
+    shop = Shop()
+    outbox_site.worker(shop)
+    outbox_site.end("poison")
+    for _ in range(MAX_UNRECORDED + 3):
+        outbox_site.worker(shop, keeps=True)  # It claims the event, and dies.
+        outbox_site.advance(LEASE)
+    assert outbox_site.row()[2]
+    [(kind, detail)] = outbox_site.incidents()
+    assert kind == "undelivered"
+    assert f"in {MAX_UNRECORDED} tries" in detail
+    assert redeliver(outbox_site.database, all_failed=True, clock=outbox_site.clock) == 1
+    outbox_site.worker(shop)
+    assert shop.told == [("poison", "order.paid")]
+
+
+def test_the_last_try_counts_even_if_its_worker_dies(outbox_site: OutboxSite) -> None:
+    shop = Shop()
+    shop.always = FAILS
+    worker = outbox_site.worker(shop)
+    outbox_site.end("k1")
+    for delay in DELAYS:
+        worker.run()
+        outbox_site.advance(delay)
+    outbox_site.worker(shop, keeps=True)
+    for _ in range(3):
+        outbox_site.advance(LEASE)
+        worker.run()
+    assert len(shop.asked) == MAX_TRIES - 1
+    assert outbox_site.row()[2]
+    assert len(outbox_site.incidents()) == 1
+
+
+def test_an_event_that_ends_its_worker_takes_no_other_event_with_it(outbox_site: OutboxSite) -> None:
+    outbox_site.worker(Shop())
+    for key in ("poison", "innocent"):
+        outbox_site.end(key)
+    outbox_site.database.write(lambda connection: outbox.take_new(connection, outbox_site.clock, 10))
+    told: list[str] = []
+    for _ in range(MAX_UNRECORDED + 1):
+        told += claim_until_it_dies(outbox_site)
+        outbox_site.advance(LEASE)
+    assert told == ["innocent"]
+
+
+def claim_until_it_dies(site: OutboxSite) -> list[str]:
+    """What a worker tells before it claims the event that ends it."""
+    told: list[str] = []
+    while True:
+        claimed = site.database.write(
+            lambda connection: outbox.claim(connection, site.clock, "webhook", 10, lease=LEASE)
+        )
+        keys = [claim.event.idempotency_key for claim in claimed if not claim.is_spent]
+        if not keys or "poison" in keys:
+            return told
+        recorded = claimed
+        site.database.write(lambda connection: outbox.record_delivered(connection, site.clock, recorded))  # noqa: B023
+        told += keys
+
+
+def test_nothing_is_written_while_an_event_waits_for_the_earlier_one_of_its_order(
+    outbox_site: OutboxSite,
+) -> None:
+    shop = Shop()
+    shop.answers = [FAILS] * 4
+    worker = outbox_site.worker(shop)
+    outbox_site.end("k1", OrderStatus.REVIEW)
+    for delay in DELAYS[:4]:
+        worker.run()
+        outbox_site.advance(delay)
+    worker.run()
+    outbox_site.end("k1", OrderStatus.DEAD)
+    shop.always = FAILS
+    outbox_site.advance(DELAYS[3])
+    worker.run(4)
+    written: list[str] = []
+
+    def note(connection: object, cursor: object, statement: str, *rest: object) -> None:
+        if statement.startswith(("INSERT", "UPDATE", "DELETE", "BEGIN IMMEDIATE")):
+            written.append(statement)
+
+    event.listen(outbox_site.database.engine, "before_cursor_execute", note)
+    assert [worker.delivering.run_once() for _ in range(5)] == [IDLE] * 5
+    assert written == []
+
+
+def test_a_round_that_moves_an_event_is_followed_soon(outbox_site: OutboxSite) -> None:
+    worker = outbox_site.worker(Shop())
+    outbox_site.end("k1")
+    assert worker.delivering.run_once() == BUSY
+
+
+def test_a_new_event_does_not_wait_for_those_from_before_its_destination(outbox_site: OutboxSite) -> None:
+    old = [
+        {"order_id": f"old-{number}", "status": "paid", "retry_count": 0, "at": outbox_site.clock.now}
+        for number in range(50)
+    ]
+    outbox_site.database.write(lambda connection: connection.execute(insert(outcomes), old))
+    outbox_site.advance(1)
+    shop = Shop()
+    worker = outbox_site.worker(shop, batch=5)
+    outbox_site.end("new")
+    worker.run(2)
+    assert shop.told == [("new", "order.paid")]
+    left = select(func.count()).select_from(outcomes).where(outcomes.c.taken_at.is_(None))
+    assert outbox_site.database.read(lambda connection: connection.scalar(left)) == 0
+
+
+def test_several_calls_in_hand_that_hear_that_an_endpoint_is_gone_make_one_incident(
+    outbox_site: OutboxSite,
+) -> None:
+    shop = Shop()
+    shop.always = Result("HTTP 410", gone=True)
+    worker = outbox_site.worker(shop)
+    for number in range(5):
+        outbox_site.end(f"k{number}")
+    worker.run()
+    assert len(shop.asked) == 5
+    assert len(outbox_site.incidents()) == 1

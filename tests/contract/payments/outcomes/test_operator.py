@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from sqlalchemy import delete
 
+from breakwall.payments.db.schema import destinations
 from breakwall.payments.orders import OrderStatus
 from breakwall.payments.outcomes.destination import Result
 from breakwall.payments.outcomes.operator import (
@@ -151,3 +153,26 @@ def test_nothing_waits_for_a_destination_that_is_forgotten(outbox_site: OutboxSi
     assert other.told == [("k1", "order.paid"), ("k2", "order.paid")]
     assert [one.state for one in listed(outbox_site, destination="task")] == [DeliveryState.FAILED]
     assert outbox_site.incidents() == []
+
+
+def test_nothing_is_redelivered_to_a_forgotten_destination(outbox_site: OutboxSite) -> None:
+    shop = Shop()
+    shop.always = FAILS
+    worker = outbox_site.worker(shop)
+    outbox_site.end("k1")
+    worker.run()
+    assert forget(outbox_site.database, "webhook", clock=outbox_site.clock) == 1
+    assert redeliver(outbox_site.database, all_failed=True, clock=outbox_site.clock) == 0
+    assert outbox_site.database.read(count_undelivered) == 0
+
+
+def test_forget_ends_what_waits_for_a_destination_that_is_forgotten_already(outbox_site: OutboxSite) -> None:
+    shop = Shop()
+    shop.always = FAILS
+    worker = outbox_site.worker(shop)
+    outbox_site.end("k1")
+    worker.run()
+    outbox_site.database.write(lambda connection: connection.execute(delete(destinations)))
+    assert forget(outbox_site.database, "webhook", clock=outbox_site.clock) == 1
+    assert outbox_site.database.read(count_undelivered) == 0
+    assert forget(outbox_site.database, "webhook", clock=outbox_site.clock) is None
