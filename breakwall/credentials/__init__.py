@@ -10,6 +10,7 @@ from breakwall.credentials.certificates import (
     check_ca_file,
     check_certificate,
     client_tls,
+    system_tls,
     watch_tls,
 )
 from breakwall.credentials.headers import (
@@ -40,5 +41,6 @@ __all__ = [
     "read_headers",
     "read_line",
     "read_token",
+    "system_tls",
     "watch_tls",
 ]

@@ -5,7 +5,9 @@ TLS is imported only if there are files for it, because that is slow.
 
 from __future__ import annotations
 
+import os
 import re
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -64,6 +66,23 @@ def check_certificate(cert_file: Path, key_file: Path | None, context: ssl.SSLCo
         raise ValueError(unreadable(error)) from None
 
 
+def system_tls() -> ssl.SSLContext:
+    """TLS with the system's authorities, or those of ``SSL_CERT_FILE`` or ``SSL_CERT_DIR``."""
+    import ssl
+
+    import httpx2
+
+    # Not `ssl.create_default_context`: with ``SSLKEYLOGFILE`` it writes the session keys to a file.
+    file, folder = os.environ.get("SSL_CERT_FILE") or None, os.environ.get("SSL_CERT_DIR") or None
+    if not (file or folder):
+        return httpx2.create_ssl_context(trust_env=False)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    if sys.version_info >= (3, 13):  # as the default context has it
+        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN | ssl.VERIFY_X509_STRICT
+    context.load_verify_locations(file, None if file else folder)
+    return context
+
+
 def client_tls(ca_file: Path | None, cert_file: Path | None, key_file: Path | None) -> ssl.SSLContext:
     """TLS with these authorities instead of the system's, and with this certificate.
 
@@ -71,10 +90,7 @@ def client_tls(ca_file: Path | None, cert_file: Path | None, key_file: Path | No
     """
     import ssl
 
-    import httpx2
-
-    # Not `ssl.create_default_context`: with an environment variable it writes the session keys to a file.
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if ca_file else httpx2.create_ssl_context()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if ca_file else system_tls()
     if ca_file is not None:
         named("PAYMENT_CA_FILE", lambda: check_ca_file(ca_file, context))
     if cert_file is not None:

@@ -86,6 +86,7 @@ HINT_TESTS = "tests/contract/payments/ledger/test_hint.py"
 OUTBOX = "breakwall/payments/outcomes/outbox.py"
 DELIVERING = "breakwall/payments/outcomes/delivering.py"
 DELIVERING_TESTS = "tests/contract/payments/outcomes/test_delivering.py"
+WATCH_TESTS = "tests/unit/payments/outcomes/test_outage_watch.py"
 POOL_TESTS = "tests/unit/payments/outcomes/test_call_pool.py"
 
 
@@ -2793,16 +2794,16 @@ MUTANTS = (
     Mutant(
         "an event waits for the earlier one of its order",
         OUTBOX,
-        ".where(~blocked, ~not_taken)",
-        ".where(~not_taken)",
+        "return (*due, ~blocked, ~not_taken)",
+        "return (*due, ~not_taken)",
         (DELIVERING_TESTS,),
         simulated=False,
     ),
     Mutant(
         "an event waits for an earlier one that is not taken yet",
         OUTBOX,
-        ".where(~blocked, ~not_taken)",
-        ".where(~blocked)",
+        "return (*due, ~blocked, ~not_taken)",
+        "return (*due, ~blocked)",
         (DELIVERING_TESTS,),
         simulated=False,
     ),
@@ -2825,8 +2826,8 @@ MUTANTS = (
     Mutant(
         "what was not tried uses up no try",
         OUTBOX,
-        "tries=claimed.tries - 1",
-        "tries=claimed.tries",
+        '"tries": claimed.tries - 1',
+        '"tries": claimed.tries',
         (DELIVERING_TESTS,),
         simulated=False,
     ),
@@ -2892,6 +2893,78 @@ MUTANTS = (
         "conditions: list[ColumnElement[bool]] = [deliveries.c.destination.in_(known)]",
         "conditions: list[ColumnElement[bool]] = [known.exists() | ~known.exists()]",
         ("tests/contract/payments/outcomes/test_operator.py",),
+        simulated=False,
+    ),
+    Mutant(
+        "an event whose call hangs is tried twice at most",
+        "breakwall/payments/outcomes/schedule.py",
+        "return None if hangs >= MAX_HANGS else",
+        "return None if hangs > MAX_HANGS else",
+        (DELIVERING_TESTS,),
+        simulated=False,
+    ),
+    Mutant(
+        "an event whose call hangs waits long",
+        DELIVERING,
+        "if result.hung and claimed.destination in ENDLESS:",
+        "if not result:",
+        (DELIVERING_TESTS,),
+        simulated=False,
+    ),
+    Mutant(
+        "threads that all hang are an incident",
+        DELIVERING,
+        "if hung and channel.is_blocked:",
+        "if not channel:",
+        (DELIVERING_TESTS,),
+        simulated=False,
+    ),
+    Mutant(
+        "a long outage is an incident",
+        DELIVERING,
+        "if name not in pending.gone and self._report_outage(name):",
+        "if name in pending.gone and self._report_outage(name):",
+        (DELIVERING_TESTS,),
+        simulated=False,
+    ),
+    Mutant(
+        "a short outage is no incident",
+        OUTBOX,
+        "_WAITING, outcomes.c.at <= clock.after(-age))",
+        "_WAITING)",
+        (DELIVERING_TESTS,),
+        simulated=False,
+    ),
+    Mutant(
+        "one outage is one incident",
+        "breakwall/payments/outcomes/outage_watch.py",
+        "return sorted(failing - self._reported)",
+        "return sorted(failing)",
+        (WATCH_TESTS,),
+        simulated=False,
+    ),
+    Mutant(
+        "every destination stops before one is waited for",
+        DELIVERING,
+        "            channel.ask_to_stop()\n",
+        "            pass\n",
+        (DELIVERING_TESTS,),
+        simulated=False,
+    ),
+    Mutant(
+        "a call that raises keeps its thread",
+        "breakwall/payments/outcomes/call_pool.py",
+        "            except BaseException:\n",
+        "            except ZeroDivisionError:\n",
+        (POOL_TESTS,),
+        simulated=False,
+    ),
+    Mutant(
+        "session keys are not written",
+        "breakwall/credentials/certificates.py",
+        "return httpx2.create_ssl_context(trust_env=False)",
+        "return ssl.create_default_context()",
+        ("tests/unit/credentials/test_certificates.py",),
         simulated=False,
     ),
     Mutant(

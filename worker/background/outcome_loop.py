@@ -36,7 +36,8 @@ class OutcomeLoop:
         """Claim nothing more, and wait for the calls in hand and their record, about ``timeout`` seconds at most."""
         end = time.monotonic() + timeout
         self._stopped.set()
-        self._thread.join(timeout)
+        if self._thread.ident is not None:  # it may never have been started
+            self._thread.join(timeout)
         if self._thread.is_alive():
             return  # the database hangs; each claim expires
         try:

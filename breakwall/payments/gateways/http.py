@@ -17,7 +17,7 @@ import httpx2
 
 from breakwall import __version__
 from breakwall.breaker import forking
-from breakwall.credentials import basic_auth
+from breakwall.credentials import basic_auth, system_tls
 from breakwall.payments.gateways.base import ChargeAnswer, ChargeRequest, GatewayProfile, LookupAnswer
 from breakwall.payments.gateways.charge_answers import (
     DEFAULT_BOUNDS,
@@ -86,7 +86,7 @@ class HttpService:
         self._own_headers, self._token = own, token
         self._more_headers = headers if callable(headers) else lambda: headers or {}
         is_https = self._base.scheme == "https"
-        self._routes = Routes((tls or httpx2.create_ssl_context()) if is_https else None, proxy)
+        self._routes = Routes((tls or system_tls()) if is_https else None, proxy)
         self._keepalive, self._pool_wait = keepalive, pool_wait
         self._max_connections, self._bounds = max_connections, bounds
         self._open()

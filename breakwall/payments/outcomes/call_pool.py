@@ -26,7 +26,7 @@ class PooledCall(Protocol):
         ...
 
     def drop(self) -> None:
-        """It will not begin."""
+        """It will not begin, or ended without saying how."""
         ...
 
 
@@ -75,6 +75,11 @@ class CallPool:
         with self._changed:
             return self._stuck()
 
+    @property
+    def is_blocked(self) -> bool:
+        """Whether every thread is in a call that is overdue."""
+        return self.stuck >= self._threads
+
     def submit(self, call: PooledCall) -> None:
         """Run it as soon as a thread is free. Without any thread it is dropped."""
         with self._changed:
@@ -100,17 +105,21 @@ class CallPool:
         for call in dropped:
             call.drop()
 
-    def stop(self, timeout: float) -> bool:
-        """Drop what waits, and wait for the running calls at most ``timeout`` seconds. Whether all have ended."""
+    def ask_to_stop(self) -> None:
+        """Drop what waits, and begin no more calls. Does not wait."""
         with self._changed:
             self._stopped = True
             dropped = self._drop_waiting()
             self._changed.notify_all()
-            self._changed.wait_for(lambda: all(one.overdue for one in self._running), timeout)
-            ended = not self._running
         for call in dropped:
             call.drop()
-        return ended
+
+    def stop(self, timeout: float) -> bool:
+        """Drop what waits, and wait for the running calls at most ``timeout`` seconds. Whether all have ended."""
+        self.ask_to_stop()
+        with self._changed:
+            self._changed.wait_for(lambda: all(one.overdue for one in self._running), timeout)
+            return not self._running
 
     def _stuck(self) -> int:
         return sum(one.overdue for one in self._running)
@@ -133,6 +142,10 @@ class CallPool:
         while (running := self._next()) is not None:
             try:
                 running.call.run()
+            # It promised to raise nothing. The thread must survive it: it is one of few, and is not started again.
+            except BaseException:
+                with suppress(BaseException):
+                    running.call.drop()
             finally:
                 with self._changed:
                     self._running.discard(running)

@@ -12,6 +12,7 @@ from breakwall.payments.outcomes.outbox import Claimed
 
 # Calls at once, in one worker. A listener is the shop's code in our process, so it gets few.
 THREADS = {"webhook": 16, "task": 4, "listener": 4}
+ENDLESS = {"listener"}  # Nothing can end their calls.
 IN_HAND = 200  # Claimed at once, at most: what a second of a fast shop takes.
 
 # Seconds of a claim: enough to wait for other calls, to call, and to be recorded.
@@ -81,6 +82,11 @@ class Channel:
         """How many of its threads are in calls that do not return."""
         return self._pool.stuck
 
+    @property
+    def is_blocked(self) -> bool:
+        """Whether every thread is in such a call."""
+        return self._pool.is_blocked
+
     def room(self) -> int:
         """How many deliveries may be claimed now: none while the circuit is open. May wait for the circuit's store."""
         if not (room := self._pool.room):
@@ -102,6 +108,10 @@ class Channel:
         while self._finished:
             found.append(self._finished.popleft())
         return found
+
+    def ask_to_stop(self) -> None:
+        """Begin no more calls. Does not wait."""
+        self._pool.ask_to_stop()
 
     def stop(self, timeout: float) -> None:
         """Begin no more calls, and wait at most ``timeout`` seconds for those that run."""
@@ -143,7 +153,7 @@ class _Delivery:
         self._is_overdue = True
         if self._permit is not None:
             self._permit.record_failure()
-        late = Result(f"did not return within {self._channel.timeout:g} s")
+        late = Result(f"did not return within {self._channel.timeout:g} s", hung=True)
         self._channel.finish(FinishedDelivery(self._claimed, late))
 
     def drop(self) -> None:

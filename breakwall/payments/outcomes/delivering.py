@@ -14,9 +14,10 @@ from breakwall.payments.db.schema import orders
 from breakwall.payments.incidents import IncidentKind
 from breakwall.payments.ledger.audit import report_incident
 from breakwall.payments.outcomes import outbox
-from breakwall.payments.outcomes.channel import LEASE, Channel, FinishedDelivery
+from breakwall.payments.outcomes.channel import ENDLESS, LEASE, Channel, FinishedDelivery
 from breakwall.payments.outcomes.destination import Result
-from breakwall.payments.outcomes.schedule import delay_after
+from breakwall.payments.outcomes.outage_watch import OutageWatch
+from breakwall.payments.outcomes.schedule import OUTAGE, delay_after, delay_after_hang
 
 log = logging.getLogger("breakwall.outcomes")
 
@@ -47,7 +48,9 @@ class Delivering:
         self._clock, self._jitter, self._batch = clock, jitter, batch
         self._names = [channel.name for channel in channels]
         self._unrecorded: list[FinishedDelivery] = []
+        self._blocking: list[outbox.Claimed] = []  # The calls that took the last thread of their channel.
         self._throttle = LogThrottle(monotonic)
+        self._watch = OutageWatch(self._channels, clock=monotonic)
 
     def run_once(self) -> float:
         """Record what has finished, take new events, claim what is due. Returns seconds until the next round.
@@ -58,11 +61,11 @@ class Delivering:
         Raises `DatabaseUnavailableError`.
         """
         for channel in self._channels:
-            channel.check()
-            self._unrecorded += channel.take_finished()
+            self._collect(channel)
         pending = self._pending()
         if pending is None:
             return IDLE
+        self._report_outages(pending)
         rooms = self._rooms(pending)
         if not (self._unrecorded or pending.new or rooms):
             return IDLE
@@ -71,6 +74,7 @@ class Delivering:
             lambda connection: self._exchange(connection, finished, pending, rooms), name="deliver_outcomes"
         )
         del self._unrecorded[: len(finished)]
+        self._blocking.clear()
         self._start(claims)
         return BUSY if finished or taken or claims else IDLE
 
@@ -81,7 +85,10 @@ class Delivering:
         """
         end = time.monotonic() + timeout
         for channel in self._channels:
+            channel.ask_to_stop()
+        for channel in self._channels:
             channel.stop(max(0.0, end - time.monotonic()))
+        for channel in self._channels:
             self._unrecorded += channel.take_finished()
         if self._unrecorded:
             self._database.write(lambda connection: self._record(connection, self._unrecorded))
@@ -90,6 +97,34 @@ class Delivering:
     def close(self) -> None:
         for channel in self._channels:
             channel.close()
+
+    def _collect(self, channel: Channel) -> None:
+        channel.check()
+        finished = channel.take_finished()
+        self._unrecorded += finished
+        hung = [one.claimed for one in finished if one.result is not None and one.result.hung]
+        if hung and channel.is_blocked:
+            self._blocking.append(hung[-1])
+
+    def _report_outages(self, pending: outbox.Pending) -> None:
+        for name in self._watch.suspects():
+            if name not in pending.gone and self._report_outage(name):
+                self._watch.reported(name)
+
+    def _report_outage(self, name: str) -> bool:
+        """One incident for all that waits, as the circuit keeps each event from its last try. Whether it is one."""
+        oldest = self._database.read(
+            lambda connection: outbox.oldest_waiting(connection, self._clock, name, OUTAGE)
+        )
+        if oldest is None:
+            return False
+        order_id, since = oldest
+        # All workers write the same text, so that it is one incident.
+        detail = f"the {name} takes no outcomes: they wait since {since:%Y-%m-%d %H:%M:%S} UTC, and are tried again"
+        self._database.write(
+            lambda connection: self._report_order(connection, order_id, detail), name="report_outage"
+        )
+        return True
 
     def _pending(self) -> outbox.Pending | None:
         """None without the tables."""
@@ -129,6 +164,8 @@ class Delivering:
     ) -> tuple[list[outbox.Claimed], int]:
         """What is to be delivered now, and how many events were taken."""
         self._record(connection, finished)
+        for blocking in self._blocking:
+            self._report_blocked(connection, blocking)
         taken = outbox.take_new(connection, self._clock, self._batch) if pending.new else 0
         claims = [
             claimed
@@ -157,6 +194,8 @@ class Delivering:
     def _record_failure(self, connection: Connection, claimed: outbox.Claimed, result: Result) -> None:
         error = result.error or ""
         delay = delay_after(claimed.tries, self._jitter(), result.retry_after)
+        if result.hung and claimed.destination in ENDLESS:
+            delay = delay_after_hang(2 if claimed.last_error == error else 1, self._jitter())
         if result.gone:
             self._record_gone(connection, claimed)
         if delay is None:
@@ -190,12 +229,21 @@ class Delivering:
             f"configure another one, or `breakwall outcomes enable {claimed.destination}`",
         )
 
+    def _report_blocked(self, connection: Connection, claimed: outbox.Claimed) -> None:
+        detail = (
+            f"every thread of a worker's {claimed.destination} is in a call that does not return, so this worker "
+            "delivers nothing there: correct it, and restart the worker"
+        )
+        self._report(connection, claimed, detail)
+
     def _report(self, connection: Connection, claimed: outbox.Claimed, detail: str) -> None:
         # The moment makes it another incident than an earlier one that a person has closed.
         at = claimed.until.strftime("%Y-%m-%d %H:%M:%S UTC")
-        order_id = claimed.event.order_id
+        self._report_order(connection, claimed.event.order_id, f"{at}: {detail}")
+
+    def _report_order(self, connection: Connection, order_id: str, detail: str) -> None:
         if connection.scalar(select(orders.c.id).where(orders.c.id == order_id)) is not None:
-            report_incident(connection, self._clock, order_id, IncidentKind.UNDELIVERED, f"{at}: {detail}")
+            report_incident(connection, self._clock, order_id, IncidentKind.UNDELIVERED, detail)
         log.error("order %s: %s", order_id, detail)
 
 

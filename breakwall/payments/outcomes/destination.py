@@ -16,11 +16,13 @@ class Result:
         error: why the shop does not have the event, in words without a secret; None if it has it.
         retry_after: seconds that the shop asked to wait before the next call of any event.
         gone: the endpoint wants no event any more.
+        hung: the call has not returned, and keeps its thread.
     """
 
     error: str | None = None
     retry_after: float | None = None
     gone: bool = False
+    hung: bool = False
 
     @property
     def delivered(self) -> bool:

@@ -245,6 +245,21 @@ def give_back(connection: Connection, clock: Clock, claimed: Claimed, delay: flo
     return _ended(connection, claimed, due_at=clock.after(delay), **before)
 
 
+def oldest_waiting(
+    connection: Connection, clock: Clock, name: str, age: float
+) -> tuple[str, datetime] | None:
+    """The order that waits longest for its delivery there, and since when; None if it is less than ``age`` seconds."""
+    oldest = (
+        select(outcomes.c.order_id, outcomes.c.at)
+        .join(deliveries, deliveries.c.outcome_id == outcomes.c.id)
+        .where(deliveries.c.destination == name, _WAITING, outcomes.c.at <= clock.after(-age))
+        .order_by(outcomes.c.id)
+        .limit(1)
+    )
+    found = connection.execute(oldest).one_or_none()
+    return None if found is None else (found.order_id, found.at)
+
+
 def mark_gone(connection: Connection, name: str, endpoint: str) -> bool:
     """Send nothing to this endpoint any more. False if that was known, so that it is reported once."""
     news = destinations.c.name == name, destinations.c.gone.is_distinct_from(endpoint)

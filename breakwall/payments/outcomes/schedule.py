@@ -10,8 +10,16 @@ DELAYS = (
 )
 MAX_TRIES = len(DELAYS) + 1
 MAX_UNRECORDED = 5  # Claims in a row whose end nobody records: such an event ends its worker each time.
+MAX_HANGS = 2  # Calls in a row of an event that nobody can end: each keeps a thread of few.
+AFTER_HANG = 30 * MINUTE  # The least delay after such a call.
 JITTER = 0.2  # The largest share that a delay is longer, so that what failed together is not tried together.
 LONGEST_RETRY_AFTER = DAY
+OUTAGE = HOUR  # Seconds that an outcome waits before that is a problem of its destination.
+
+
+def delay_after_hang(hangs: int, jitter: float) -> float | None:
+    """Seconds until the next try after so many calls in a row that nobody can end; None: give up."""
+    return None if hangs >= MAX_HANGS else AFTER_HANG * (1 + JITTER * jitter)
 
 
 def delay_after(tries: int, jitter: float, retry_after: float | None = None) -> float | None:

@@ -8,7 +8,7 @@ import httpx2
 
 from breakwall import __version__
 from breakwall.breaker import parse_retry_after
-from breakwall.credentials import basic_auth
+from breakwall.credentials import basic_auth, system_tls
 from breakwall.payments.gateways.transport.connections import ConnectionPool, Request
 from breakwall.payments.gateways.transport.deadline import Call, DeadlineStream
 from breakwall.payments.gateways.transport.errors import ConnectError
@@ -53,7 +53,7 @@ class WebhookDestination:
         self._secrets, self._wall_clock = secrets, wall_clock
         self._own = _own_headers(parsed)
         self._resolver = resolver or (Resolver() if allow_private else PublicResolver())
-        self._route = Route(httpx2.create_ssl_context() if parsed.scheme == "https" else None, None)
+        self._route = Route(system_tls() if parsed.scheme == "https" else None, None)
         self._pool = ConnectionPool(self._connect, keepalive=KEEPALIVE)
         self.endpoint = hashlib.sha256(str(self._url).encode()).hexdigest()
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import shutil
+import ssl
 import subprocess
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from breakwall.credentials import certificate_validity, watch_tls
+from breakwall.credentials import certificate_validity, system_tls, watch_tls
 from tests.integration.certificate_authority import Authority
 
 
@@ -80,3 +81,26 @@ def test_a_file_that_was_removed_is_named(authority: Authority, tmp_path: Path, 
     variable = {"ca": "CA", "crt": "CERT"}[name]
     with pytest.raises(ValueError, match=f"^BREAKWALL_PAYMENT_{variable}_FILE cannot be read: No such file"):
         watch_tls(paths["ca"], paths["crt"], None)
+
+
+@pytest.mark.parametrize("has_file", [False, True])
+def test_no_session_key_is_written(
+    authority: Authority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, has_file: bool
+) -> None:
+    keys = tmp_path / "keys"
+    monkeypatch.delenv("SSL_CERT_FILE", raising=False)
+    monkeypatch.delenv("SSL_CERT_DIR", raising=False)
+    monkeypatch.setenv("SSLKEYLOGFILE", str(keys))
+    if has_file:
+        monkeypatch.setenv("SSL_CERT_FILE", str(authority.issue("DNS:shop")))
+    context = system_tls()
+    assert context.keylog_filename is None
+    assert context.verify_mode is ssl.CERT_REQUIRED
+    assert not keys.exists()
+
+
+def test_ssl_cert_file_replaces_the_systems_authorities(
+    authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority.issue("DNS:shop")))
+    assert system_tls().cert_store_stats()["x509"] == 1

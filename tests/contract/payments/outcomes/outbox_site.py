@@ -25,6 +25,11 @@ class PoolInThisThread(CallPool):
     def __init__(self, clock: Callable[[], float], *, keeps: bool = False) -> None:
         super().__init__("test", threads=1, depth=1000, bound=16, clock=clock)
         self.keeps, self.kept = keeps, list[PooledCall]()
+        self.blocked = False
+
+    @property
+    def is_blocked(self) -> bool:
+        return self.blocked
 
     def submit(self, call: PooledCall) -> None:
         self.kept.append(call)

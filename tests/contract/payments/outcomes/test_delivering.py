@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import logging
+
+import pytest
 from sqlalchemy import delete, event, func, insert, select, text
 
 from breakwall.payments.db.schema import orders, outcomes
@@ -11,7 +14,7 @@ from breakwall.payments.outcomes.channel import LEASE
 from breakwall.payments.outcomes.delivering import BUSY, IDLE
 from breakwall.payments.outcomes.destination import Result
 from breakwall.payments.outcomes.operator import forget, redeliver
-from breakwall.payments.outcomes.schedule import DELAYS, MAX_TRIES, MAX_UNRECORDED
+from breakwall.payments.outcomes.schedule import AFTER_HANG, DELAYS, MAX_TRIES, MAX_UNRECORDED, OUTAGE
 from tests.contract.payments.outcomes.outbox_site import OutboxSite, Shop
 
 FAILS = Result("HTTP 500")
@@ -456,3 +459,113 @@ def test_several_calls_in_hand_that_hear_that_an_endpoint_is_gone_make_one_incid
     worker.run()
     assert len(shop.asked) == 5
     assert len(outbox_site.incidents()) == 1
+
+
+def test_a_listener_that_hangs_with_one_event_is_asked_twice(outbox_site: OutboxSite) -> None:
+    listener = Shop("listener")
+    worker = outbox_site.worker(listener, keeps=True)
+    outbox_site.end("poison")
+    worker.run()
+    worker.pools[0].kept.pop().report_overdue()
+    worker.run()
+    outbox_site.advance(AFTER_HANG - 1)
+    worker.run()
+    assert worker.pools[0].kept == []
+    outbox_site.advance(1)
+    worker.run()
+    worker.pools[0].kept.pop().report_overdue()
+    worker.run()
+    assert outbox_site.row("listener") == (2, False, True, "did not return within 15 s")
+    [(kind, detail)] = outbox_site.incidents()
+    assert kind == "undelivered"
+    assert "in 2 tries" in detail
+
+
+def test_a_hang_after_another_failure_is_the_first_one(outbox_site: OutboxSite) -> None:
+    listener = Shop("listener")
+    listener.answers = [FAILS]
+    worker = outbox_site.worker(listener)
+    outbox_site.end("k1")
+    worker.run()
+    outbox_site.advance(DELAYS[0])
+    worker.pools[0].keeps = True
+    worker.run()
+    worker.pools[0].kept.pop().report_overdue()
+    worker.run()
+    assert outbox_site.row("listener") == (2, False, False, "did not return within 15 s")
+
+
+def test_a_worker_whose_threads_all_hang_makes_an_incident_and_logs_an_error(
+    outbox_site: OutboxSite, caplog: pytest.LogCaptureFixture
+) -> None:
+    worker = outbox_site.worker(Shop("listener"), keeps=True)
+    outbox_site.end("poison")
+    worker.run()
+    worker.pools[0].kept.pop().report_overdue()
+    worker.pools[0].blocked = True
+    worker.run()
+    [(kind, detail)] = outbox_site.incidents()
+    assert kind == "undelivered"
+    assert "restart the worker" in detail
+    assert any(record.levelno == logging.ERROR for record in caplog.records)
+
+
+def test_an_endpoint_that_is_dead_for_an_hour_makes_one_incident(
+    outbox_site: OutboxSite, caplog: pytest.LogCaptureFixture
+) -> None:
+    shop = Shop()
+    shop.always = FAILS
+    worker, other = outbox_site.worker(shop), outbox_site.worker(shop)
+    for hour in range(4):
+        for number in range(20):
+            outbox_site.end(f"k{hour}-{number}")
+        for _ in range(4):
+            outbox_site.advance(OUTAGE / 4)
+            worker.run(4)
+            other.run(4)
+    [(kind, detail)] = outbox_site.incidents()
+    assert kind == "undelivered"
+    assert "the webhook takes no outcomes" in detail
+    opened = [record for record in caplog.records if "circuit outcomes-webhook opened" in record.message]
+    assert 1 <= len(opened) <= 2  # Each process says it once.
+
+
+def test_an_outage_that_is_shorter_makes_no_incident(outbox_site: OutboxSite) -> None:
+    shop = Shop()
+    shop.always = FAILS
+    worker = outbox_site.worker(shop)
+    for number in range(20):
+        outbox_site.end(f"k{number}")
+    for _ in range(10):
+        worker.run()
+        outbox_site.advance(OUTAGE / 12)
+    assert outbox_site.incidents() == []
+
+
+def test_the_end_of_an_outage_is_logged(outbox_site: OutboxSite, caplog: pytest.LogCaptureFixture) -> None:
+    shop = Shop()
+    shop.always = FAILS
+    worker = outbox_site.worker(shop)
+    for number in range(20):
+        outbox_site.end(f"k{number}")
+    worker.run(10)
+    shop.always = Result()
+    for _ in range(5):
+        outbox_site.advance(400)
+        worker.run(10)
+    assert "the webhook takes outcomes again" in caplog.text
+
+
+def test_a_stop_stops_every_destination_before_it_waits_for_one(outbox_site: OutboxSite) -> None:
+    worker = outbox_site.worker(Shop("webhook"), Shop("listener"))
+    stopped: list[bool] = []
+    first, second = worker.pools
+    waits = first.stop
+
+    def stop(timeout: float) -> bool:
+        stopped.append(second.room == 0)
+        return waits(timeout)
+
+    first.stop = stop  # type: ignore[method-assign]
+    worker.delivering.stop(0.0)
+    assert stopped == [True]

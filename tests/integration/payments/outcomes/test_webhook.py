@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import base64
 import logging
-import ssl
 import subprocess
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
-import httpx2
 import pytest
 from fastapi import FastAPI, Request
 from standardwebhooks import Webhook
@@ -165,8 +163,7 @@ def test_a_private_address_is_refused_unless_it_is_allowed() -> None:
 
 def test_tls_checks_the_name_of_the_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     certificate = make_certificate(tmp_path, "DNS:localhost")
-    context = ssl.create_default_context(cafile=str(certificate))
-    monkeypatch.setattr(httpx2, "create_ssl_context", lambda: context)
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
     inbox = Inbox()
     with serving(inbox.application) as address:
         front = TlsFront(certificate, int(address.rpartition(":")[2]))

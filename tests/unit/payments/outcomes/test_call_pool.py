@@ -122,3 +122,33 @@ def test_a_stop_waits_for_the_calls_that_end_in_time(clock: MonotonicClock, call
     threading.Timer(0.05, calls[0].let_go.set).start()
     assert pool.stop(60)
     assert calls[0].ended
+
+
+def test_a_call_that_raises_counts_as_not_tried_and_its_thread_goes_on(
+    clock: MonotonicClock, calls: list[HangingCall]
+) -> None:
+    pool = new_pool(clock, threads=1)
+
+    def fail() -> None:
+        raise MemoryError
+
+    calls[0].run = fail  # type: ignore[method-assign]
+    pool.submit(calls[0])
+    pool.submit(calls[1])
+    assert calls[1].began.wait(60)
+    assert calls[0].dropped
+    calls[1].let_go.set()
+    assert pool.stop(60)
+
+
+def test_a_pool_is_blocked_while_every_thread_is_stuck(
+    clock: MonotonicClock, calls: list[HangingCall]
+) -> None:
+    pool = new_pool(clock, threads=1)
+    pool.submit(calls[0])
+    assert calls[0].began.wait(60)
+    assert not pool.is_blocked
+    clock.advance(17)
+    pool.check()
+    assert pool.is_blocked
+    pool.stop(0)
