@@ -3,16 +3,12 @@
 from contextlib import closing
 from urllib.parse import urlsplit
 
-from sqlalchemy import select
-
 from breakwall.broker.errors import explain
 from breakwall.doctor.findings import Finding, fine, problem
 from breakwall.payments.db.database import Database, DatabaseUnavailableError
-from breakwall.payments.db.schema import destinations
 from breakwall.payments.gateways.transport.resolver import Resolver
 from breakwall.payments.outcomes.addresses import PrivateAddressError, PublicResolver
-from breakwall.payments.outcomes.operator import count_undelivered
-from breakwall.payments.outcomes.outbox import exists_here
+from breakwall.payments.outcomes.operator import Waiting, waiting_for
 from breakwall.settings import PREFIX, Settings
 from breakwall.urls.databases import missing_file
 from breakwall.wiring import load_listener, open_task_sender
@@ -25,9 +21,10 @@ def outcomes(settings: Settings) -> list[Finding]:
     """Whether each way to the shop can work: the webhook's address, the task's queue, the listener's code."""
     chosen = settings.outcomes
     if not chosen.is_used:
-        return [
-            fine(NAME, "nobody is told how orders end", f"docs/outcomes.md says how: {PREFIX}OUTCOMES__…")
-        ]
+        nobody = fine(
+            NAME, "nobody is told how orders end", f"docs/outcomes.md says how: {PREFIX}OUTCOMES__…"
+        )
+        return [nobody, *_undelivered(settings)]
     found = [*_webhook(settings), *_task(settings), *_listener(settings)]
     return [*found, *_undelivered(settings)]
 
@@ -82,22 +79,49 @@ def _listener(settings: Settings) -> list[Finding]:
 
 
 def _undelivered(settings: Settings) -> list[Finding]:
-    """What waits, and an endpoint that is gone. Whether the database answers is another check's."""
+    """What waits, and what is wrong with a destination. Whether the database answers is another check's."""
     if missing_file(settings.database):
         return []
-    gone = select(destinations.c.name).where(destinations.c.gone.is_not(None))
     try:
         with closing(Database(settings.database)) as opened:
-            waiting = opened.read(count_undelivered)
-            disabled = opened.read(
-                lambda connection: list(connection.scalars(gone)) if exists_here(connection) else []
-            )
+            waiting = opened.read(waiting_for)
     except DatabaseUnavailableError:
         return []
-    if disabled:
-        detail = f"the {disabled[0]} has answered 410 Gone: {waiting:,} outcomes wait"
-        advice = f"Set another {PREFIX}OUTCOMES__WEBHOOK_URL, or `breakwall outcomes enable {disabled[0]}`."
-        return [problem(NAME, detail, advice)]
-    return [
-        fine(NAME, f"{waiting:,} outcomes wait", "`breakwall outcomes list` shows them." if waiting else "")
-    ]
+    ours = _configured(settings)
+    used = [one for one in waiting if one.destination in ours]
+    found = [_removed(one) for one in waiting if one.destination not in ours]
+    found += [_gone(one) if one.gone else _late(one) for one in used if one.gone or one.late]
+    number = sum(one.count for one in used)
+    if ours and all(finding.ok for finding in found):
+        advice = "`breakwall outcomes list` shows them." if number else ""
+        found.append(fine(NAME, f"{number:,} outcomes wait", advice))
+    return found
+
+
+def _configured(settings: Settings) -> set[str]:
+    chosen = settings.outcomes
+    ways = {"webhook": chosen.webhook_url, "task": chosen.task, "listener": chosen.listener}
+    return {name for name, value in ways.items() if value}
+
+
+def _removed(waiting: Waiting) -> Finding:
+    name = waiting.destination
+    detail = f"outcomes go to the {name}, which is not configured here: {waiting.count:,} wait"
+    advice = (
+        f"If no worker has it any more, `breakwall outcomes forget {name}`; otherwise configure it here, too."
+    )
+    return problem(NAME, detail, advice) if waiting.count else fine(NAME, detail, advice)
+
+
+def _gone(waiting: Waiting) -> Finding:
+    name = waiting.destination
+    detail = f"the {name} has answered 410 Gone: {waiting.count:,} outcomes wait"
+    advice = f"Set another {PREFIX}OUTCOMES__WEBHOOK_URL, or `breakwall outcomes enable {name}`."
+    return problem(NAME, detail, advice)
+
+
+def _late(waiting: Waiting) -> Finding:
+    detail = (
+        f"{waiting.count:,} outcomes wait for the {waiting.destination}, the oldest for more than an hour"
+    )
+    return problem(NAME, detail, "`breakwall outcomes list` shows them, and why they were not taken.")

@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, delete, func, literal, null, select, update
+from sqlalchemy import ColumnElement, Connection, Select, case, delete, func, literal, null, select, update
 
 from breakwall.errors import BreakwallError, ExitCode
 from breakwall.payments.db.clock import DATABASE_CLOCK, Clock
@@ -14,6 +14,7 @@ from breakwall.payments.db.database import Database, SchemaError
 from breakwall.payments.db.schema import deliveries, destinations, outcomes
 from breakwall.payments.outcomes import outbox
 from breakwall.payments.outcomes.event import event_id, number_in
+from breakwall.payments.outcomes.schedule import OUTAGE
 
 
 class DeliveryState(StrEnum):
@@ -71,6 +72,35 @@ def list_deliveries(
         found += [_stored(row, state) for row in connection.execute(wanted)]
     found.sort(key=lambda one: (number_in(one.event_id) or 0, one.destination or ""), reverse=True)
     return found[:limit]
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """What waits for a destination. ``late``: the oldest since longer than `OUTAGE`; ``gone``: it has answered 410."""
+
+    destination: str
+    count: int
+    late: bool
+    gone: bool
+
+
+def waiting_for(connection: Connection, clock: Clock = DATABASE_CLOCK) -> list[Waiting]:
+    """Each known destination, and each that something waits for, by its name. Empty before revision 0007."""
+    if not outbox.exists_here(connection):
+        return []
+    known = connection.execute(select(destinations.c.name, destinations.c.gone)).all()
+    gone = {row.name: row.gone is not None for row in known}
+    late = func.max(case((outcomes.c.at <= clock.after(-OUTAGE), 1), else_=0))
+    wanted = (
+        select(deliveries.c.destination, func.count(), late)
+        .join(outcomes, outcomes.c.id == deliveries.c.outcome_id)
+        .where(deliveries.c.due_at.is_not(None))
+        .group_by(deliveries.c.destination)
+    )
+    found = {name: (number, bool(old)) for name, number, old in connection.execute(wanted)}
+    return [
+        Waiting(name, *found.get(name, (0, False)), gone.get(name, False)) for name in sorted({*gone, *found})
+    ]
 
 
 def count_undelivered(connection: Connection) -> int:

@@ -288,3 +288,38 @@ def test_a_task_whose_broker_is_away_and_a_listener_that_is_missing_are_problems
     assert "hidden" not in ran.out
     terminal.set(OUTCOMES__TASK="", OUTCOMES__BROKER_URL="", OUTCOMES__LISTENER="no_such_module:hear")
     assert "BREAKWALL_OUTCOMES__LISTENER" in examine(terminal)[1]["outcomes"]["advice"]
+
+
+ORDER = b'{"user_id": "u1", "amount": 100, "currency": "KRW", "idempotency_key": "cart-1"}'
+WAITING = """
+    INSERT INTO destinations (name, since) VALUES ('webhook', '2020-01-01 00:00:00.000000');
+    UPDATE orders SET status = 'paid', charge_id = 'ch_1', settled_at = '2026-01-29 10:00:00.000000',
+        next_attempt_at = NULL, dispatch_at = NULL;
+    UPDATE outcomes SET at = '2026-01-29 10:00:00.000000', taken_at = at;
+    INSERT INTO deliveries (outcome_id, destination, order_id, tries, due_at)
+        SELECT id, 'webhook', order_id, 1, at FROM outcomes;
+"""
+
+
+def test_outcomes_that_wait_for_a_way_that_is_not_configured_are_a_problem(terminal: Terminal) -> None:
+    terminal.run("orders", "import", "-", stdin=ORDER)
+    with sqlite3.connect(terminal.home / "breakwall.db") as connection:
+        connection.executescript(WAITING)
+    found = examine(terminal)[1]["outcomes"]
+    assert not found["ok"]
+    assert "1 wait" in found["detail"]
+    assert "`breakwall outcomes forget webhook`" in found["advice"]
+
+
+def test_outcomes_that_wait_for_an_hour_are_a_problem(terminal: Terminal) -> None:
+    terminal.run("orders", "import", "-", stdin=ORDER)
+    with sqlite3.connect(terminal.home / "breakwall.db") as connection:
+        connection.executescript(WAITING)
+    terminal.set(
+        OUTCOMES__WEBHOOK_URL="https://127.0.0.1:9/h",
+        OUTCOMES__WEBHOOK_SECRET=SECRET,
+        OUTCOMES__ALLOW_PRIVATE="true",
+    )
+    found = examine(terminal)[1]["outcomes"]
+    assert not found["ok"]
+    assert "more than an hour" in found["detail"]

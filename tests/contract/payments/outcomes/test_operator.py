@@ -12,13 +12,15 @@ from breakwall.payments.outcomes.operator import (
     DeliveryState,
     EventNotFoundError,
     StoredDelivery,
+    Waiting,
     count_undelivered,
     enable,
     forget,
     list_deliveries,
     redeliver,
+    waiting_for,
 )
-from breakwall.payments.outcomes.schedule import DELAYS
+from breakwall.payments.outcomes.schedule import DELAYS, OUTAGE
 from tests.contract.payments.outcomes.outbox_site import OutboxSite, Shop, Worker
 
 FAILS = Result("HTTP 500")
@@ -176,3 +178,21 @@ def test_forget_ends_what_waits_for_a_destination_that_is_forgotten_already(outb
     assert forget(outbox_site.database, "webhook", clock=outbox_site.clock) == 1
     assert outbox_site.database.read(count_undelivered) == 0
     assert forget(outbox_site.database, "webhook", clock=outbox_site.clock) is None
+
+
+def test_what_waits_is_counted_by_destination_and_late_after_an_hour(outbox_site: OutboxSite) -> None:
+    webhook, listener = Shop("webhook"), Shop("listener")
+    webhook.always = FAILS
+    worker = outbox_site.worker(webhook, listener)
+    outbox_site.end("k1")
+    worker.run()
+    assert waiting(outbox_site) == [
+        Waiting("listener", 0, late=False, gone=False),
+        Waiting("webhook", 1, late=False, gone=False),
+    ]
+    outbox_site.advance(OUTAGE)
+    assert waiting(outbox_site)[1] == Waiting("webhook", 1, late=True, gone=False)
+
+
+def waiting(site: OutboxSite) -> list[Waiting]:
+    return site.database.read(lambda connection: waiting_for(connection, site.clock))
