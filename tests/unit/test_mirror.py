@@ -97,7 +97,6 @@ COVERED: dict[str, str] = {
     "breakwall.worker": "tests/unit/worker/test_exhaustion.py",
     "breakwall.worker.app": "tests/unit/worker/test_message.py",
     "breakwall.worker.background.heartbeat": "tests/contract/payments/fleet/test_workers.py",
-    "breakwall.worker.background.outcome_loop": "tests/integration/worker/test_outcomes.py runs worker",
     "breakwall.worker.celery": "tests/integration/worker/test_outlives_redis.py runs celery -A worker",
     "breakwall.worker.drain.jobs": "tests/unit/worker/drain/test_slot.py",
     "breakwall.worker.drain.log": "tests/unit/worker/drain/test_drain.py",

@@ -262,8 +262,8 @@ def oldest_waiting(
 
 def mark_gone(connection: Connection, name: str, endpoint: str) -> bool:
     """Send nothing to this endpoint any more. False if that was known, so that it is reported once."""
-    news = destinations.c.name == name, destinations.c.gone.is_distinct_from(endpoint)
-    return bool(connection.execute(update(destinations).where(*news).values(gone=endpoint)).rowcount)
+    unknown = destinations.c.name == name, destinations.c.gone.is_distinct_from(endpoint)
+    return bool(connection.execute(update(destinations).where(*unknown).values(gone=endpoint)).rowcount)
 
 
 def _ended(connection: Connection, claimed: Claimed, **values: Any) -> bool:
