@@ -2922,8 +2922,8 @@ MUTANTS = (
     Mutant(
         "a long outage is an incident",
         DELIVERING,
-        "if name not in pending.gone and self._report_outage(name):",
-        "if name in pending.gone and self._report_outage(name):",
+        "if name not in gone and self._report_outage(name):",
+        "if name in gone and self._report_outage(name):",
         (DELIVERING_TESTS,),
         simulated=False,
     ),

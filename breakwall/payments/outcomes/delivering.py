@@ -107,8 +107,9 @@ class Delivering:
             self._blocking.append(hung[-1])
 
     def _report_outages(self, pending: outbox.Pending) -> None:
+        gone = {channel.name for channel in self._channels if _is_gone(channel, pending)}
         for name in self._watch.suspects():
-            if name not in pending.gone and self._report_outage(name):
+            if name not in gone and self._report_outage(name):
                 self._watch.reported(name)
 
     def _report_outage(self, name: str) -> bool:
