@@ -7,7 +7,7 @@ from typing import Any
 from unittest import mock
 
 import pytest
-from sqlalchemy import text, update
+from sqlalchemy import text
 
 from breakwall.migrations import HEAD
 from breakwall.payments.db import migration_steps, sqlite
@@ -146,7 +146,7 @@ class TestGoingBack:
     def test_is_refused_while_an_order_of_another_gateway_is_open(self, site: Site) -> None:
         """The version before has one gateway only: it would charge the order there, perhaps once more."""
         site.producer.enqueue([order()])
-        site.database.write(lambda connection: connection.execute(update(orders).values(gateway="acme")))
+        site.database.write(lambda connection: connection.execute(text("UPDATE orders SET gateway = 'acme'")))
         with pytest.raises(RefusedError, match="another gateway"):
             downgrade(site.database.engine)
         assert current_revision(site.database.engine) == HEAD
