@@ -130,7 +130,7 @@ class Settings(SettingsSection):
 
     @property
     def gateway_name(self) -> str:
-        """The name of the gateway, under which orders remember it: of ``module:factory``, the factory's."""
+        """The name of the gateway, under which orders remember it: ``module:factory`` is one, too."""
         return gateway_name(self.payment_gateway)
 
     @property
