@@ -21,7 +21,8 @@ def settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> SettingsOf:
     monkeypatch.chdir(tmp_path)
 
     def load(**variables: str) -> Settings:
-        for name, value in {"PAYMENT_TOKEN": "sk_test_s3cret", **variables}.items():
+        given = {"PAYMENT_GATEWAY": "stripe", "PAYMENT_TOKEN": "sk_test_s3cret", **variables}
+        for name, value in given.items():
             monkeypatch.setenv(f"BREAKWALL_{name}", value)
         return load_settings()
 
