@@ -2340,8 +2340,8 @@ MUTANTS = (
     Mutant(
         "doctor finds TLS where it was not asked for",
         "breakwall/doctor/payment_service.py",
-        "_is_at_our_url(settings) and speaks_tls(settings)",
-        "False",
+        "        and speaks_tls(settings)\n",
+        "        and False\n",
         ("tests/integration/doctor/test_payment_service.py",),
         simulated=False,
     ),
