@@ -3,8 +3,8 @@
 PYTHON ?= $(shell tools/find-python 3.11 3.12 3.13 3.14)
 VENV := .venv
 BIN := $(VENV)/bin
-# One more than the cores of CI: many tests wait for servers.
-PYTEST_WORKERS ?= 3
+# Two more than the cores of CI: many tests wait for servers.
+PYTEST_WORKERS ?= 4
 FAST_WORKERS ?= 2
 FAST := not server and not program
 SEEDS ?= 1000
@@ -28,8 +28,8 @@ test: $(VENV)/.tested  ## run every test; installs the servers that they need
 test-fast: $(VENV)/.tested  ## run the tests without servers and whole programs, in under two minutes
 	SIMULATION_SECONDS=5 $(BIN)/python -m pytest -q -n $(FAST_WORKERS) -m "$(FAST)" $(TESTS)
 
-test-pythons:  ## run the fast tests on each other Python of this machine
-	tools/test-pythons
+test-pythons:  ## run the fast tests on each other Python of this machine (PYTHONS=3.13: on this one)
+	tools/test-pythons $(PYTHONS)
 
 check: $(VENV)/.tested  ## run every linter
 	$(BIN)/ruff check .

@@ -1,5 +1,6 @@
 """How a gateway is named, and what is named after it: its circuit (and the limit in it), its queue."""
 
+import hashlib
 import re
 from dataclasses import dataclass
 from typing import Self
@@ -8,6 +9,7 @@ DEFAULT = "http"
 STRIPE = "stripe"
 SHIPPED = (DEFAULT, STRIPE)  # Breakwall's own gateways.
 MAX_NAME = 64  # Characters; the column `orders.gateway`.
+_DIGEST = 12  # Hexadecimal digits: enough for two paths of one shop.
 
 _NAME = re.compile(f"[A-Za-z0-9][A-Za-z0-9._-]{{0,{MAX_NAME - 1}}}")
 _PATH = re.compile(rf"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z]\w{{0,{MAX_NAME - 1}}}", re.ASCII)
@@ -51,5 +53,11 @@ def is_path(gateway: str) -> bool:
 
 
 def gateway_name(gateway: str) -> str:
-    """The name under which orders remember a gateway: of a path, its factory's."""
-    return gateway.rpartition(":")[2]
+    """The name under which orders remember a gateway: of a path, the whole path, because another may end alike.
+
+    Of a path that is too long for a name, its end and a digest of it all. No installed gateway has such a name.
+    """
+    if len(gateway) <= MAX_NAME:
+        return gateway
+    digest = hashlib.sha256(gateway.encode()).hexdigest()[:_DIGEST]
+    return f"{gateway[_DIGEST + 1 - MAX_NAME :]}:{digest}"

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 from breakwall.breaker import CircuitBreaker, CircuitBreakerError, Permit
 from breakwall.crashpoints import reach
@@ -81,8 +82,9 @@ class Retrier:
         wait = self._breaker.status().retry_after or (0.0 if released else self._hold())
         if wait > 0:
             return OrderStatus.QUEUED if self._ledger.defer(order_id, self._deferral(wait)) else None
+        began = self._monotonic()
         claim = self._ledger.claim(order_id)
-        return None if claim is None else self._work(claim, on_permit)
+        return None if claim is None else self._work(claim.begun(began), on_permit)
 
     def _work(self, claim: Claim, on_permit: Callable[[], object] = lambda: None) -> OrderStatus | None:
         step = next_step(claim.progress, self._charger.gateway.profile, self._charger.policy)
@@ -110,8 +112,7 @@ class Retrier:
             permit.release()
             # If the claim still holds, the reason is a cancellation or a late answer. The next claim reads it.
             return self._ledger.release(claim, 0.0, deferred=False)
-        send_by = deadline - self._timeout + claim.send_within
-        status, _ = self._charger.send(attempt, permit, deadline=deadline, send_by=send_by)
+        status, _ = self._charger.send(attempt, permit, deadline=deadline, send_by=claim.send_by)
         return status
 
     def _look_up(self, claim: Claim, permit: Permit, deadline: float) -> OrderStatus | None:
@@ -119,9 +120,24 @@ class Retrier:
             reach("before", "look_up")
             age = claim.progress.unresolved_age
             permit.sent()
-            answer = self._lookup.look_up(claim.request, deadline=deadline, age=age)
+            request = claim.request if claim.progress.prepared else replace(claim.request, prepared=None)
+            answer = self._lookup.look_up(request, deadline=deadline, age=age)
             reach("after", "look_up")
+            if self._is_to_be_cancelled(claim, answer):
+                reach("before", "cancel_charge")
+                answer = self._lookup.cancel(claim.request, deadline=deadline)
+                reach("after", "cancel_charge")
         return self._conclude(claim, permit, answer)
+
+    def _is_to_be_cancelled(self, claim: Claim, answer: LookupAnswer) -> bool:
+        """Whether a charge that was not confirmed would be left behind: a confirmation on its way could charge it."""
+        profile, progress = self._charger.gateway.profile, claim.progress
+        if answer.result is not LookupResult.PREPARED or not profile.cancels:
+            return False
+        if progress.unresolved_age < profile.absent_after:
+            return False
+        goes_on = next_step(progress.proven_absent(), profile, self._charger.policy) is Step.SEND
+        return progress.key_spent or not goes_on
 
     def _cancel(self, claim: Claim, permit: Permit, deadline: float) -> OrderStatus | None:
         with released_on_error(permit):

@@ -46,7 +46,7 @@ def missing_addresses(gateway: HttpGateway, *, deadline: float) -> list[str]:
 
 
 def answers_without_credentials(settings: Settings, *, deadline: float) -> bool:
-    """Whether a look-up gets the same answer without our credentials."""
+    """Whether a look-up of the gateway `http` gets the same answer without our credentials."""
     url = urlsplit(settings.payment_url.get_secret_value())
     anonymous = {
         "payment_url": SecretStr(f"{url.scheme}://{url.netloc.rpartition('@')[2]}{url.path}"),

@@ -1,6 +1,6 @@
 """What is wrong with the payment service's settings, by the code of a look-up's answer, and what to do."""
 
-from breakwall.gateway_names import DEFAULT
+from breakwall.gateway_names import DEFAULT, STRIPE
 from breakwall.payments.gateways import LookupAnswer, LookupResult
 from breakwall.settings import Settings
 from breakwall.urls.address import names_a_user
@@ -111,6 +111,8 @@ def advice_for(settings: Settings, code: str | None) -> str:
     """What to do about an answer with this code. Only a trial is told of the simulator."""
     if code in {"http_401", "http_403"}:
         return _about_credentials(settings, code)
+    if settings.payment_gateway == STRIPE and code not in KNOWN:
+        return "Check BREAKWALL_PAYMENT_TOKEN, …_STRIPE_ACCOUNT and, if it is set, …_URL: docs/stripe.md."
     if settings.payment_gateway != DEFAULT and code not in KNOWN:
         return f"Check what {settings.gateway_name} needs: BREAKWALL_PAYMENT_URL, …_TOKEN, …_OPTIONS."
     if settings.payment_gateway == DEFAULT and "payment_url" not in settings.model_fields_set:

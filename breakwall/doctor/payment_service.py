@@ -16,7 +16,13 @@ from breakwall.doctor.payment_address import (
 )
 from breakwall.doctor.payment_advice import KNOWN, NO_LOOKUP, explain, given_credentials
 from breakwall.gateway_names import DEFAULT
-from breakwall.payments.gateways import Gateway, LookupResult, gateway_from_settings
+from breakwall.payments.gateways import (
+    AccessCheckingGateway,
+    Gateway,
+    LookupAnswer,
+    LookupResult,
+    gateway_from_settings,
+)
 from breakwall.payments.gateways.http import HttpGateway
 from breakwall.settings import Settings, SettingsError
 from breakwall.urls.address import where
@@ -52,21 +58,42 @@ def _named(settings: Settings) -> str:
     if settings.payment_gateway == DEFAULT:
         return url
     named = f"the gateway {settings.gateway_name}"
-    return f"{named} {url}" if "payment_url" in settings.model_fields_set else named
+    return f"{named} {url}" if _is_at_our_url(settings) else named
 
 
 def _examine(gateway: Gateway, settings: Settings, address: str) -> Finding:
+    deadline = time.monotonic() + min(TIMEOUT, settings.payment_timeout)
+    if (answer := _access(gateway, deadline)) is not None:
+        if answer.result is LookupResult.ABSENT:
+            return fine(NAME, f"{address} answers")
+        return _explained(answer, settings, address)
     if not gateway.profile.looks_up:
         return fine(NAME, f"{address} is made; it has no look-up, so only a charge tells whether it works")
-    answer = gateway.look_up(
-        unknown_name(), deadline=time.monotonic() + min(TIMEOUT, settings.payment_timeout)
-    )
+    answer = gateway.look_up(unknown_name(), deadline=deadline)
     if answer.result is LookupResult.ABSENT:
         return _examine_absence(gateway, settings, address)
-    if answer.code in {"ReadError", "RemoteProtocolError"} and speaks_tls(settings):
+    return _explained(answer, settings, address)
+
+
+def _access(gateway: Gateway, deadline: float) -> LookupAnswer | None:
+    """What the gateway's own test of its address and credentials says; None: it has none."""
+    return gateway.check_access(deadline=deadline) if isinstance(gateway, AccessCheckingGateway) else None
+
+
+def _explained(answer: LookupAnswer, settings: Settings, address: str) -> Finding:
+    if (
+        answer.code in {"ReadError", "RemoteProtocolError"}
+        and _is_at_our_url(settings)
+        and speaks_tls(settings)
+    ):
         answer = replace(answer, code="SpeaksTlsError")
     detail, advice = explain(settings, answer)
     return problem(NAME, f"{address}: {detail}", advice)
+
+
+def _is_at_our_url(settings: Settings) -> bool:
+    """Another gateway may know its service's address by itself."""
+    return settings.payment_gateway == DEFAULT or "payment_url" in settings.model_fields_set
 
 
 def _examine_absence(gateway: Gateway, settings: Settings, address: str) -> Finding:
@@ -80,6 +107,10 @@ def _examine_absence(gateway: Gateway, settings: Settings, address: str) -> Find
         detail = f"{address} answers; {LOOKUP}/… does so like an address that does not exist"
         return fine(NAME, detail, NO_LOOKUP)
     given = given_credentials(settings)
+    if given and settings.payment_gateway != DEFAULT:
+        # Without credentials it may not be made at all, so whether its look-up needs them is not asked.
+        detail = f"{address} answers; it has no `check_access`, so {' and '.join(given)} could not be tested"
+        return fine(NAME, detail, UNTESTED)
     if given and answers_without_credentials(settings, deadline=deadline):
         detail = f"{address} answers; its look-up needs no credentials, so {' and '.join(given)} could not be tested"
         return fine(NAME, detail, UNTESTED)

@@ -76,8 +76,9 @@ class ChargeLookup:
         it is not tested. Raises `DatabaseUnavailableError` if the known charges cannot be read.
         """
         if request.prepared is not None and isinstance(self._gateway, PreparingGateway):
-            # The answer names a charge that exists, so nothing about it needs a test.
-            return verified(self._gateway.look_up_prepared(request.prepared, deadline=deadline), request)
+            return _of_a_known_id(
+                verified(self._gateway.look_up_prepared(request.prepared, deadline=deadline), request)
+            )
         answer = self._ask(request, deadline)
         if not _is_not_found(answer):
             return answer
@@ -96,10 +97,12 @@ class ChargeLookup:
         """Cancel the charge of a request; see `CancellingGateway.cancel`. "Not found" proves nothing here."""
         if not isinstance(self._gateway, CancellingGateway):
             raise TypeError("the gateway's profile says that it cancels, but it has no method `cancel`")
-        answer = verified(self._gateway.cancel(request, deadline=deadline), request)
-        if answer.result in {LookupResult.ABSENT, LookupResult.PREPARED}:
-            return replace(answer, result=LookupResult.UNAVAILABLE)
-        return answer
+        answer = _of_a_known_id(verified(self._gateway.cancel(request, deadline=deadline), request))
+        return (
+            replace(answer, result=LookupResult.UNAVAILABLE)
+            if answer.result is LookupResult.PREPARED
+            else answer
+        )
 
     def _ask(self, request: ChargeRequest, deadline: float) -> LookupAnswer:
         return verified(self._gateway.look_up(request.idempotency_key, deadline=deadline), request)
@@ -135,6 +138,13 @@ class ChargeLookup:
         if found.charge_id != charge.charge_id:
             return found
         return self._gateway.look_up(charge.key, deadline=deadline)
+
+
+def _of_a_known_id(answer: LookupAnswer) -> LookupAnswer:
+    """The answer about a charge that exists: "no such charge" comes from somewhere else, and proves nothing."""
+    if answer.result is LookupResult.ABSENT:
+        return replace(answer, result=LookupResult.UNAVAILABLE)
+    return answer
 
 
 def _distrusted(answer: LookupAnswer, detail: str) -> LookupAnswer:

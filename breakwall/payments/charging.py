@@ -9,7 +9,7 @@ from dataclasses import replace
 from breakwall.breaker import Permit
 from breakwall.crashpoints import reach
 from breakwall.payments.db.lock_timeouts import LockBudget
-from breakwall.payments.decisions import after_attempt, without_look_up
+from breakwall.payments.decisions import Decision, after_attempt, without_look_up
 from breakwall.payments.gateways.base import (
     Advice,
     ChargeAnswer,
@@ -126,7 +126,11 @@ class Charger:
         """Record an answer of `charge`, and what it leads to. Returns and raises what `send` does."""
         profile, progress = self.gateway.profile, attempt.claim.progress
         trusted = self.trusted(attempt, answer)
-        decision = after_attempt(trusted, progress, profile, self.policy, self.jitter())
+        if answer in {EXPIRED, NOT_CONFIRMED}:
+            # Something has happened meanwhile: the next claim reads what, and decides.
+            decision = Decision(OrderStatus.QUEUED, uncharged=not progress.unresolved)
+        else:
+            decision = after_attempt(trusted, progress, profile, self.policy, self.jitter())
         result = self.ledger.record(attempt, trusted, decision, lock_budget, caller)
         self.on_recorded(answer)
         return result
@@ -149,7 +153,9 @@ NOT_CONFIRMED = ChargeAnswer(
 def not_prepared(answer: ChargeAnswer) -> ChargeAnswer:
     """An answer of `PreparingGateway.prepare`: whatever it says, nothing was confirmed, so nothing was charged."""
     if answer.outcome is Outcome.UNKNOWN:
-        return replace(answer, outcome=Outcome.FAILED)
+        # What is still running charges nothing either: it is tried again after the backoff.
+        advice = Advice.RETRY if answer.advice is Advice.LOOK_AGAIN else answer.advice
+        return replace(answer, outcome=Outcome.FAILED, advice=advice)
     if answer.outcome is Outcome.SUCCEEDED:
         return replace(answer, outcome=Outcome.UNKNOWN, advice=Advice.REVIEW)
     return answer

@@ -53,6 +53,7 @@ class Progress:
     # Each attempt that may have charged was one to confirm the same prepared charge, which can be looked up by its id.
     prepared: bool = False
     expired: bool = False  # Its last moment has passed: nothing is sent any more.
+    still_running: bool = False  # The newest attempt is still being charged, says the service.
     turned_away: bool = False  # The newest attempt was refused, or met a wrong address or wrong credentials.
     looked_up: bool = False  # A look-up after the newest attempt gave no usable answer.
 
@@ -109,8 +110,8 @@ def _resolve(progress: Progress, profile: GatewayProfile, policy: RetryPolicy) -
 
     If nobody wants the charge any more, it is cancelled first, and the two take turns.
     """
-    ways = [Step.LOOK_UP] * _can_be_looked_up(progress, profile) + [Step.CANCEL_CHARGE] * profile.cancels
-    if progress.lookups >= max_fruitless(progress, profile, policy):
+    ways = _ways(progress, profile)
+    if progress.lookups >= len(ways) * policy.max_attempts:
         return Step.REVIEW
     if progress.is_unwanted:
         return ways[(progress.lookups + 1) % len(ways)]
@@ -121,10 +122,16 @@ def _can_be_looked_up(progress: Progress, profile: GatewayProfile) -> bool:
     return profile.looks_up or (profile.prepares and progress.prepared)
 
 
-def max_fruitless(progress: Progress, profile: GatewayProfile, policy: RetryPolicy) -> int:
-    """How many look-ups and cancels without a usable answer an order may have before a person must decide."""
-    ways = int(_can_be_looked_up(progress, profile)) + int(profile.cancels)
-    return ways * policy.max_attempts
+def _ways(progress: Progress, profile: GatewayProfile) -> list[Step]:
+    """The ways to find out whether an unresolved attempt has charged.
+
+    A suspected order may have been charged under a key or an id that is lost: to cancel what is known proves nothing. A
+    charge that is wanted and still running is not cancelled.
+    """
+    cancels = (
+        profile.cancels and not progress.suspected and (progress.is_unwanted or not progress.still_running)
+    )
+    return [Step.LOOK_UP] * _can_be_looked_up(progress, profile) + [Step.CANCEL_CHARGE] * cancels
 
 
 def _next_after_proof(progress: Progress, policy: RetryPolicy) -> Step:
@@ -142,6 +149,9 @@ def _next_after_proof(progress: Progress, policy: RetryPolicy) -> Step:
 def _may_send_again(progress: Progress, profile: GatewayProfile, policy: RetryPolicy) -> bool:
     is_over = progress.retries >= policy.max_attempts or progress.is_unwanted or progress.declined
     if is_over or progress.suspected or progress.refused:
+        return False
+    # The answer to the same key may be stored: only a look-up by the charge's id learns how it ends.
+    if progress.still_running and progress.prepared and profile.prepares:
         return False
     # The refusal may mean "done already", or the address is wrong. If there is a look-up, it comes first.
     if progress.turned_away and _can_be_looked_up(progress, profile) and not progress.looked_up:
@@ -202,6 +212,7 @@ def after_attempt(
     if answer.outcome.is_final:
         return _final(answer)
     unresolved = progress.unresolved or not answer.outcome.proves_no_charge
+    is_spent = profile.prepares and answer.spends_key and not unresolved
     if answer.advice is Advice.REVIEW:
         return Decision(OrderStatus.REVIEW, reason=EndReason.KEY_CONFLICT)
     if not unresolved:
@@ -209,14 +220,13 @@ def after_attempt(
             return Decision(OrderStatus.CANCELLED, reason=EndReason.REQUESTED)
         if answer.advice is Advice.STOP or progress.retries >= policy.max_attempts:
             reason = EndReason.REFUSED if answer.advice is Advice.STOP else EndReason.EXHAUSTED
-            return Decision(OrderStatus.DEAD, uncharged=True, reason=reason)
+            return Decision(OrderStatus.DEAD, uncharged=True, rotates_key=is_spent, reason=reason)
     elif answer.advice is Advice.STOP:
         # It may mean "done already": it is looked up now, without a backoff.
         status = OrderStatus.QUEUED if profile.finds_charges else OrderStatus.REVIEW
         return Decision(status, reason=EndReason.UNKNOWN if status.is_final else None)
     tries = 0 if answer.advice is Advice.LOOK_AGAIN else progress.retries
     delay = policy.delay(tries, answer.retry_after, jitter)
-    is_spent = profile.prepares and answer.spends_key and not unresolved
     return Decision(OrderStatus.QUEUED, delay, uncharged=not unresolved, rotates_key=is_spent)
 
 
@@ -239,6 +249,6 @@ def after_look_up(
         remaining = profile.absent_after - progress.unresolved_age
         return Decision(OrderStatus.QUEUED, remaining + jitter * policy.base)
     # The charge is still running, or there was no usable answer: again after a backoff, but not for ever.
-    if progress.lookups + 1 >= max_fruitless(progress, profile, policy):
+    if progress.lookups + 1 >= len(_ways(progress, profile)) * policy.max_attempts:
         return Decision(OrderStatus.REVIEW, reason=EndReason.UNKNOWN)
     return Decision(OrderStatus.QUEUED, policy.delay(progress.lookups, answer.retry_after, jitter))

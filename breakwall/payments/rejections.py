@@ -1,6 +1,6 @@
 """Warns of answers that only other settings can change: wrong credentials, a wrong address.
 
-They say nothing about the service's health, so no circuit opens and the orders stay queued.
+They say nothing about the service's health, so no circuit opens, and each of them uses up an attempt of its order.
 """
 
 import logging
@@ -33,7 +33,7 @@ class RejectionLog:
         number = self._throttle.admit() if answer.advice is Advice.RECONFIGURE else 0
         if number:
             log.warning(
-                "%s (%s): %s The orders wait; `breakwall doctor` checks the settings.",
+                "%s (%s): %s Each rejection uses up an attempt of its order; `breakwall doctor` checks the settings.",
                 "a charge was rejected" if number == 1 else f"{number:,} charges were rejected, the last one",
                 answer.code,
                 answer.detail,

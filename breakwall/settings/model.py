@@ -19,7 +19,7 @@ from breakwall.credentials import (
     read_token,
 )
 from breakwall.gateway_names import DEFAULT as DEFAULT_GATEWAY
-from breakwall.gateway_names import check_gateway, gateway_name
+from breakwall.gateway_names import SHIPPED, STRIPE, check_gateway, gateway_name
 from breakwall.settings.sections import (
     PREFIX,
     BreakerSettings,
@@ -83,8 +83,17 @@ class Settings(SettingsSection):
     @field_validator("payment_options")
     @classmethod
     def _options_of_a_plug_in(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
-        if value is not None and info.data.get("payment_gateway") == DEFAULT_GATEWAY:
-            raise ValueError("has no effect: the gateway http has no settings of its own")
+        gateway = info.data.get("payment_gateway")
+        if value is not None and gateway in SHIPPED:
+            raise ValueError(f"has no effect: it is for installed gateways, and not for {gateway}")
+        return value
+
+    @field_validator("payment_stripe_account", "payment_stripe_off_session")
+    @classmethod
+    def _of_stripe(cls, value: str | bool | None, info: ValidationInfo) -> str | bool | None:
+        is_default = value is None or value is True
+        if not is_default and info.data.get("payment_gateway", STRIPE) != STRIPE:
+            raise ValueError("has no effect unless BREAKWALL_PAYMENT_GATEWAY is stripe")
         return value
 
     @field_validator("payment_token", "payment_token_file", "payment_headers", "payment_headers_file")
@@ -113,8 +122,10 @@ class Settings(SettingsSection):
     @field_validator("payment_ca_file", "payment_key_file", "payment_cert_file")
     @classmethod
     def _with_tls_only(cls, value: Path | None, info: ValidationInfo) -> Path | None:
-        url = info.data.get("payment_url")
-        if value is not None and url is not None and not url.get_secret_value().startswith("https:"):
+        url, is_http = info.data.get("payment_url"), info.data.get("payment_gateway") == DEFAULT_GATEWAY
+        # Without a URL of the shop's, another gateway uses its service's own.
+        is_ours = is_http or url != cls.model_fields["payment_url"].default
+        if value and url and is_ours and not url.get_secret_value().startswith("https:"):
             raise ValueError("has no effect unless BREAKWALL_PAYMENT_URL starts with https://")
         return value
 
@@ -130,7 +141,7 @@ class Settings(SettingsSection):
 
     @property
     def gateway_name(self) -> str:
-        """The name of the gateway, under which orders remember it: of ``module:factory``, the factory's."""
+        """The name of the gateway, under which orders remember it: ``module:factory`` is one, too."""
         return gateway_name(self.payment_gateway)
 
     @property

@@ -108,8 +108,9 @@ class FinalChecks:
     def _ways(self, order: Row[Any]) -> int:
         """How many ways there are to find out whether the order was charged, without a person."""
         profile = self._scenario.behavior.profile
-        by_id = profile.prepares and self._scenario.restore is None  # A restore may have lost the ids.
-        return int(profile.looks_up or by_id) + int(profile.cancels and (by_id or not profile.prepares))
+        # A restore may have lost ids and keys: then only a look-up by the key is trusted.
+        knows_all = self._scenario.restore is None
+        return int(profile.looks_up or (profile.prepares and knows_all)) + int(profile.cancels and knows_all)
 
     def _is_disputed(self, order_id: str) -> bool:
         return order_id in self._observer.misled or order_id in self._service.refused

@@ -71,6 +71,7 @@ COVERED: dict[str, str] = {
     "breakwall.payments.ledger.batch_rows": "tests/contract/payments/ledger/test_batch_claiming.py",
     "breakwall.payments.ledger.batch_statements": "tests/contract/payments/ledger/test_batch_claiming.py",
     "breakwall.payments.db.outcome_trigger": "tests/contract/payments/ledger/test_telling.py",
+    "breakwall.payments.ledger.expiring": "tests/contract/worker/test_expiry.py",
     "breakwall.payments.ledger.claim": "tests/contract/payments/ledger/test_claiming.py",
     "breakwall.payments.ledger.ledger": "tests/contract/payments/ledger/test_record.py",
     "breakwall.payments.ledger.pruned_orders": "tests/contract/payments/ledger/test_pruning.py",

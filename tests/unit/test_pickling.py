@@ -8,7 +8,7 @@ import multiprocessing
 import pickle
 import pkgutil
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import _ExceptionWithTraceback
 from datetime import UTC, datetime
@@ -27,7 +27,14 @@ from breakwall.payments.orders import InvalidOrderError
 from breakwall.settings import SettingsError
 from tests.unit.pool_tasks import EXAMPLES, fail, results
 
-PLAIN: dict[object, object] = {str: "a text", int: 7, float: 1.5, dict: {"field": "a text"}, list: ["a text"]}
+PLAIN: dict[object, object] = {
+    str: "a text",
+    int: 7,
+    float: 1.5,
+    dict: {"field": "a text"},
+    list: ["a text"],
+    Iterable: ["a text"],
+}
 """A value for each type of the errors' arguments."""
 
 READS_THE_ENVIRONMENT = {"breakwall.__main__", "worker.celery", "breakwall.migrations.env"}

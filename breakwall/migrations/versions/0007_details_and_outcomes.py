@@ -54,9 +54,10 @@ CREATE TRIGGER incidents_leave_known_out BEFORE INSERT ON incidents WHEN EXISTS 
 
 def upgrade() -> None:
     steps = context.config.attributes["steps"]
-    steps.run_short(_make_tables, "orders")
     for table in _NEW_COLUMNS:
         steps.run_short(partial(_widen, table), table)
+    # Tables and trigger in one step: a worker that sees the tables believes that outcomes are written.
+    steps.run_short(_begin_outcomes, "orders")
     steps.run_short(partial(_check_kinds, f"kind IN ({_KINDS}, 'undelivered')"), "incidents")
     steps.run_long(_validate_kinds)
     where = "WHERE status = 'queued' AND charge_before IS NOT NULL"
@@ -66,8 +67,6 @@ def upgrade() -> None:
         steps.build_index("ix_orders_expiry", f"CREATE {index % 'CONCURRENTLY'}")
     else:
         steps.run_short(lambda _: op.execute(f"CREATE {index % 'IF NOT EXISTS'}"), "orders")
-    # Last, so that no outcome is written before every column exists.
-    steps.run_short(_run(create_trigger), "orders")
 
 
 def downgrade() -> None:
@@ -88,6 +87,11 @@ def _run(statements: Callable[[str], tuple[str, ...]]) -> Callable[[sa.Connectio
             connection.exec_driver_sql(statement)
 
     return work
+
+
+def _begin_outcomes(connection: sa.Connection) -> None:
+    _make_tables(connection)
+    _run(create_trigger)(connection)
 
 
 def _widen(table: str, connection: sa.Connection) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from breakwall.credentials import TokenFile, WatchedFiles, watch_tls
 from breakwall.gateway_names import DEFAULT, STRIPE
 from breakwall.payments.gateways.base import (
+    AccessCheckingGateway,
     Advice,
     CancellingGateway,
     ChargeAnswer,
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from breakwall.settings import Settings
 
 __all__ = [
+    "AccessCheckingGateway",
     "Advice",
     "CancellingGateway",
     "ChargeAnswer",

@@ -287,3 +287,15 @@ class CancellingGateway(Gateway, Protocol):
         charge has succeeded or was declined, the answer says that.
         """
         ...
+
+
+@runtime_checkable
+class AccessCheckingGateway(Gateway, Protocol):
+    """A gateway that can test its address and credentials without charging. Optional: only `doctor` asks."""
+
+    def check_access(self, *, deadline: float) -> LookupAnswer:
+        """Whether the service answers and accepts our credentials, within the same bound as `charge`.
+
+        `LookupResult.ABSENT`: it does. Any other answer is shown as a problem, with its ``code`` and ``detail``.
+        """
+        ...

@@ -54,6 +54,7 @@ class ForeignGateway:
         self.profile = profile
         self._name, self._make = name, make
         self._gateway: Gateway | None = gateway
+        self._checks_access = callable(getattr(gateway, "check_access", None))
         self._lock, self._throttle = threading.Lock(), LogThrottle()
         forking.remember(self)
 
@@ -64,12 +65,18 @@ class ForeignGateway:
         """See `Gateway.charge`."""
         if time.monotonic() >= deadline:
             return _not_sent(Health.NEUTRAL, "deadline", "No time was left for the call; nothing was sent.")
-        answer = self._call("charge", request, deadline, trusted_answers.charge_answer, _unknown, _not_sent)
+        answer = self._call(
+            "charge", (request,), deadline, trusted_answers.charge_answer, _unknown, _not_sent
+        )
         return trusted_answers.without_secrets(answer, request)
 
     def look_up(self, idempotency_key: str, *, deadline: float) -> LookupAnswer:
         """See `Gateway.look_up`."""
-        return self._look("look_up", idempotency_key, deadline)
+        return self._look("look_up", (idempotency_key,), deadline)
+
+    def check_access(self, *, deadline: float) -> LookupAnswer | None:
+        """See `AccessCheckingGateway.check_access`; None: the gateway has no such method."""
+        return self._look("check_access", (), deadline) if self._checks_access else None
 
     def close(self) -> None:
         """See `Gateway.close`. Raises nothing."""
@@ -86,17 +93,21 @@ class ForeignGateway:
         self._lock, self._throttle = threading.Lock(), LogThrottle()
 
     def _look(
-        self, method: str, argument: object, deadline: float, request: ChargeRequest | None = None
+        self,
+        method: str,
+        arguments: tuple[object, ...],
+        deadline: float,
+        request: ChargeRequest | None = None,
     ) -> LookupAnswer:
         if time.monotonic() >= deadline:
             return _unavailable(Health.NEUTRAL, "deadline", "No time was left for the call.")
-        answer = self._call(method, argument, deadline, trusted_answers.lookup_answer, _unavailable)
+        answer = self._call(method, arguments, deadline, trusted_answers.lookup_answer, _unavailable)
         return trusted_answers.without_secrets(answer, request)
 
     def _call(
         self,
         method: str,
-        argument: object,
+        arguments: tuple[object, ...],
         deadline: float,
         check: Callable[[Any], Answer | None],
         failed: Failed[Answer],
@@ -111,7 +122,7 @@ class ForeignGateway:
         except Exception as error:
             return self._not_made(error, unsent or failed)
         try:
-            given = getattr(gateway, method)(argument, deadline=deadline)
+            given = getattr(gateway, method)(*arguments, deadline=deadline)
         # Also GreenletExit, CancelledError and gevent's Timeout, which are no `Exception`.
         except BaseException as error:
             if _is_for_this_process(error):
@@ -168,18 +179,18 @@ class _Preparing(ForeignGateway):
         if time.monotonic() >= deadline:
             return _not_sent(Health.NEUTRAL, "deadline", "No time was left for the call; nothing was sent.")
         failed = cast("Failed[Prepared | ChargeAnswer]", _not_prepared)
-        answer = self._call("prepare", request, deadline, trusted_answers.prepared_answer, failed)
+        answer = self._call("prepare", (request,), deadline, trusted_answers.prepared_answer, failed)
         return answer if isinstance(answer, Prepared) else trusted_answers.without_secrets(answer, request)
 
     def look_up_prepared(self, prepared: str, *, deadline: float) -> LookupAnswer:
         """See `PreparingGateway.look_up_prepared`."""
-        return self._look("look_up_prepared", prepared, deadline)
+        return self._look("look_up_prepared", (prepared,), deadline)
 
 
 class _Cancelling(ForeignGateway):
     def cancel(self, request: ChargeRequest, *, deadline: float) -> LookupAnswer:
         """See `CancellingGateway.cancel`."""
-        return self._look("cancel", request, deadline, request)
+        return self._look("cancel", (request,), deadline, request)
 
 
 class _PreparingAndCancelling(_Preparing, _Cancelling):

@@ -41,12 +41,12 @@ def make_gateway(gateway: str, settings: GatewaySettings, trusted: Trusted) -> F
 
 def make_stripe(settings: Settings, trusted: Trusted) -> ForeignGateway:
     """The same for Stripe. Raises `SettingsError`."""
-    return _made("stripe", "stripe", partial(_stripe().make_gateway, settings), trusted)
+    return _made("stripe", "stripe", partial(import_module(STRIPE).make_gateway, settings), trusted)
 
 
 def stripe_profile(settings: Settings, trusted: Trusted) -> GatewayProfile:
     """Stripe's profile, without its library. Raises `SettingsError`."""
-    profile: GatewayProfile = _stripe().profile_from_settings(settings)
+    profile: GatewayProfile = import_module(STRIPE).profile_from_settings(settings)
     return trusted(profile)
 
 
@@ -93,13 +93,6 @@ def load_factory(gateway: str) -> Factory:
     return _from_path(value, f"{gateway} ({value})")
 
 
-def _stripe() -> Any:
-    try:
-        return import_module(STRIPE)
-    except ModuleNotFoundError:
-        _refuse(NEEDS_EXTRA)
-
-
 def _from_path(path: str, shown: str) -> Factory:
     module, _, attribute = path.partition(":")
     try:
@@ -137,7 +130,7 @@ def _package(one: EntryPoint) -> str:
 
 
 def _raised(what: str, error: Exception) -> str:
-    if isinstance(error, ModuleNotFoundError) and what == "stripe":
+    if isinstance(error, ModuleNotFoundError) and what == "stripe" and error.name == "stripe":
         return NEEDS_EXTRA
     if isinstance(error, GatewayConfigError) or (isinstance(error, ValueError) and what == "stripe"):
         return f"{what} refuses its settings: {error}"

@@ -5,6 +5,7 @@ Almost every answer passes, so this is quick.
 """
 
 import math
+import re
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -26,6 +27,8 @@ MAX_DETAIL = 500
 
 HIDDEN = "…"
 SHORTEST_SECRET = 4  # Characters; a shorter text is found in any sentence.
+
+_PLAIN_CODE = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}")  # The ones that `decisions` stores as reasons.
 
 Answer = TypeVar("Answer", ChargeAnswer, LookupAnswer)
 
@@ -60,12 +63,18 @@ def without_secrets(answer: Answer, request: ChargeRequest | None) -> Answer:
     """The answer with short texts that repeat nothing of the request that must not be shown."""
     code, detail = answer.code, answer.detail
     for secret in _secrets(request):
-        code = None if code is None else code.replace(secret, HIDDEN)
+        code = None if code is None else _code_without(secret, code)
         detail = detail.replace(secret, HIDDEN)
     code, detail = None if code is None else code[:MAX_CODE], detail[:MAX_DETAIL]
     if (code, detail, None) == (answer.code, answer.detail, answer.contradiction):
         return answer
     return replace(answer, code=code, detail=detail, contradiction=None)
+
+
+def _code_without(secret: str, code: str) -> str:
+    """The code without the text. A word within a plain code tells nothing: ``card`` in ``expired_card``."""
+    tells_nothing = code != secret and secret.isalpha() and _PLAIN_CODE.fullmatch(code)
+    return code if tells_nothing else code.replace(secret, HIDDEN)
 
 
 def _secrets(request: ChargeRequest | None) -> list[str]:

@@ -25,6 +25,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.sql.dml import ReturningInsert
 
+from breakwall.gateway_names import DEFAULT
 from breakwall.payments.db.clock import Clock
 from breakwall.payments.db.database import DatabaseUnavailableError
 from breakwall.payments.db.given_rows import given_rows, row_parameter
@@ -58,9 +59,6 @@ from breakwall.texts import quoted
 
 # Seconds in which the producer itself publishes a new order; after that the dispatcher does.
 PUBLISH_GRACE = 10.0
-
-# The gateway's name is written for every order. An order without it is charged by the configured one.
-_DISPENSABLE = ("gateway",)
 
 Row = dict[str, Any]  # Values by the column's or the parameter's name.
 
@@ -147,9 +145,14 @@ class Accepting(LedgerBase):
 
         return self.database.write(work, name="accept_queued", lock_budget=lock_budget)
 
+    @property
+    def _dispensable(self) -> tuple[str, ...]:
+        """The columns whose values an older database need not store: without a name it is the default gateway's."""
+        return ("gateway",) if self.gateway == DEFAULT else ()
+
     def _insert_sending(self, connection: Connection, row: Row) -> dict[str, str]:
         """Insert an order with a claim and an attempt if its key is new; returns its id by its key."""
-        (stored,) = without_missing_columns(connection, orders, [row], _DISPENSABLE)
+        (stored,) = without_missing_columns(connection, orders, [row], self._dispensable)
         inserting = _insert_sending(self.clock, connection.dialect.name)
         return _ids(connection, inserting, {**stored, "lease_seconds": self.lease})
 
@@ -159,7 +162,7 @@ class Accepting(LedgerBase):
             return {}
         # In one order everywhere: two transactions with the same keys would otherwise wait for each other.
         by_id = sorted(rows, key=itemgetter("id"))
-        stored = without_missing_columns(connection, orders, by_id, _DISPENSABLE)
+        stored = without_missing_columns(connection, orders, by_id, self._dispensable)
         dialect, names = connection.dialect.name, tuple(stored[0])
         inserting = _insert_queued(self.clock, dialect, names)
         ids = _ids(connection, inserting, {**row_parameter(stored, dialect), **due})

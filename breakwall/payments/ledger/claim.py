@@ -1,9 +1,9 @@
 """A claim on an order, and an attempt that was begun under it."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Self
 
 from sqlalchemy import Row
 
@@ -20,10 +20,15 @@ class Claim:
     fence: int
     progress: Progress
     send_within: float = math.inf  # Seconds after the claim's transaction within which it may be sent.
+    send_by: float = math.inf  # The same moment on the process's monotonic clock, see `begun`.
 
     @property
     def order_id(self) -> str:
         return self.request.order_id
+
+    def begun(self, at: float) -> Self:
+        """The claim, whose transaction began at a moment of the process's monotonic clock."""
+        return replace(self, send_by=at + self.send_within)
 
 
 @dataclass(frozen=True, slots=True)

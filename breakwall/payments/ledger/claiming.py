@@ -54,7 +54,8 @@ class Claiming(LedgerBase):
         site = self.site
 
         def work(connection: Connection) -> Claim | None:
-            claiming = _claim_due(self.clock, existing_columns(connection, orders), self.gateway)
+            own = known_gateway(connection, self.gateway)
+            claiming = _claim_due(self.clock, existing_columns(connection, orders), own)
             order = connection.execute(
                 claiming, {"due_order": order_id, "lease_seconds": self.lease}
             ).one_or_none()
@@ -167,7 +168,7 @@ def _update_due(clock: Clock, gateway: str | None) -> Update:
 
 
 @built_once
-def _claim_due(clock: Clock, columns: Columns, gateway: str) -> ReturningUpdate[Any]:
+def _claim_due(clock: Clock, columns: Columns, gateway: str | None) -> ReturningUpdate[Any]:
     claimed = {
         "status": OrderStatus.IN_FLIGHT,
         "fence": orders.c.fence + 1,
@@ -175,8 +176,7 @@ def _claim_due(clock: Clock, columns: Columns, gateway: str) -> ReturningUpdate[
         "next_attempt_at": None,
         "dispatch_at": None,
     }
-    known = gateway if orders.c.gateway in set(columns) else None
-    return _update_due(clock, known).values(claimed).returning(*columns, clock.after(0).label("now"))
+    return _update_due(clock, gateway).values(claimed).returning(*columns, clock.after(0).label("now"))
 
 
 @built_once

@@ -10,6 +10,7 @@ from breakwall.payments.db.revisions import existing_columns, missing_columns
 from breakwall.payments.db.schema import attempts, orders
 from breakwall.payments.db.statements import built_once
 from breakwall.payments.decisions import FINAL_STATES, Progress
+from breakwall.payments.gateways.base import Advice
 from breakwall.payments.ledger.attempt_conditions import (
     KEY_CONFLICT,
     REFUSED,
@@ -49,6 +50,7 @@ def read_progress(connection: Connection, order: Row[Any], lease: float) -> tupl
         key_conflict=sent.key_conflicts > 0,
         suspected=order.suspected_at is not None,
         refused=sent.refused > 0,
+        still_running=sent.running is not None and sent.running == order.attempt_count,
         turned_away=sent.turned_away is not None and sent.turned_away == order.attempt_count,
         looked_up=_is_later(order.looked_up_at, sent.last_ended),
         prepared=sent.prepared is not None and not sent.unprepared and order.suspected_at is None,
@@ -79,11 +81,14 @@ def _summary(has_no_prepared: bool) -> Select[Any]:
     )
 
 
+_STILL_RUNNING = func.coalesce(attempts.c.advice, "") == Advice.LOOK_AGAIN
+
 _SUMMARY = select(
     func.min(case((_KEY_IN_USE, attempts.c.started_at))).label("since"),
     func.max(case((UNRESOLVED, _ENDED))).label("unresolved_at"),
     func.max(_ENDED).label("last_ended"),
     func.max(case((or_(REFUSED, REJECTED), attempts.c.number))).label("turned_away"),
+    func.max(case((and_(UNRESOLVED, _STILL_RUNNING), attempts.c.number))).label("running"),
     _number_of(UNRESOLVED, SPENDS_KEY, ~REFUSED).label("stored_errors"),
     _number_of(UNRESOLVED, SPENDS_KEY).label("spent"),
     _number_of(UNRESOLVED, KEY_CONFLICT).label("key_conflicts"),

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, Engine, and_, exists, func, or_, select, text
 
+from breakwall.gateway_names import DEFAULT
 from breakwall.migrations import HEAD
 from breakwall.payments.db.errors import SchemaError
 from breakwall.payments.db.lock_timeouts import NO_TIMEOUTS
@@ -27,13 +28,14 @@ _NEEDS_THIS_VERSION = and_(
     orders.c.status.in_([OrderStatus.QUEUED, OrderStatus.IN_FLIGHT, OrderStatus.REVIEW, OrderStatus.DEAD]),
     or_(
         *(orders.c[name].is_not(None) for name in (*DETAILS, "charge_before")),
+        orders.c.gateway.is_not(None) & (orders.c.gateway != DEFAULT),
         exists().where(attempts.c.order_id == orders.c.id, UNRESOLVED, attempts.c.prepared.is_not(None)),
     ),
 )
 _OPEN_ORDERS = (
-    "{} of the open orders have details for the payment service, a last moment or a prepared charge, which would be "
-    "dropped: they would be charged without them. Nothing was changed. Let the workers finish them first; `breakwall "
-    "orders list --status` shows them"
+    "{} of the open orders have details for the payment service, a last moment, another gateway or a prepared charge, "
+    "which would be dropped: they would be charged without them. Nothing was changed. Let the workers finish them "
+    "first; `breakwall orders list --status` shows them"
 )
 
 

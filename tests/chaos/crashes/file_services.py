@@ -19,6 +19,7 @@ from breakwall.payments.gateways.base import (
     LookupAnswer,
     LookupResult,
     Outcome,
+    Prepared,
 )
 from breakwall.simulator.charge_book import Charge
 
@@ -30,6 +31,7 @@ PROFILES = {
     "look-up only": GatewayProfile(False, 0.0, True, SETTLE_SECONDS),
     "key only": GatewayProfile(True, 86_400.0, False, SETTLE_SECONDS),
     "neither": GatewayProfile(False, 0.0, False, SETTLE_SECONDS),
+    "prepares and cancels": GatewayProfile(False, 0.0, False, SETTLE_SECONDS, prepares=True, cancels=True),
 }
 
 
@@ -83,13 +85,15 @@ class FileGateway:
         self.profile = profile
         self.during: Callable[[], object] = lambda: None
         self._file = File(path)
+        self._prepared = File(path.with_suffix(".prepared"))
+        self._cancelled = File(path.with_suffix(".cancelled"))
         self._behaviors = behaviors
         self._now = now
 
     def charge(self, request: ChargeRequest, *, deadline: float) -> ChargeAnswer:
         lines = self._file.lines()
         behavior = self._behaviors[len(lines)] if len(lines) < len(self._behaviors) else Behavior.CHARGE
-        stored = self._stored(lines, request.idempotency_key) if self.profile.deduplicates else None
+        stored = self._stored(lines, request)
         result = stored["result"] if stored else _executed(behavior)
         charge_id = None
         if result == "succeeded":
@@ -100,6 +104,7 @@ class FileGateway:
             amount=request.amount,
             currency=request.currency,
             key=request.idempotency_key,
+            prepared=request.prepared,
             reached=behavior not in {Behavior.REFUSE, Behavior.VANISH},
             replayed=stored is not None,
             at=self._now() + (LATE if behavior is Behavior.DELAY else 0.0),
@@ -119,11 +124,38 @@ class FileGateway:
                     return LookupAnswer(LookupResult.DECLINED, Health.SUCCESS)
         return LookupAnswer(LookupResult.ABSENT, Health.SUCCESS, code="http_404")
 
+    def prepare(self, request: ChargeRequest, *, deadline: float) -> Prepared | ChargeAnswer:
+        prepared = f"pi_{len(self._prepared.lines())}"
+        self._prepared.append(id=prepared, order_id=request.order_id)
+        return Prepared(prepared)
+
+    def look_up_prepared(self, prepared: str, *, deadline: float) -> LookupAnswer:
+        if prepared in self._cancellations():
+            return LookupAnswer(LookupResult.CANCELLED, Health.SUCCESS)
+        for line in self._file.lines():
+            if line["prepared"] == prepared and line["at"] <= self._now() and line["result"] in _STORED:
+                result = LookupResult(line["result"])
+                return LookupAnswer(result, Health.SUCCESS, charge_id=line["charge_id"])
+        return LookupAnswer(LookupResult.PREPARED, Health.SUCCESS)
+
+    def cancel(self, request: ChargeRequest, *, deadline: float) -> LookupAnswer:
+        if request.prepared is None:
+            return LookupAnswer(LookupResult.UNAVAILABLE, Health.NEUTRAL)
+        found = self.look_up_prepared(request.prepared, deadline=deadline)
+        if found.result is not LookupResult.PREPARED:
+            return found
+        self._cancelled.append(id=request.prepared, at=self._now())
+        return LookupAnswer(LookupResult.CANCELLED, Health.SUCCESS)
+
     def close(self) -> None:
         pass
 
+    def _cancellations(self) -> dict[str, float]:
+        return {line["id"]: line["at"] for line in self._cancelled.lines()}
+
     def charges(self) -> list[Charge]:
-        """What was or will be executed. A replay is no execution."""
+        """What was or will be executed. A replay is no execution, and what is cancelled before it arrives is none."""
+        cancelled = self._cancellations()
         return [
             Charge(
                 line["charge_id"] or f"declined_{number}",
@@ -137,7 +169,9 @@ class FileGateway:
                 str(line["at"]),
             )
             for number, line in enumerate(self._file.lines())
-            if line["result"] in {"succeeded", "declined"} and not line["replayed"]
+            if line["result"] in _STORED
+            and not line["replayed"]
+            and line["at"] <= cancelled.get(line["prepared"], line["at"])
         ]
 
     def requests(self) -> list[tuple[str, str]]:
@@ -148,9 +182,18 @@ class FileGateway:
         """How many requests left for an order, whether they arrived or not."""
         return sum(line["order_id"] == order_id for line in self._file.lines())
 
-    def _stored(self, lines: list[dict[str, Any]], key: str) -> dict[str, Any] | None:
-        stored = {"succeeded", "declined", "error"}
-        return next((line for line in lines if line["key"] == key and line["result"] in stored), None)
+    def _stored(self, lines: list[dict[str, Any]], request: ChargeRequest) -> dict[str, Any] | None:
+        """The request that this one repeats: with the same key, or for the same prepared charge."""
+        if request.prepared is not None:
+            of_it = (line for line in lines if line["prepared"] == request.prepared)
+            return next((line for line in of_it if line["result"] in _STORED), None)
+        if not self.profile.deduplicates:
+            return None
+        of_key = (line for line in lines if line["key"] == request.idempotency_key)
+        return next((line for line in of_key if line["result"] in {*_STORED, "error"}), None)
+
+
+_STORED = {"succeeded", "declined"}
 
 
 def _executed(behavior: Behavior) -> str | None:

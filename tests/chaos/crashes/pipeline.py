@@ -3,7 +3,7 @@
 import functools
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -14,9 +14,10 @@ from breakwall.breaker.stores.memory import MemoryStore
 from breakwall.payments.charging import Charger
 from breakwall.payments.db.database import Database
 from breakwall.payments.db.schema import orders
-from breakwall.payments.gateways.base import GatewayProfile
+from breakwall.payments.gateways.base import GatewayProfile, Prepared
 from breakwall.payments.ledger.claim import Claim
 from breakwall.payments.ledger.dispatch_queue import DispatchQueue
+from breakwall.payments.ledger.expiring import Expiring
 from breakwall.payments.ledger.ledger import Ledger
 from breakwall.payments.ledger.queries import get_order
 from breakwall.payments.retry_policy import RetryPolicy
@@ -88,7 +89,9 @@ class Pipeline:
             *(charger, self.breaker, self.retrier, due), timeout=TIMEOUT, monotonic=time.monotonic
         )
         self.dispatcher = Dispatcher(
-            due, gate, self.broker, self.broker.depth, DispatchSettings(), monotonic=lambda: self.seconds
+            *(due, gate, self.broker, self.broker.depth, DispatchSettings()),
+            expire=Expiring(self.database, clock=self.clock).expire,
+            monotonic=lambda: self.seconds,
         )
         self.operator = People(self.database, clock=self.clock)
 
@@ -99,8 +102,8 @@ class Pipeline:
         self.accepted.append(key=key)
         return result
 
-    def enqueue(self, *keys: str) -> list[PlaceResult]:
-        results = self.producer.enqueue([order(key) for key in keys])
+    def enqueue(self, *keys: str, charge_before: float | None = None) -> list[PlaceResult]:
+        results = self.producer.enqueue([replace(order(key), charge_before=charge_before) for key in keys])
         for key in keys:
             self.accepted.append(key=key)
         return results
@@ -131,9 +134,15 @@ class Pipeline:
         """Send an attempt and never come back to record its answer."""
         claim = self.ledger.claim(order_id)
         assert claim is not None
-        attempt = self.ledger.begin_attempt(claim)
+        request, prepares = claim.request, self.gateway.profile.prepares
+        attempt = self.ledger.begin_attempt(claim, prepares=prepares)
         assert attempt is not None
-        self.gateway.charge(attempt.claim.request, deadline=0.0)
+        if prepares:
+            prepared = self.gateway.prepare(request, deadline=0.0)
+            assert isinstance(prepared, Prepared)
+            assert self.ledger.confirm(attempt, prepared.id)
+            request = replace(request, prepared=prepared.id)
+        self.gateway.charge(request, deadline=0.0)
         return claim
 
     # What time does

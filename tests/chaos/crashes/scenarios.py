@@ -145,6 +145,12 @@ def reclaimed(pipeline: Pipeline) -> None:
     pipeline.work()
 
 
+def expired(pipeline: Pipeline) -> None:
+    pipeline.enqueue("cart-1", charge_before=60.0)
+    pipeline.advance(60.0)
+    pipeline.dispatch()
+
+
 def cancelled(pipeline: Pipeline) -> None:
     pipeline.enqueue("cart-1")
     pipeline.operator.cancel("cart-1")
@@ -228,6 +234,7 @@ SCENARIOS = {
     "refused before the send": CrashScenario(refused_before_the_send),
     "refused after the claim": CrashScenario(refused_after_the_claim),
     "reclaimed from a hung worker": CrashScenario(reclaimed),
+    "expired": CrashScenario(expired, ends=OrderStatus.CANCELLED),
     "cancelled": CrashScenario(cancelled, ends=OrderStatus.CANCELLED),
     "cancelled while unresolved, not charged": CrashScenario(
         cancelled_while_unresolved, (Behavior.VANISH,), ends=OrderStatus.CANCELLED

@@ -15,6 +15,7 @@ from breakwall.payments.ledger.queries import list_attempts
 from breakwall.payments.orders import OrderStatus
 from tests.contract.site import LEASE, Site, order
 from tests.gateway import (
+    ABSENT,
     CANCELLED,
     DECLINED,
     FOUND,
@@ -196,6 +197,19 @@ class TestAPreparedChargeIsNotConfirmed:
         site.retrier.run(order_id)
         assert (gateway.charged, site.outcomes()) == ([], [Outcome.NOT_SENT])
 
+    def test_on_its_last_attempt_and_the_next_claim_says_how_the_order_ends(
+        self, site: Site, gateway: PreparingScriptedGateway
+    ) -> None:
+        order_id = site.producer.enqueue([replace(order(), charge_before=500.0)])[0].order_id
+        gateway.preparations.extend([LOST, LOST])
+        for _ in range(2):
+            site.retrier.run(order_id)
+            site.advance(60.0)
+        gateway.between = lambda: site.advance(500.0)
+        assert site.retrier.run(order_id) is OrderStatus.QUEUED
+        assert site.retrier.run(order_id) is OrderStatus.CANCELLED
+        assert site.get().reason == "expired"
+
     def test_if_the_last_moment_passes_meanwhile(self, site: Site, gateway: PreparingScriptedGateway) -> None:
         order_id = site.producer.enqueue([replace(order(), charge_before=5.0)])[0].order_id
         gateway.between = lambda: site.advance(5.0)
@@ -244,6 +258,45 @@ class TestAConfirmationWithoutAnAnswer:
         gateway.lookups.append(CANCELLED)
         gateway.answers.append(PAID)
         assert site.retrier.run(order_id) is OrderStatus.PAID
+        assert gateway.charged[1].prepared == f"pi_{derive_charge_key(order_id, 1)}"
+
+    def test_proves_nothing_if_the_service_does_not_know_the_id(
+        self, site: Site, gateway: PreparingScriptedGateway
+    ) -> None:
+        """It exists: such an answer comes from another account, or from something in between."""
+        order_id = lost(site)
+        site.advance(SETTLE_TIME)
+        gateway.lookups.append(ABSENT)
+        assert site.retrier.run(order_id) is OrderStatus.QUEUED
+        assert (len(gateway.charged), site.outcomes()) == (1, [Outcome.UNKNOWN])
+
+    def test_is_looked_up_while_the_service_says_that_it_is_still_running(
+        self, site: Site, gateway: PreparingScriptedGateway
+    ) -> None:
+        gateway.profile = replace(PREPARING, deduplicates=True, key_life=86_400.0)
+        running = ChargeAnswer(Outcome.UNKNOWN, Health.SUCCESS, advice=Advice.LOOK_AGAIN)
+        order_id = queued(site)
+        gateway.answers.append(running)
+        site.retrier.run(order_id)
+        site.advance(5.0)
+        gateway.lookups.append(FOUND)
+        assert site.retrier.run(order_id) is OrderStatus.PAID
+        assert len(gateway.charged) == 1
+
+    def test_is_cancelled_before_another_charge_is_prepared_or_the_order_ends(
+        self, site: Site, gateway: PreparingScriptedGateway
+    ) -> None:
+        """A confirmation that is on its way would charge what is left behind."""
+        gateway.profile = replace(PREPARING, cancels=True)
+        order_id = queued(site)
+        gateway.answers.append(BROKEN)
+        site.retrier.run(order_id)
+        site.advance(SETTLE_TIME + 5.0)
+        gateway.lookups.append(UNCONFIRMED)
+        gateway.cancels.append(CANCELLED)
+        gateway.answers.append(PAID)
+        assert site.retrier.run(order_id) is OrderStatus.PAID
+        assert [one.prepared for one in gateway.cancelled] == [f"pi_{derive_charge_key(order_id)}"]
         assert gateway.charged[1].prepared == f"pi_{derive_charge_key(order_id, 1)}"
 
     def test_is_repeated_without_a_look_up_where_keys_protect(

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import ssl
+import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from fastapi import FastAPI
@@ -12,6 +15,13 @@ from fastapi.responses import HTMLResponse
 
 from breakwall.doctor.findings import Finding
 from breakwall.doctor.payment_service import payment_service
+from breakwall.payments.gateways import (
+    GatewayConfigError,
+    GatewaySettings,
+    Health,
+    LookupAnswer,
+    LookupResult,
+)
 from breakwall.settings import load_settings
 from tests.acceptance.shop import PaymentService, free_port
 from tests.application_server import serving
@@ -31,6 +41,8 @@ from tests.integration.tls_services import (
     paying,
     serving_script,
 )
+from tests.stripe.service import SECRET_KEY, LocalStripe
+from tests.unit.payments.gateways.plain_gateway import PROFILE, PlainGateway
 
 SECRET = "s3cr3t-s3cr3t"
 
@@ -175,6 +187,78 @@ class TestTheCredentials:
         (found,) = [check for check in ran.document["checks"] if not check["ok"]]
         assert found["advice"].startswith("Check BREAKWALL_PAYMENT_TOKEN: ")
         assert SECRET not in ran.out + ran.err
+
+
+def absent(method: str, argument: object) -> LookupAnswer:
+    return LookupAnswer(LookupResult.ABSENT, Health.SUCCESS)
+
+
+class CheckingGateway(PlainGateway):
+    """It has no look-up, and a test of its credentials."""
+
+    token = ""
+
+    def check_access(self, *, deadline: float) -> LookupAnswer:
+        if SECRET in self.token:
+            return LookupAnswer(LookupResult.ABSENT, Health.SUCCESS)
+        detail = "Acme does not know this key."
+        return LookupAnswer(LookupResult.UNAVAILABLE, Health.NEUTRAL, code="unknown_key", detail=detail)
+
+
+class TestAnotherGateway:
+    @pytest.fixture(autouse=True)
+    def shop(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def needing(settings: GatewaySettings) -> PlainGateway:
+            if settings.token is None or settings.url is not None:
+                raise GatewayConfigError("set BREAKWALL_PAYMENT_TOKEN and no URL")
+            return PlainGateway(absent)
+
+        def checking(settings: GatewaySettings) -> PlainGateway:
+            gateway = CheckingGateway(absent, replace(PROFILE, looks_up=False))
+            gateway.token = settings.token() if settings.token else ""
+            return gateway
+
+        module = ModuleType("shop_pay")
+        module.needing, module.checking = needing, checking  # type: ignore[attr-defined]
+        monkeypatch.setitem(sys.modules, "shop_pay", module)
+
+    def test_is_not_made_without_the_credentials_that_it_needs(self) -> None:
+        found = examine(GATEWAY="shop_pay:needing", TOKEN=SECRET)
+        assert found.ok
+        assert found.detail == (
+            "the gateway shop_pay:needing answers; it has no `check_access`, so BREAKWALL_PAYMENT_TOKEN could not "
+            "be tested"
+        )
+
+    def test_that_can_test_its_credentials_does(self) -> None:
+        gateway = "shop_pay:checking"
+        detail = f"the gateway {gateway} answers"
+        assert examine(GATEWAY=gateway, TOKEN=SECRET) == Finding("payment service", True, detail)
+        assert_problem(
+            examine(GATEWAY=gateway, TOKEN="another"), "Acme does not know this key", "BREAKWALL_PAYMENT_URL"
+        )
+
+
+class TestStripe:
+    @pytest.fixture
+    def url(self) -> Iterator[str]:
+        service = LocalStripe()
+        yield f"http://127.0.0.1:{service.port}"
+        service.close()
+
+    def test_a_right_key(self, url: str) -> None:
+        found = examine(GATEWAY="stripe", URL=url, TOKEN=SECRET_KEY)
+        assert found == Finding("payment service", True, f"the gateway stripe {url} answers")
+
+    def test_a_wrong_key_is_a_problem(self, url: str) -> None:
+        found = examine(GATEWAY="stripe", URL=url, TOKEN=f"rk_test_{SECRET}")
+        assert_problem(
+            found, "check BREAKWALL_PAYMENT_TOKEN", "Check BREAKWALL_PAYMENT_TOKEN, …_STRIPE_ACCOUNT"
+        )
+
+    def test_an_address_where_nothing_listens(self) -> None:
+        found = examine(GATEWAY="stripe", URL=f"http://127.0.0.1:{free_port()}", TOKEN=SECRET_KEY)
+        assert_problem(found, "nothing listens on its port", "BREAKWALL_PAYMENT_URL")
 
 
 class TestTheProxy:

@@ -443,3 +443,22 @@ class TestAPreparedCharge:
         assert after_attempt(spent, Progress(), PREPARING, POLICY, 0).rotates_key
         assert not after_attempt(spent, Progress(unresolved=True), PREPARING, POLICY, 0).rotates_key
         assert not after_attempt(spent, Progress(), PLAIN, POLICY, 0).rotates_key
+
+
+class TestWhatIsNotCancelled:
+    def test_is_an_order_that_may_have_been_charged_under_a_lost_key(self) -> None:
+        """To cancel the key or the charge that is known would prove nothing about the lost one."""
+        suspected = Progress(unresolved=True, suspected=True)
+        assert next_step(suspected, CANCELLING, POLICY) is Step.REVIEW
+        both = replace(PREPARING, cancels=True)
+        assert next_step(replace(suspected, cancel_requested=True), both, POLICY) is Step.REVIEW
+
+    def test_is_a_wanted_charge_that_is_still_running(self) -> None:
+        running = Progress(unresolved=True, prepared=True, still_running=True)
+        both = replace(PREPARING, cancels=True, deduplicates=True, key_life=3600.0)
+        steps = [next_step(replace(running, lookups=count), both, POLICY) for count in (0, 4, 5)]
+        assert steps == [Step.LOOK_UP, Step.LOOK_UP, Step.REVIEW]
+
+    def test_an_unwanted_charge_is_cancelled_although_it_is_running(self) -> None:
+        unwanted = Progress(unresolved=True, prepared=True, still_running=True, expired=True)
+        assert next_step(unwanted, replace(PREPARING, cancels=True), POLICY) is Step.CANCEL_CHARGE

@@ -59,7 +59,7 @@ def test_the_first_rejection_is_logged_at_once_with_its_code_and_what_to_do(proc
     assert process.hears(REJECTED) == [
         "a charge was rejected (http_401): The payment service answered HTTP 401: it did not accept our "
         "credentials, check the user and password in BREAKWALL_PAYMENT_URL, or BREAKWALL_PAYMENT_TOKEN, "
-        "_HEADERS or _CERT_FILE. The orders wait; "
+        "_HEADERS or _CERT_FILE. Each rejection uses up an attempt of its order; "
         "`breakwall doctor` checks the settings."
     ]
 

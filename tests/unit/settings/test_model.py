@@ -8,7 +8,8 @@ import pytest
 from sqlalchemy import make_url
 
 from breakwall.settings import load_settings
-from tests.unit.settings.problems import PASSWORD
+from tests.integration.certificate_authority import Authority
+from tests.unit.settings.problems import PASSWORD, problems
 
 
 def test_with_nothing_set_everything_lives_in_the_data_folder() -> None:
@@ -42,3 +43,46 @@ def test_the_payment_circuit_has_the_defaults_of_the_design() -> None:
 def test_no_password_is_in_the_settings_repr() -> None:
     settings = load_settings({"BREAKWALL_DATABASE_URL": f"postgresql://u:{PASSWORD}@h/x"})
     assert PASSWORD not in repr(settings) + str(settings)
+
+
+class TestASettingOfAnotherGateway:
+    @pytest.mark.parametrize("gateway", ["http", "stripe"])
+    def test_options_are_for_installed_gateways(self, gateway: str) -> None:
+        assert problems(PAYMENT_GATEWAY=gateway, PAYMENT_OPTIONS='{"a": 1}') == [
+            f"BREAKWALL_PAYMENT_OPTIONS: has no effect: it is for installed gateways, and not for {gateway}"
+        ]
+
+    @pytest.mark.parametrize("gateway", ["http", "acme"])
+    @pytest.mark.parametrize(("name", "value"), [("ACCOUNT", "acct_1"), ("OFF_SESSION", "false")])
+    def test_those_of_stripe_are_for_stripe_alone(self, gateway: str, name: str, value: str) -> None:
+        assert problems(PAYMENT_GATEWAY=gateway, **{f"PAYMENT_STRIPE_{name}": value}) == [
+            f"BREAKWALL_PAYMENT_STRIPE_{name}: has no effect unless BREAKWALL_PAYMENT_GATEWAY is stripe"
+        ]
+
+    def test_one_that_says_what_holds_anyway_is_taken(self) -> None:
+        said = {"STRIPE_ACCOUNT": "", "OPTIONS": "", "STRIPE_OFF_SESSION": "true"}
+        settings = load_settings({f"BREAKWALL_PAYMENT_{name}": value for name, value in said.items()})
+        assert (settings.payment_stripe_account, settings.payment_options) == (None, None)
+
+
+class TestAFileForTls:
+    @pytest.fixture
+    def authority(self, tmp_path: Path) -> str:
+        return str(Authority(tmp_path).certificate)
+
+    @pytest.mark.parametrize("gateway", ["stripe", "acme"])
+    def test_is_for_the_gateways_own_address_too(self, gateway: str, authority: str) -> None:
+        read = {"BREAKWALL_PAYMENT_GATEWAY": gateway, "BREAKWALL_PAYMENT_CA_FILE": authority}
+        assert str(load_settings(read).payment_ca_file) == authority
+
+    @pytest.mark.parametrize(
+        ("gateway", "url"), [("http", None), ("http", "http://h"), ("stripe", "http://h")]
+    )
+    def test_has_no_effect_on_an_address_without_it(
+        self, gateway: str, url: str | None, authority: str
+    ) -> None:
+        given = {} if url is None else {"PAYMENT_URL": url}
+        (found,) = problems(PAYMENT_GATEWAY=gateway, PAYMENT_CA_FILE=authority, **given)
+        assert found.startswith(
+            "BREAKWALL_PAYMENT_CA_FILE: has no effect unless BREAKWALL_PAYMENT_URL starts"
+        )

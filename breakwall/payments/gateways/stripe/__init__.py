@@ -20,15 +20,12 @@ KEY_LIFE = 86_400.0  # Seconds for which Stripe keeps a key, at least.
 
 
 def make_gateway(settings: Settings) -> StripeGateway:
-    """The gateway that the settings describe. `ValueError` says which setting is missing or unusable."""
-    try:
-        from breakwall.payments.gateways.stripe.factory import gateway_from_settings
-    except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] != "stripe":
-            raise
-        raise ValueError(
-            "BREAKWALL_PAYMENT_GATEWAY=stripe needs Stripe's library: pip install 'breakwall[stripe]'"
-        ) from None
+    """The gateway that the settings describe.
+
+    `ValueError` says which setting is missing or unusable; `ModuleNotFoundError`: Stripe's library is not installed.
+    """
+    from breakwall.payments.gateways.stripe.factory import gateway_from_settings
+
     return gateway_from_settings(settings)
 
 

@@ -77,7 +77,8 @@ def _call(deadline: float, send: Callable[[], stripe.StripeResponse]) -> Intent 
         except LibraryLogsError as error:
             return Failure(no_answer=(error, Phase.WAITING))
         except NoAnswerError as failed:
-            return Failure(no_answer=(failed.error, failed.phase))
+            cause = failed.__cause__
+            return Failure(no_answer=(cause if isinstance(cause, Exception) else failed, failed.phase))
         except stripe.StripeError as error:
             if call.status is None:
                 raise  # nothing was sent: the call itself is wrong

@@ -51,6 +51,12 @@ _ANOTHER = LookupAnswer(
     code=UNREADABLE,
     detail="Stripe's answer is about another charge.",
 )
+_NO_ID = LookupAnswer(
+    LookupResult.UNAVAILABLE,
+    Health.NEUTRAL,
+    code="no_intent",
+    detail="It is not known which intent of Stripe's it has.",
+)
 
 
 class StripeGateway:
@@ -123,21 +129,11 @@ class StripeGateway:
         return self._failed(found) if isinstance(found, Failure) else self._finish(found, prepared, deadline)
 
     def cancel(self, request: ChargeRequest, *, deadline: float) -> LookupAnswer:
-        """Cancel the intent; see `CancellingGateway.cancel`.
+        """Cancel the intent; see `CancellingGateway.cancel`. Without ``request.prepared`` nothing can be proven.
 
-        Without ``request.prepared``, the intent is created once more: as long as Stripe knows the key, it is the same.
+        To create the intent once more and cancel it proves nothing: Stripe may have forgotten the key.
         """
-        if request.prepared is not None:
-            return self._cancel(request.prepared, deadline)
-        try:
-            created = self._create(request, deadline)
-        except NotSendableError as error:
-            # It was never sent, and never will be.
-            return LookupAnswer(LookupResult.CANCELLED, Health.NEUTRAL, code=error.code, detail=str(error))
-        if isinstance(created, Failure):
-            return self._failed(created)
-        prepared = _prepared(created, request)
-        return self._cancel(prepared.id, deadline) if isinstance(prepared, Prepared) else _ANOTHER
+        return _NO_ID if request.prepared is None else self._cancel(request.prepared, deadline)
 
     def check_access(self, *, deadline: float) -> LookupAnswer:
         """Ask for an intent that does not exist, for `doctor`: `LookupResult.ABSENT` if Stripe answers this API key."""

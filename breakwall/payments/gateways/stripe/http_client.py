@@ -14,14 +14,15 @@ import stripe
 
 from breakwall.payments.gateways.http import HttpService
 from breakwall.payments.gateways.transport.errors import Phase
+from breakwall.pickling import Picklable
 
 
-class NoAnswerError(Exception):
-    """No answer came back. Not one of the errors after which the library would try again."""
+class NoAnswerError(Picklable, Exception):
+    """No answer came back, because of its cause. Not one of the errors after which the library would try again."""
 
-    def __init__(self, error: Exception, phase: Phase) -> None:
-        super().__init__(type(error).__name__)
-        self.error, self.phase = error, phase
+    def __init__(self, phase: Phase) -> None:
+        super().__init__("no answer came back")
+        self.phase = phase
 
 
 @dataclass(slots=True)
@@ -91,4 +92,4 @@ class DeadlineClient(stripe.HTTPClient):
 
 
 def _raise(error: Exception, phase: Phase) -> str:
-    raise NoAnswerError(error, phase) from error
+    raise NoAnswerError(phase) from error

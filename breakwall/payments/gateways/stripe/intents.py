@@ -86,12 +86,25 @@ def as_charge(found: LookupAnswer) -> ChargeAnswer:
     if found.outcome is Outcome.DECLINED:
         return declined(found.code, found.details)
     if found.result is LookupResult.CANCELLED:
-        # Stripe's stored answers may hide the cancellation, so the next attempt needs another key, and another intent.
-        detail = "The charge was cancelled at Stripe; nothing was charged."
-        return ChargeAnswer(Outcome.FAILED, Health.SUCCESS, code=CANCELED, detail=detail, spends_key=True)
+        return _cancelled()
     detail = found.detail or "Stripe has not finished the charge yet."
     advice = found.advice if found.result is LookupResult.UNAVAILABLE else Advice.LOOK_AGAIN
     return ChargeAnswer(Outcome.UNKNOWN, found.health, code=found.code, detail=detail, advice=advice)
+
+
+def _cancelled() -> ChargeAnswer:
+    """Only a look-up may prove a cancellation: it resolves the attempts before this one too.
+
+    Stripe's stored answers may hide it from another confirmation, so the next charge needs another key and intent.
+    """
+    return ChargeAnswer(
+        Outcome.UNKNOWN,
+        Health.SUCCESS,
+        code=CANCELED,
+        detail="The charge was cancelled at Stripe; its look-up will show that.",
+        advice=Advice.LOOK_AGAIN,
+        spends_key=True,
+    )
 
 
 def declined(code: str | None, details: ChargeDetails) -> ChargeAnswer:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from breakwall.payments.gateways.base import ChargeRequest
 from breakwall.payments.gateways.stripe.amounts import NotChargeableError, to_stripe
 from breakwall.payments.gateways.wire_keys import wire_key
+from breakwall.pickling import Picklable
 
 if TYPE_CHECKING:
     from stripe.params import PaymentIntentConfirmParams, PaymentIntentCreateParams
@@ -20,7 +21,7 @@ _LONGEST_KEY = 255
 _MAX_METADATA = 50
 
 
-class NotSendableError(ValueError):
+class NotSendableError(Picklable, ValueError):
     """Stripe would refuse this order. The text says why, without the order's details; ``code`` is short."""
 
     def __init__(self, code: str, text: str) -> None:

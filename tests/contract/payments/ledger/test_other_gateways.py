@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import text, update
 
+from breakwall.payments.db.errors import SchemaError
 from breakwall.payments.db.own_gateway import known_gateway
 from breakwall.payments.db.schema import orders
 from breakwall.payments.fleet.released_orders import next_released
@@ -80,19 +81,22 @@ def test_a_released_one_waits_for_its_own_worker(book: Book, order_id: str) -> N
     assert (released("stripe"), released("http")) == (None, order_id)
 
 
-def test_an_order_from_before_gateways_had_names_is_the_configured_ones(book: Book, order_id: str) -> None:
+def test_an_order_from_before_gateways_had_names_is_the_default_ones(book: Book, order_id: str) -> None:
+    """There was no other."""
     book.database.write(lambda connection: connection.execute(update(orders).values(gateway=None)))
-    assert dispatcher(book, "stripe").take_due(10, republish_after=60) == [order_id]
-    assert of(book, "stripe").claim(order_id) is not None
+    assert dispatcher(book, "stripe").take_due(10, republish_after=60) == []
+    assert of(book, "stripe").claim(order_id) is None
+    assert dispatcher(book, "http").take_due(10, republish_after=60) == [order_id]
+    assert of(book, "http").claim(order_id) is not None
 
 
 def test_of_orders_without_names_only_the_one_that_is_named_is_claimed(book: Book, order_id: str) -> None:
     book.queued("cart-2")
     book.clock.advance(60)
     book.database.write(lambda connection: connection.execute(update(orders).values(gateway=None)))
-    assert of(book, "stripe").claim(order_id) is not None
+    assert of(book, "http").claim(order_id) is not None
     assert book.get("cart-2").status is OrderStatus.QUEUED
-    assert of(book, "stripe").defer_many([order_id], 60) == []
+    assert of(book, "http").defer_many([order_id], 60) == []
 
 
 class TestBeforeTheColumnExists:
@@ -104,8 +108,15 @@ class TestBeforeTheColumnExists:
         )
         return book
 
-    def test_an_order_is_everybodys(self, book: Book, order_id: str) -> None:
-        assert book.database.read(lambda connection: known_gateway(connection, "stripe")) is None
-        assert dispatcher(book, "stripe").take_due(10, republish_after=60) == [order_id]
-        assert of(book, "stripe").defer_many([order_id], 0.0) == [order_id]
-        assert of(book, "stripe").claim(order_id) is not None
+    def test_an_order_is_the_default_gateways(self, book: Book, order_id: str) -> None:
+        assert book.database.read(lambda connection: known_gateway(connection, "http")) is None
+        assert dispatcher(book, "http").take_due(10, republish_after=60) == [order_id]
+        assert of(book, "http").defer_many([order_id], 0.0) == [order_id]
+        assert of(book, "http").claim(order_id) is not None
+
+    def test_another_gateway_neither_accepts_nor_claims(self, book: Book, order_id: str) -> None:
+        """Without its name, an order would be charged by the default gateway."""
+        with pytest.raises(SchemaError, match="run `breakwall db upgrade`"):
+            of(book, "stripe").accept_queued([order("cart-2")])
+        with pytest.raises(SchemaError, match="run `breakwall db upgrade`"):
+            of(book, "stripe").claim(order_id)

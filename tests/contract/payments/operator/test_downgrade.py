@@ -143,6 +143,14 @@ class TestGoingBack:
         execute(site, "UPDATE attempts SET outcome = 'succeeded'")
         assert losses(site.database.engine).open_orders == 0
 
+    def test_is_refused_while_an_order_of_another_gateway_is_open(self, site: Site) -> None:
+        """The version before has one gateway only: it would charge the order there, perhaps once more."""
+        site.producer.enqueue([order()])
+        site.database.write(lambda connection: connection.execute(text("UPDATE orders SET gateway = 'acme'")))
+        with pytest.raises(RefusedError, match="another gateway"):
+            downgrade(site.database.engine)
+        assert current_revision(site.database.engine) == HEAD
+
     @pytest.mark.parametrize("revision", ["0004", AFTER])
     def test_is_possible_only_from_this_versions_revision(self, site: Site, revision: str) -> None:
         stand_at(site, revision)

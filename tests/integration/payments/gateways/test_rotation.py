@@ -12,7 +12,14 @@ from pathlib import Path
 
 import pytest
 
-from breakwall.payments.gateways import ChargeAnswer, Gateway, Outcome, gateway_from_settings
+from breakwall.payments.gateways import (
+    ChargeAnswer,
+    Gateway,
+    Outcome,
+    factory_settings,
+    gateway_from_settings,
+)
+from breakwall.payments.gateways.http_service import HttpService, http_service
 from breakwall.settings import Settings, load_settings
 from tests.integration.gateway_fixtures import ORDER, Serve
 from tests.integration.gateway_stub import PAID, answering, headers_of, response
@@ -112,6 +119,56 @@ def test_an_authority_that_is_taken_away_is_not_trusted_by_the_next_call(
             certificates.clients.certificate.read_text() + certificates.services.certificate.read_text()
         )
         assert charge(gateway).outcome is Outcome.SUCCEEDED
+
+
+class TestTheServiceOfAPlugIn:
+    @staticmethod
+    def service(**variables: object) -> HttpService:
+        return http_service(factory_settings(read(GATEWAY="shop.pay:make", **variables)))
+
+    @staticmethod
+    def post(service: HttpService) -> int | str:
+        """The status, or the error's name."""
+        return service.exchange(
+            *("POST", "/pay", {}, b"{}"),
+            deadline=time.monotonic() + 10,
+            answered=lambda status, *_, **__: status,
+            failed=lambda error, phase: type(error).__name__,
+        )
+
+    def test_uses_a_new_certificate(
+        self, certificates: Certificates, service: RecordingService, files: MountedSecrets
+    ) -> None:
+        files.put(**pair_for(certificates, "first"))
+        paths = {"CERT_FILE": files.folder / "crt", "KEY_FILE": files.folder / "key"}
+        authority = certificates.services.certificate
+        with closing(self.service(URL=service.url, CA_FILE=authority, **paths)) as calls:
+            assert self.post(calls) == 200
+            files.put(**pair_for(certificates, "second"))
+            assert self.post(calls) == 200
+        assert service.subjects == ["first", "second"]
+
+    def test_uses_new_headers_and_a_new_proxy(self, serve: Serve, tmp_path: Path) -> None:
+        middle, headers, proxy = (
+            serve(answering(response(200, PAID))),
+            tmp_path / "headers",
+            tmp_path / "proxy",
+        )
+        headers.write_text('{"X-Api-Key": "1"}')
+        proxy.write_text(middle.url.replace("://", "://shop:first@"))
+        with closing(self.service(URL="http://a.example", HEADERS_FILE=headers, PROXY_FILE=proxy)) as calls:
+            assert self.post(calls) == 200
+            headers.write_text('{"X-Api-Key": "the next"}')
+            proxy.write_text(middle.url.replace("://", "://shop:second@"))
+            assert self.post(calls) == 200
+        sent = [headers_of(request) for request in middle.requests]
+        assert [one["x-api-key"] for one in sent] == ["1", "the next"]
+        assert len({one["proxy-authorization"] for one in sent}) == 2
+
+    def test_speaks_tls_to_an_https_service_without_files_of_ours(self, service: RecordingService) -> None:
+        """To that service it is a stranger, whose authority it does not trust."""
+        with closing(self.service(URL=service.url)) as calls:
+            assert self.post(calls) == "ServiceCertificateUntrustedError"
 
 
 def test_headers_in_a_file_are_read_again(serve: Serve, tmp_path: Path) -> None:

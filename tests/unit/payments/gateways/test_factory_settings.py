@@ -29,7 +29,7 @@ def test_it_gets_the_settings_of_the_payment_service() -> None:
         PAYMENT_DEDUPLICATES="true",
         PAYMENT_OPTIONS='{"merchant": "m-1"}',
     )
-    assert (given.name, given.url, given.timeout) == ("make_acme", "https://pay.example/v1", 7)
+    assert (given.name, given.url, given.timeout) == ("shop.pay:make_acme", "https://pay.example/v1", 7)
     assert (given.max_connections, given.max_retry_after) == (300, 90)
     assert (given.token and given.token(), given.headers()) == ("tok", {"X-Shop": "17"})
     assert (given.proxy(), given.tls()) == ("http://proxy:3128", None)

@@ -168,6 +168,16 @@ def test_it_has_the_methods_that_its_profile_names(prepares: bool, cancels: bool
     assert isinstance(gateway, CancellingGateway) == cancels
 
 
+def test_a_test_of_the_access_is_optional_and_held_to_the_protocol() -> None:
+    assert over(PlainGateway()).check_access(deadline=soon()) is None
+    for given, seen in [(FOUND, LookupResult.SUCCEEDED), ("yes", LookupResult.UNAVAILABLE)]:
+        plain = PlainGateway()
+        plain.check_access = lambda *, deadline, given=given: given  # type: ignore[attr-defined]
+        answer = over(plain).check_access(deadline=soon())
+        assert answer is not None
+        assert answer.result is seen
+
+
 def test_a_prepared_charge_passes() -> None:
     gateway: Any = over(PreparingAndCancelling(lambda method, argument: Prepared("pi_1"), BOTH))
     assert gateway.prepare(REQUEST, deadline=soon()) == Prepared("pi_1")

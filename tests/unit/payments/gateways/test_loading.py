@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -79,7 +80,7 @@ def test_a_path_names_a_factory() -> None:
     gateway = gateway_from_settings(read(f"{HERE}:make_plain"))
     assert isinstance(gateway, ForeignGateway)
     assert gateway.profile == PROFILE
-    assert repr(gateway) == "ForeignGateway('make_plain')"
+    assert repr(gateway) == f"ForeignGateway('{HERE}:make_plain')"
 
 
 def test_a_name_is_that_of_an_entry_point(installed: Callable[[str, str], None]) -> None:
@@ -156,9 +157,22 @@ def test_a_profile_that_contradicts_the_methods_is_refused(shop: Shop) -> None:
     )
 
 
-def test_stripe_without_its_extra_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "stripe", None)
-    assert problem("stripe") == "the gateway stripe needs its extra: pip install 'breakwall[stripe]'"
+def test_stripe_without_its_extra_names_the_extra() -> None:
+    """In a process that has not loaded the library."""
+    program = """
+import sys
+from breakwall.payments.gateways import gateway_from_settings
+from breakwall.settings import Settings, SettingsError
+sys.modules["stripe"] = None
+try:
+    gateway_from_settings(Settings(payment_gateway="stripe", payment_token="sk_test_1"))
+except SettingsError as error:
+    print(*error.problems, sep="; ")
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == (
+        "BREAKWALL_PAYMENT_GATEWAY: the gateway stripe needs its extra: pip install 'breakwall[stripe]'"
+    )
 
 
 class TestTheProfile:

@@ -99,6 +99,21 @@ def test_no_text_repeats_what_only_the_service_may_know() -> None:
     assert seen.detail == f"{HIDDEN}: {HIDDEN} was charged to {HIDDEN}"
 
 
+@pytest.mark.parametrize(
+    ("code", "seen"),
+    [
+        ("expired_card", "expired_card"),  # only a word of it is in the metadata, too
+        ("card", HIDDEN),
+        ("no card", f"no {HIDDEN}"),
+        ("bad_pm_secret", f"bad_{HIDDEN}"),
+        ("tok_17ab.declined", f"{HIDDEN}.declined"),
+    ],
+)
+def test_a_plain_code_keeps_words_that_the_metadata_have_too(code: str, seen: str) -> None:
+    request = replace(REQUEST, metadata={"channel": "card", "session": "tok_17ab"})
+    assert without_secrets(replace(PAID, code=code), request).code == seen
+
+
 def test_texts_are_short() -> None:
     seen = without_secrets(replace(PAID, code="c" * 1000, detail="d" * 1000), None)
     assert (len(seen.code or ""), len(seen.detail)) == (MAX_CODE, MAX_DETAIL)

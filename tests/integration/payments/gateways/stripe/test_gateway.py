@@ -273,13 +273,15 @@ class TestCharge:
         again = replace(order, idempotency_key=f"{order.idempotency_key}x")
         assert gateway.charge(again, deadline=soon()).outcome is Outcome.SUCCEEDED
 
-    def test_a_cancelled_intent_charges_nothing(
+    def test_a_cancelled_intent_is_looked_up(
         self, gateway: StripeGateway, proxy: StripeProxy, prepared: Prepare
     ) -> None:
         order = prepared()
         gateway.cancel(order, deadline=soon())
         answer = gateway.charge(order, deadline=soon())
-        assert (answer.outcome, answer.spends_key) == (Outcome.FAILED, True)
+        assert (answer.outcome, answer.spends_key) == (Outcome.UNKNOWN, True)
+        found = gateway.look_up_prepared(str(order.prepared), deadline=soon())
+        assert found.result is LookupResult.CANCELLED
 
     def test_a_charge_that_was_made_before_is_read(
         self, gateway: StripeGateway, stripe: LocalStripe, proxy: StripeProxy, prepared: Prepare

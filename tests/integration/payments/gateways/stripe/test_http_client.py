@@ -88,7 +88,7 @@ def test_without_a_connection_nothing_is_sent(new_order: Orders) -> None:
     gateway = StripeGateway(HttpService(NO_SERVICE), api_key=lambda: SECRET_KEY, profile=PROFILE)
     answer = gateway.prepare(new_order(), deadline=soon())
     assert isinstance(answer, ChargeAnswer)
-    assert (answer.outcome, answer.code) == (Outcome.NOT_SENT, "ConnectError")
+    assert (answer.outcome, answer.code) == (Outcome.NOT_SENT, "PortClosedError")
 
 
 @pytest.mark.parametrize("number", range(len(BROKEN)))

@@ -1,8 +1,19 @@
 """What a PaymentIntent says about its charge."""
 
+from dataclasses import replace
+
 import pytest
 
+from breakwall.payments.decisions import (
+    STORED_ERRORS,
+    Progress,
+    Step,
+    after_attempt,
+    after_look_up,
+    next_step,
+)
 from breakwall.payments.gateways.base import Advice, ChargeDetails, ChargeRequest, LookupResult, Outcome
+from breakwall.payments.gateways.stripe import profile_from_settings
 from breakwall.payments.gateways.stripe.intents import (
     as_charge,
     can_still_charge,
@@ -11,9 +22,13 @@ from breakwall.payments.gateways.stripe.intents import (
     needs_the_customer,
     read_intent,
 )
+from breakwall.payments.orders import OrderStatus
+from breakwall.payments.retry_policy import RetryPolicy
 from breakwall.payments.verification import verified
+from breakwall.settings import Settings
 from tests.unit.payments.gateways.stripe.answers import INSUFFICIENT_FUNDS, ORDER_ID, intent
 
+STRIPE = profile_from_settings(Settings())
 ORDER = ChargeRequest(ORDER_ID, "u-1", 1000, "USD", "k")
 
 
@@ -26,7 +41,7 @@ ORDER = ChargeRequest(ORDER_ID, "u-1", 1000, "USD", "k")
         ("requires_action", LookupResult.PROCESSING, Outcome.UNKNOWN),
         ("requires_confirmation", LookupResult.PREPARED, Outcome.UNKNOWN),
         ("requires_payment_method", LookupResult.PREPARED, Outcome.UNKNOWN),
-        ("canceled", LookupResult.CANCELLED, Outcome.FAILED),
+        ("canceled", LookupResult.CANCELLED, Outcome.UNKNOWN),
         ("requires_something_new", LookupResult.UNAVAILABLE, Outcome.UNKNOWN),
     ],
 )
@@ -39,6 +54,21 @@ def test_the_status_decides(status: str, result: LookupResult, outcome: Outcome)
 @pytest.mark.parametrize("status", ["processing", "requires_capture", "requires_action"])
 def test_a_charge_that_is_not_finished_is_asked_for_again_soon(status: str) -> None:
     assert as_charge(read_intent(intent(status))).advice is Advice.LOOK_AGAIN
+
+
+def test_a_confirmation_of_a_cancelled_intent_leads_to_a_look_up_and_then_to_another_key() -> None:
+    """Also if an earlier attempt under its key is unknown: the same key would find the same intent for ever."""
+    found = read_intent(intent("canceled"))
+    answer, policy = as_charge(found), RetryPolicy()
+    assert answer.spends_key
+    before = Progress(unresolved=True, prepared=True, stored_errors=STORED_ERRORS, key_spent=True)
+    decision = after_attempt(answer, replace(before, stored_errors=0), STRIPE, policy, 0)
+    assert (decision.status, decision.uncharged) == (OrderStatus.QUEUED, False)
+    assert next_step(before, STRIPE, policy) is Step.LOOK_UP
+    assert after_look_up(found, before, STRIPE, policy, 0) is None
+    # Such an attempt is no refusal: the order is charged, and does not end.
+    refused = answer.advice is Advice.STOP
+    assert next_step(replace(before, refused=refused).proven_absent(), STRIPE, policy) is Step.SEND
 
 
 @pytest.mark.parametrize("latest", ["ch_3N1", {"id": "ch_3N1", "object": "charge"}])
