@@ -197,5 +197,12 @@ def test_every_transaction_on_orders_is_a_named_point() -> None:
         "'keep_strange'",
         "'clear_strange'",
         "'drain_control'",
+        "'hint'",
+        "'deliver_outcomes'",
+        "'report_outage'",
+        "'register'",
+        "'redeliver_outcomes'",
+        "'enable_destination'",
+        "'forget_destination'",
     }
     assert named == {*map(repr, crashpoints.TRANSACTIONS), *others}

@@ -91,7 +91,9 @@ class Delivering:
         for channel in self._channels:
             self._unrecorded += channel.take_finished()
         if self._unrecorded:
-            self._database.write(lambda connection: self._record(connection, self._unrecorded))
+            self._database.write(
+                lambda connection: self._record(connection, self._unrecorded), name="deliver_outcomes"
+            )
             self._unrecorded = []
 
     def close(self) -> None:
