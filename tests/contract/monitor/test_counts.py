@@ -106,7 +106,8 @@ def test_a_rejected_look_up_is_counted_as_a_rejected_charge_is(site: Site, monit
     rejected = monitor.snapshot().rejected
     assert (rejected.orders, rejected.example) == (
         1,
-        "http_401: The look-up was refused (HTTP 401): check our credentials: BREAKWALL_PAYMENT_TOKEN, _HEADERS, or the user in BREAKWALL_PAYMENT_URL.",
+        "http_401: The look-up was refused (HTTP 401): check our credentials: BREAKWALL_PAYMENT_TOKEN, _HEADERS, or "
+        "the user in BREAKWALL_PAYMENT_URL.",
     )
 
 
