@@ -3,8 +3,8 @@
 PYTHON ?= $(shell tools/find-python 3.11 3.12 3.13 3.14)
 VENV := .venv
 BIN := $(VENV)/bin
-# One more than the cores of CI: many tests wait for servers.
-PYTEST_WORKERS ?= 3
+# Two more than the cores of CI: many tests wait for servers.
+PYTEST_WORKERS ?= 4
 FAST_WORKERS ?= 2
 FAST := not server and not program
 SEEDS ?= 1000
