@@ -7,6 +7,8 @@ BIN := $(VENV)/bin
 PYTEST_WORKERS ?= 4
 FAST_WORKERS ?= 2
 FAST := not server and not program
+# 1: all cases of the tests that CI runs in part.
+EVERY_CASE ?=
 SEEDS ?= 1000
 # Writes docs/benchmarks and its page; BENCH="--quick" only prints.
 BENCH ?= --docs
@@ -22,14 +24,14 @@ install: $(VENV)/.installed  ## make .venv with the breakwall command
 demo: $(VENV)/.installed  ## show an outage of the payment service and how it is survived, in under a minute
 	@$(BIN)/breakwall demo $(DEMO)
 
-test: $(VENV)/.tested  ## run every test; installs the servers that they need
-	$(BIN)/python -m pytest -n $(PYTEST_WORKERS) $(TESTS)
+test: $(VENV)/.tested  ## run the tests; installs the servers that they need (EVERY_CASE=1: long matrices in full)
+	EVERY_CASE="$(EVERY_CASE)" $(BIN)/python -m pytest -n $(PYTEST_WORKERS) $(TESTS)
 
 test-fast: $(VENV)/.tested  ## run the tests without servers and whole programs, in under two minutes
 	SIMULATION_SECONDS=5 $(BIN)/python -m pytest -q -n $(FAST_WORKERS) -m "$(FAST)" $(TESTS)
 
 test-pythons:  ## run the fast tests on each other Python of this machine (PYTHONS=3.13: on this one)
-	tools/test-pythons $(PYTHONS)
+	TESTS="$(TESTS)" tools/test-pythons $(PYTHONS)
 
 check: $(VENV)/.tested  ## run every linter
 	$(BIN)/ruff check .

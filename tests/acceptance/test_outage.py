@@ -8,10 +8,17 @@ from __future__ import annotations
 import pytest
 from pytest_celery import CeleryTestSetup
 
+from tests.acceptance.conftest import SITES
 from tests.acceptance.nodes import wait_for
 from tests.acceptance.shop import PaymentService, Shop
+from tests.every_case import every_case
 
 pytestmark = pytest.mark.timeout(120)
+
+
+def on(*sites: str) -> pytest.MarkDecorator:
+    """Run a test on these sites; with all cases on every site."""
+    return pytest.mark.parametrize("servers", SITES if every_case() else sites, indirect=True)
 
 
 def everything_is_paid(shop: Shop) -> bool:
@@ -34,6 +41,7 @@ def test_an_outage_is_survived(
     assert_each_order_was_charged_exactly_once(shop, payment_service)
 
 
+@on("postgres+redis")
 def test_charges_whose_answer_was_lost_are_found_again(
     celery_setup: CeleryTestSetup, shop: Shop, payment_service: PaymentService
 ) -> None:
@@ -43,6 +51,7 @@ def test_charges_whose_answer_was_lost_are_found_again(
     assert_each_order_was_charged_exactly_once(shop, payment_service)
 
 
+@on("embedded", "postgres+rabbitmq")
 def test_workers_killed_with_orders_in_their_hands_lose_none(
     celery_setup: CeleryTestSetup, shop: Shop, payment_service: PaymentService
 ) -> None:
@@ -57,6 +66,7 @@ def test_workers_killed_with_orders_in_their_hands_lose_none(
     assert_each_order_was_charged_exactly_once(shop, payment_service)
 
 
+@on("postgres+redis", "postgres+rabbitmq")
 def test_an_outage_of_the_broker_is_survived(
     celery_setup: CeleryTestSetup, shop: Shop, payment_service: PaymentService
 ) -> None:
