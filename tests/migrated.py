@@ -62,6 +62,7 @@ class MigratedDatabases:
     def __init__(self, server: PostgresServer) -> None:
         self._server = server
         self._free: list[tuple[str, str]] = []
+        self._template = "not_yet_migrated"
 
     def take(self) -> tuple[str, str]:
         """The URL of one, and its `FORM`."""
@@ -78,10 +79,18 @@ class MigratedDatabases:
         return None
 
     def _made(self) -> tuple[str, str]:
+        try:
+            url = self._server.fresh_url(self._template)
+        except psycopg.errors.InvalidCatalogName:  # there is none yet, or the server was wiped meanwhile
+            self._make_template()
+            url = self._server.fresh_url(self._template)
+        return url, self._cleaned(url)
+
+    def _make_template(self) -> None:
         url = self._server.fresh_url()
+        self._template = url.rpartition("/")[2]
         with closing(Database(url)) as database:
             upgrade(database.engine)
-        return url, self._cleaned(url)
 
     def give_back(self, url: str, form: str) -> None:
         """Empty it for the next test; drop it if anything but its rows has changed."""

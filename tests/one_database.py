@@ -26,7 +26,10 @@ ON_ONE = (
     "contract/producers",
     "contract/worker",
 )
-"""Folders whose tests are about what is done around the statements of others: also a test without cases runs once."""
+"""Folders whose tests are about what is done around the statements of others: also a test without cases runs once.
+
+The mark `one_database` says the same of a test.
+"""
 
 TESTS = Path(__file__).parent
 
@@ -47,7 +50,7 @@ def _names_a_case(config: pytest.Config) -> bool:
 
 def _left_out(items: list[pytest.Item]) -> Iterable[pytest.Item]:
     for test, cases in _tests_of_databases(items).items():
-        one_is_enough = test.startswith(ON_ONE)
+        one_is_enough = test.startswith(ON_ONE) or _is_for_one(cases)
         both = {case: found for case, found in cases.items() if found.keys() == DATABASES}
         if len(both) < 2 and not one_is_enough:
             continue
@@ -70,6 +73,10 @@ def _tests_of_databases(items: list[pytest.Item]) -> dict[str, dict[str, dict[st
 
 def _is_for_both(item: pytest.Item) -> bool:
     return _name(item).startswith(ON_BOTH) or item.get_closest_marker("both_databases") is not None
+
+
+def _is_for_one(cases: dict[str, dict[str, pytest.Item]]) -> bool:
+    return any(item.get_closest_marker("one_database") for found in cases.values() for item in found.values())
 
 
 def _without(database: str, case: str) -> str:

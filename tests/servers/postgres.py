@@ -111,10 +111,10 @@ class PostgresServer(Server):
             time.sleep(0.02)
         return False
 
-    def fresh_url(self) -> str:
-        """A new, empty database."""
+    def fresh_url(self, template: str = "template0") -> str:
+        """A new database, empty or a copy of another one without connections."""
         name = self._new_name()
-        self._execute(f"CREATE DATABASE {name} TEMPLATE template0")
+        self._execute(f"CREATE DATABASE {name} TEMPLATE {template}")
         return self.url(name)
 
     def renamed(self, url: str) -> str:

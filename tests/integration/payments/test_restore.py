@@ -211,6 +211,7 @@ class TestTheDatabaseWasRestoredFromAnHourAgo:
         hands.reported(payments)
         assert "They agree." in hands.follow("reconcile")
 
+    @pytest.mark.one_database
     @pytest.mark.usefixtures("restored")
     def test_the_report_names_what_was_charged_and_it_is_recorded(
         self, hands: Hands, payments: SimulatorControl
@@ -230,6 +231,7 @@ class TestTheDatabaseWasRestoredFromAnHourAgo:
         assert "They agree." in hands.follow("reconcile")
         assert hands.all_paid()
 
+    @pytest.mark.one_database
     @pytest.mark.usefixtures("restored")
     def test_a_charge_whose_order_was_not_brought_in_is_named_as_unknown(
         self, hands: Hands, payments: SimulatorControl
