@@ -23,10 +23,13 @@ ON_BOTH = ("contract/breaker", "contract/migrations", "contract/payments/db", "i
 ON_ONE = (
     "contract/payments/operator",
     "contract/payments/reconciliation",
+    "contract/payments/test_charging.py",
+    "contract/payments/test_rewording.py",
+    "contract/payments/test_verification.py",
     "contract/producers",
     "contract/worker",
 )
-"""Folders whose tests are about what is done around the statements of others: also a test without cases runs once.
+"""Where the tests are about what is done around the statements of others: also a test without cases runs once.
 
 The mark `one_database` says the same of a test.
 """
