@@ -2,6 +2,7 @@
 
 import contextlib
 import fcntl
+import functools
 import io
 import json
 import logging
@@ -15,7 +16,13 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+import typer.main
+
 from breakwall.cli.app import main
+from tests import migrated
+
+built_once = functools.cache(typer.main.get_command)
+"""The commands, which a process builds once."""
 
 
 def command_line(*arguments: str) -> list[str]:
@@ -116,6 +123,8 @@ class ShortTerminal(Terminal):
             mock.patch.object(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin))),
             contextlib.redirect_stdout(out),
             contextlib.redirect_stderr(err),
+            mock.patch.object(typer.main, "get_command", built_once),
+            migrated.at_once(),
         ):
             try:
                 main(arguments)

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import pytest
 
-from tests import environment, migrated
+from tests import compiled_once, environment, migrated, one_database
 from tests.servers import (
     PgBouncerServer,
     PostgresServer,
@@ -37,15 +37,17 @@ PROGRAM_FOLDERS = {"acceptance", "chaos", "integration"}
 
 def pytest_configure() -> None:
     environment.prepare()
+    compiled_once.share()
 
 
 @pytest.hookimpl(tryfirst=True)  # `-m` selects by these marks afterwards
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what `make test-fast` leaves out: `server` and `program`.
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Choose each test's databases, and mark what `make test-fast` leaves out: `server` and `program`.
 
     A test needs a server if it asks for a server's fixture, or if one of its fixtures has a parameter that names a
     server, as "postgres+redis" does.
     """
+    one_database.select(config, items)
     for item in items:
         if isinstance(item, pytest.Function) and _needs_server(item):
             item.add_marker(pytest.mark.server)
@@ -189,7 +191,7 @@ def sqlite_url(tmp_path: Path) -> str:
 
 @pytest.fixture(params=["sqlite", "postgres"])
 def database_url(request: pytest.FixtureRequest) -> str:
-    """An empty database. The test runs once on SQLite and once on PostgreSQL."""
+    """An empty database. The test runs on SQLite, on PostgreSQL or on both: see `one_database`."""
     return str(request.getfixturevalue(f"{request.param}_url"))
 
 
@@ -215,7 +217,7 @@ def migrated_sqlite_url(tmp_path: Path, workspace: Workspace) -> str:
 
 @pytest.fixture(params=["sqlite", "postgres"])
 def migrated_url(request: pytest.FixtureRequest) -> str:
-    """A database with this version's tables, empty. The test runs once on SQLite and once on PostgreSQL."""
+    """A database with this version's tables, empty: on SQLite, PostgreSQL or both (see `one_database`)."""
     return str(request.getfixturevalue(f"migrated_{request.param}_url"))
 
 

@@ -9,7 +9,6 @@ from breakwall.breaker import CircuitBreaker, CircuitBreakerConfig, CircuitBreak
 from breakwall.breaker.stores.memory import MemoryStore
 from breakwall.payments.charging import Charger
 from breakwall.payments.db.database import Database
-from breakwall.payments.db.migrate import upgrade
 from breakwall.payments.decisions import Decision
 from breakwall.payments.gateways.base import ChargeAnswer, Outcome
 from breakwall.payments.interventions import Author
@@ -22,6 +21,7 @@ from breakwall.payments.orders import Order, OrderStatus, StoredOrder
 from breakwall.payments.retry_policy import RetryPolicy
 from breakwall.producers.producer import OrderProducer
 from breakwall.worker.retry import Retrier
+from tests import migrated
 from tests.gateway import PAID, ScriptedGateway
 from tests.manual_clock import ManualClock
 from tests.people import People
@@ -53,7 +53,7 @@ class Site:
 
     def __init__(self, url: str, gateway: ScriptedGateway | None = None) -> None:
         self.database = Database(url)
-        upgrade(self.database.engine)
+        migrated.prepare(self.database)
         self.clock = ManualClock()
         self.seconds = 0.0
         self.gateway = gateway or ScriptedGateway()

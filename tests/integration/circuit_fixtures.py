@@ -6,6 +6,7 @@ from breakwall.breaker import CircuitBreaker
 from breakwall.settings import load_settings
 from breakwall.wiring import open_breaker
 from tests.command import Terminal
+from tests.waiting import wait_until
 
 
 def breaker_of(terminal: Terminal) -> CircuitBreaker:
@@ -14,6 +15,14 @@ def breaker_of(terminal: Terminal) -> CircuitBreaker:
 
 
 def open_circuit(terminal: Terminal) -> None:
+    """Returns when each command finds it open, however slow this machine is."""
+    terminal.set(BREAKER__STORE_TIMEOUT="5", BREAKER__FIRST_CONTACT="30")  # A slow machine is no lost store.
     with closing(breaker_of(terminal)) as breaker:
         while breaker.status().retry_after == 0:
             breaker.acquire().record_failure()
+        wait_until(lambda: _others_find_it_open(terminal))
+
+
+def _others_find_it_open(terminal: Terminal) -> bool:
+    with closing(breaker_of(terminal)) as other:
+        return other.status().retry_after > 0

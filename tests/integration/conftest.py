@@ -1,4 +1,3 @@
-import json
 import socket
 import subprocess
 import sys
@@ -9,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from breakwall.simulator.client import SimulatorControl
+from breakwall.simulator.server import Simulator
 from tests.acceptance.shop import PaymentService
-from tests.command import ShortTerminal, Terminal, command_line
+from tests.command import ShortTerminal, Terminal
 from tests.integration.gateway_fixtures import Serve
 from tests.integration.gateway_stub import Script, StubServer
 
@@ -39,19 +39,11 @@ def short_terminal(tmp_path: Path) -> Terminal:
 @pytest.fixture
 def payments(short_terminal: Terminal) -> Iterator[SimulatorControl]:
     """A payment service for the commands of `short_terminal`, to be switched."""
-    ports = ["--port", "0", "--control-port", "0", "--ledger", "charges.db"]
-    process = subprocess.Popen(
-        command_line("simulator", *ports, "-o", "json"),
-        stdout=subprocess.PIPE,
-        cwd=short_terminal.folder,
-        env=short_terminal.environ,
-    )
-    assert process.stdout is not None
-    ready = json.loads(process.stdout.readline())
-    short_terminal.set(PAYMENT_URL=ready["url"])
-    yield SimulatorControl(ready["control_url"])
-    process.terminate()
-    process.communicate(timeout=20)
+    book = short_terminal.folder / "charges.db"
+    simulator = Simulator(host="127.0.0.1", port=0, control_port=0, charge_book=book)
+    short_terminal.set(PAYMENT_URL=simulator.url)
+    yield SimulatorControl(simulator.control_url)
+    simulator.close()
 
 
 @pytest.fixture(scope="module")

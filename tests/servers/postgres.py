@@ -14,6 +14,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psycopg
 
@@ -73,6 +74,7 @@ class PostgresServer(Server):
         self._user = "nobody" if os.geteuid() == 0 else None  # PostgreSQL refuses to run as root
         self.disk: SmallDisk | None = None
         self._numbers = itertools.count(1)
+        self._administrator: psycopg.Connection[Any] | None = None
 
     @property
     def description(self) -> str:
@@ -94,6 +96,8 @@ class PostgresServer(Server):
 
     def ensure_running(self) -> None:
         """Also after a PANIC: it recovers, has given up, or waits for ever for a recovery that has failed."""
+        if not self.frozen and self._administrator is not None and _is_alive(self._administrator):
+            return
         self.resume()
         if not self._recovers():
             self.kill()  # also frees what an ended one held
@@ -107,10 +111,10 @@ class PostgresServer(Server):
             time.sleep(0.02)
         return False
 
-    def fresh_url(self) -> str:
-        """A new, empty database."""
+    def fresh_url(self, template: str = "template0") -> str:
+        """A new database, empty or a copy of another one without connections."""
         name = self._new_name()
-        self._execute(f"CREATE DATABASE {name} TEMPLATE template0")
+        self._execute(f"CREATE DATABASE {name} TEMPLATE {template}")
         return self.url(name)
 
     def renamed(self, url: str) -> str:
@@ -126,9 +130,15 @@ class PostgresServer(Server):
     def _new_name(self) -> str:
         return f"test_{next(self._numbers)}"
 
+    def close(self) -> None:
+        if self._administrator is not None:
+            self._administrator.close()
+        super().close()
+
     def _execute(self, statement: str) -> None:
-        with psycopg.connect(self._dsn, autocommit=True) as connection:
-            connection.execute(statement)
+        if self._administrator is None or not _is_alive(self._administrator):
+            self._administrator = psycopg.connect(self._dsn, autocommit=True)
+        self._administrator.execute(statement)
 
     @property
     def _dsn(self) -> str:
@@ -188,6 +198,14 @@ class PostgresServer(Server):
         except psycopg.OperationalError:
             return False
         return True
+
+
+def _is_alive(connection: psycopg.Connection[Any]) -> bool:
+    try:
+        connection.execute("SELECT 1")
+    except psycopg.Error:
+        return False
+    return True
 
 
 def _open_to_all(path: Path) -> bool:

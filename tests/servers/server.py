@@ -44,6 +44,7 @@ class Server(ABC):
         self.port = workspace.free_port()
         self._process: subprocess.Popen[bytes] | None = None
         self._user: str | None = None
+        self.frozen = False
 
     @property
     def description(self) -> str:
@@ -113,12 +114,14 @@ class Server(ABC):
 
     def pause(self) -> None:
         """Freeze it: connections stay open and nothing answers. Returns when every thread has stopped."""
+        self.frozen = True
         family = self._family()
         for member in family:
             member.suspend()
         _wait_until(lambda: all(_frozen(member) for member in family))
 
     def resume(self) -> None:
+        self.frozen = False
         for member in self._family():
             with contextlib.suppress(psutil.NoSuchProcess):
                 member.resume()

@@ -1,4 +1,4 @@
-"""Bad input, through the real command: exit code 2, the field and what would be right, nothing half done."""
+"""Bad input of a command: exit code 2, the field and what would be right, nothing half done."""
 
 from __future__ import annotations
 
@@ -22,6 +22,18 @@ BAD_AMOUNTS = {
     HUGE: "at most 999999999999 in KRW",
     f"-{HUGE}": "at least 1",
 }
+
+
+@pytest.fixture
+def terminal(short_terminal: Terminal) -> Terminal:
+    """Commands within this process."""
+    return short_terminal
+
+
+@pytest.fixture
+def processes(tmp_path: Path) -> Terminal:
+    """Commands as processes."""
+    return Terminal(tmp_path)
 
 
 def refused(ran: Ran, *words: str) -> None:
@@ -68,6 +80,14 @@ def test_an_unusable_key_names_the_field_and_stores_nothing(
     assert not terminal.home.exists()
 
 
+@pytest.mark.parametrize("key", ["", "\udcff"])
+def test_a_process_refuses_it_as_well(processes: Terminal, key: str) -> None:
+    ran = processes.place(key=key)
+    refused(ran)
+    assert "idempotency_key" in ran.error["problems"]
+    assert not processes.home.exists()
+
+
 def test_every_bad_field_is_named_at_once(terminal: Terminal) -> None:
     line = ["--user", "", "--amount", "0", "--currency", "?", "--key", ""]
     ran = terminal.run("orders", "place", *line)
@@ -108,9 +128,9 @@ def test_an_unknown_setting_is_named_with_the_one_that_was_meant(terminal: Termi
     )
 
 
-def test_every_bad_setting_is_named_at_once_and_none_of_the_values(terminal: Terminal) -> None:
-    terminal.set(DATABASE_URL="mysql://u:geheim@h/x", BROKER_URL="redis://:geheim@h:x", RETRY__CAP="geheim")
-    ran = terminal.run("backlog")
+def test_every_bad_setting_is_named_at_once_and_none_of_the_values(processes: Terminal) -> None:
+    processes.set(DATABASE_URL="mysql://u:geheim@h/x", BROKER_URL="redis://:geheim@h:x", RETRY__CAP="geheim")
+    ran = processes.run("backlog")
     refused(ran, "BREAKWALL_DATABASE_URL: ", "BREAKWALL_BROKER_URL: ", "BREAKWALL_RETRY__CAP: ")
     assert "geheim" not in ran.err
 
@@ -149,9 +169,9 @@ def test_a_data_folder_that_is_a_file_names_its_setting(terminal: Terminal) -> N
     refused(terminal.run("orders", "list"), "BREAKWALL_DATA_DIR: ", "folder")
 
 
-def test_a_dotenv_that_is_not_text_is_named(terminal: Terminal) -> None:
-    (terminal.folder / ".env").write_bytes(b"\xff\n")
-    refused(terminal.run("orders", "list"), ".env: should be UTF-8 text")
+def test_a_dotenv_that_is_not_text_is_named(processes: Terminal) -> None:
+    (processes.folder / ".env").write_bytes(b"\xff\n")
+    refused(processes.run("orders", "list"), ".env: should be UTF-8 text")
 
 
 COMMANDS = [
@@ -249,6 +269,6 @@ def test_a_database_that_does_not_answer_is_a_failure_without_its_password(
     assert "Traceback" not in ran.err
 
 
-def test_a_key_that_is_no_text_is_an_order_that_is_not_there(terminal: Terminal) -> None:
-    ran = terminal.run("orders", "show", "\udcff")
+def test_a_key_that_is_no_text_is_an_order_that_is_not_there(processes: Terminal) -> None:
+    ran = processes.run("orders", "show", "\udcff")
     assert (ran.code, "Traceback" in ran.err) == (3, False)

@@ -23,6 +23,7 @@ from breakwall.payments.db.database import Database
 from breakwall.payments.db.schema import QUEUED, orders
 from breakwall.settings import load_settings
 from breakwall.simulator.client import SimulatorControl
+from breakwall.simulator.server import Simulator
 from tests.command import Ran, ShortTerminal, Terminal, command_line
 from tests.integration.gateway_stub import PAID, StubServer, answering, headers_of, response
 from tests.servers import PostgresServer
@@ -130,20 +131,12 @@ def _stand_in_for_sqlite3(path: Path) -> None:
 @pytest.fixture
 def payments(hands: Hands, request: pytest.FixtureRequest) -> Iterator[SimulatorControl]:
     """A payment service with a look-up, which charges each time unless a test's parameter says otherwise."""
-    options = getattr(request, "param", ["--no-deduplicate"])
-    ports = ["--port", "0", "--control-port", "0", "--ledger", "charges.db", "-o", "json"]
-    process = subprocess.Popen(
-        command_line("simulator", *ports, *options),
-        stdout=subprocess.PIPE,
-        cwd=hands.folder,
-        env=hands.environ,
-    )
-    assert process.stdout is not None
-    ready = json.loads(process.stdout.readline())
-    hands.set(PAYMENT_URL=ready["url"])
-    yield SimulatorControl(ready["control_url"])
-    process.terminate()
-    process.communicate(timeout=20)
+    deduplicate = getattr(request, "param", False)
+    book = hands.folder / "charges.db"
+    simulator = Simulator(host="127.0.0.1", port=0, control_port=0, charge_book=book, deduplicate=deduplicate)
+    hands.set(PAYMENT_URL=simulator.url)
+    yield SimulatorControl(simulator.control_url)
+    simulator.close()
 
 
 class Backups:
@@ -211,6 +204,7 @@ class TestTheDatabaseWasRestoredFromAnHourAgo:
         hands.reported(payments)
         assert "They agree." in hands.follow("reconcile")
 
+    @pytest.mark.one_database
     @pytest.mark.usefixtures("restored")
     def test_the_report_names_what_was_charged_and_it_is_recorded(
         self, hands: Hands, payments: SimulatorControl
@@ -230,6 +224,7 @@ class TestTheDatabaseWasRestoredFromAnHourAgo:
         assert "They agree." in hands.follow("reconcile")
         assert hands.all_paid()
 
+    @pytest.mark.one_database
     @pytest.mark.usefixtures("restored")
     def test_a_charge_whose_order_was_not_brought_in_is_named_as_unknown(
         self, hands: Hands, payments: SimulatorControl
@@ -267,7 +262,7 @@ class TestTheDatabaseWasLostAndTheOrderIsPlacedAgain:
         first, second = self.placed_twice(hands)
         assert headers_of(first)["idempotency-key"] != headers_of(second)["idempotency-key"]
 
-    @pytest.mark.parametrize("payments", [["--deduplicate"]], indirect=True)
+    @pytest.mark.parametrize("payments", [True], ids=["deduplicates"], indirect=True)
     def test_a_service_that_deduplicates_replays_its_charge(
         self, hands: Hands, payments: SimulatorControl
     ) -> None:

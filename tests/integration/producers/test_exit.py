@@ -26,7 +26,7 @@ from tests.integration.worker_fixtures import running_worker
 from tests.waiting import wait_until
 
 ROOT = Path(__file__).parents[3]
-ANSWERS_AFTER = 3.0
+ANSWERS_AFTER = 2.0
 
 
 @pytest.fixture

@@ -123,7 +123,7 @@ class TestTrap6Counting:
         self, fleet: Fleet, clock: MonotonicClock, milliseconds_between_calls: float
     ) -> None:
         broken, *healthy = fleet.breakers(50, failure_threshold=20)
-        for _ in range(200):
+        for _ in range(100):
             broken.call(fail, fallback="failed")
             for breaker in healthy:
                 clock.sleep(milliseconds_between_calls / 1000)

@@ -293,7 +293,7 @@ class Endless(io.RawIOBase):
 
 
 class TestTheMemory:
-    MORE = 80_000
+    MORE = 30_000
 
     @pytest.mark.parametrize(
         ("first", "piece", "last"),

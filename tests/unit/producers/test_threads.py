@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import itertools
 import os
 import threading
 import weakref
@@ -16,15 +17,25 @@ from tests.interruption import Interrupt
 from tests.waiting import wait_until
 
 
+class NamedPool(ThreadPool):
+    """A pool whose threads are known by their name: those of the test before may still be about to end."""
+
+    numbers = itertools.count(1)
+
+    def __init__(self) -> None:
+        self.threads = f"test-pool-{next(self.numbers)}"
+        super().__init__(2, self.threads)
+
+
 @pytest.fixture
-def pool() -> Iterator[ThreadPool]:
-    pool = ThreadPool(2, "test-pool")
+def pool() -> Iterator[NamedPool]:
+    pool = NamedPool()
     yield pool
     pool.close()
 
 
-def running() -> int:
-    return sum(thread.name == "test-pool" for thread in threading.enumerate())
+def running(threads: str) -> int:
+    return sum(thread.name == threads for thread in threading.enumerate())
 
 
 class Held:
@@ -38,11 +49,11 @@ class Held:
         self.may_end.wait(30)
 
 
-def test_no_thread_is_started_before_there_is_work(pool: ThreadPool) -> None:
-    assert running() == 0
+def test_no_thread_is_started_before_there_is_work(pool: NamedPool) -> None:
+    assert running(pool.threads) == 0
 
 
-def test_work_that_comes_after_another_uses_its_thread(pool: ThreadPool) -> None:
+def test_work_that_comes_after_another_uses_its_thread(pool: NamedPool) -> None:
     names = set()
     for _ in range(20):
         done = threading.Event()
@@ -52,13 +63,13 @@ def test_work_that_comes_after_another_uses_its_thread(pool: ThreadPool) -> None
     assert len(names) == 1
 
 
-def test_more_work_than_threads_waits_for_one(pool: ThreadPool) -> None:
+def test_more_work_than_threads_waits_for_one(pool: NamedPool) -> None:
     first, second, third = Held(), Held(), Held()
     for work in (first, second, third):
         pool.submit(work)
     assert first.began.wait(30)
     assert second.began.wait(30)
-    assert running() == 2
+    assert running(pool.threads) == 2
     assert not third.began.is_set()
     first.may_end.set()
     assert third.began.wait(30)
@@ -68,7 +79,7 @@ def test_more_work_than_threads_waits_for_one(pool: ThreadPool) -> None:
 
 @pytest.mark.parametrize("error", [ZeroDivisionError, SystemExit, asyncio.CancelledError])
 def test_work_that_raises_ends_no_thread(
-    pool: ThreadPool, caplog: pytest.LogCaptureFixture, error: type[BaseException]
+    pool: NamedPool, caplog: pytest.LogCaptureFixture, error: type[BaseException]
 ) -> None:
     def fail() -> None:
         raise error
@@ -82,7 +93,7 @@ def test_work_that_raises_ends_no_thread(
 
 
 def test_work_for_which_no_thread_can_be_started_is_refused_and_never_run(
-    pool: ThreadPool, monkeypatch: pytest.MonkeyPatch
+    pool: NamedPool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     held, refused, ran = Held(), threading.Event(), threading.Event()
     pool.submit(held)
@@ -101,7 +112,7 @@ def test_work_for_which_no_thread_can_be_started_is_refused_and_never_run(
     assert not refused.is_set()
 
 
-def test_a_closed_pool_ends_its_threads_behind_their_work_and_can_be_used_again(pool: ThreadPool) -> None:
+def test_a_closed_pool_ends_its_threads_behind_their_work_and_can_be_used_again(pool: NamedPool) -> None:
     held, waiting = [Held(), Held()], threading.Event()
     for work in held:
         pool.submit(work)
@@ -110,7 +121,7 @@ def test_a_closed_pool_ends_its_threads_behind_their_work_and_can_be_used_again(
     for work in held:
         work.may_end.set()
     assert waiting.wait(30)
-    wait_until(lambda: running() == 0)
+    wait_until(lambda: running(pool.threads) == 0)
     again = threading.Event()
     pool.submit(again.set)
     assert again.wait(30)
@@ -118,13 +129,14 @@ def test_a_closed_pool_ends_its_threads_behind_their_work_and_can_be_used_again(
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_a_pool_that_is_dropped_ends_its_threads() -> None:
-    dropped = ThreadPool(2, "test-pool")
+    dropped = NamedPool()
     done = threading.Event()
     dropped.submit(done.set)
     assert done.wait(30)
+    threads = dropped.threads
     del dropped
     gc.collect()
-    wait_until(lambda: running() == 0)
+    wait_until(lambda: running(threads) == 0)
 
 
 def test_a_thread_does_not_keep_what_it_began_with() -> None:
@@ -132,7 +144,7 @@ def test_a_thread_does_not_keep_what_it_began_with() -> None:
         """Of a pool that works for it, as a producer."""
 
         def __init__(self) -> None:
-            self.pool, self.done = ThreadPool(2, "test-pool"), threading.Event()
+            self.pool, self.done = NamedPool(), threading.Event()
 
         def work(self) -> None:
             self.done.set()
@@ -140,17 +152,17 @@ def test_a_thread_does_not_keep_what_it_began_with() -> None:
     owner = Owner()
     owner.pool.submit(owner.work)
     assert owner.done.wait(30)
-    crew, left = owner.pool._crew, weakref.ref(owner)
+    crew, threads, left = owner.pool._crew, owner.pool.threads, weakref.ref(owner)
     wait_until(lambda: crew._idle == 1)
     del owner
     gc.collect()
     assert left() is None
-    wait_until(lambda: running() == 0)
+    wait_until(lambda: running(threads) == 0)
 
 
 @pytest.mark.parametrize("moment", ["before", "after"])
 def test_a_thread_whose_start_was_interrupted_is_counted_if_it_runs(
-    pool: ThreadPool, monkeypatch: pytest.MonkeyPatch, moment: str
+    pool: NamedPool, monkeypatch: pytest.MonkeyPatch, moment: str
 ) -> None:
     held, start = Held(), threading.Thread.start
 
@@ -168,15 +180,15 @@ def test_a_thread_whose_start_was_interrupted_is_counted_if_it_runs(
     for work in others:
         pool.submit(work)
     wait_until(lambda: sum(work.began.is_set() for work in (held, *others)) == 2)
-    assert running() == 2
+    assert running(pool.threads) == 2
     for work in (held, *others):
         work.may_end.set()
     pool.close()
-    wait_until(lambda: running() == 0)
+    wait_until(lambda: running(pool.threads) == 0)
 
 
 def test_a_thread_that_begins_after_its_start_was_interrupted_does_nothing(
-    pool: ThreadPool, monkeypatch: pytest.MonkeyPatch
+    pool: NamedPool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     late: list[threading.Thread] = []
     start, ran = threading.Thread.start, threading.Event()
@@ -200,7 +212,7 @@ def test_a_right_is_taken_once() -> None:
     assert [right.take() for _ in range(3)] == [True, False, False]
 
 
-def test_a_forked_child_starts_threads_of_its_own(pool: ThreadPool) -> None:
+def test_a_forked_child_starts_threads_of_its_own(pool: NamedPool) -> None:
     """Also if the parent has as many as it may have."""
     held = [Held(), Held()]
     for work in held:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from sqlalchemy import select
 
 from breakwall.payments.db.database import Database
-from breakwall.payments.db.migrate import upgrade
 from breakwall.payments.db.schema import incidents
 from breakwall.payments.decisions import Decision
 from breakwall.payments.gateways.base import ChargeAnswer, Health, Outcome
@@ -14,6 +13,7 @@ from breakwall.payments.ledger.dispatch_queue import DispatchQueue
 from breakwall.payments.ledger.ledger import Ledger
 from breakwall.payments.ledger.queries import get_order, list_attempts
 from breakwall.payments.orders import Order, OrderStatus, StoredOrder
+from tests import migrated
 from tests.manual_clock import ManualClock
 from tests.people import People
 
@@ -33,7 +33,7 @@ class Book:
 
     def __init__(self, url: str) -> None:
         self.database = Database(url)
-        upgrade(self.database.engine)
+        migrated.prepare(self.database)
         self.clock = ManualClock()
         self.ledger = Ledger(self.database, lease=LEASE, clock=self.clock)
         self.dispatch_queue = DispatchQueue(self.database, clock=self.clock)

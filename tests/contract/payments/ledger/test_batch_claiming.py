@@ -171,7 +171,7 @@ def test_the_plain_way_is_taken_exactly_where_the_rules_say_send_and_nothing_is_
     rng = random.Random(7)
     policy = RetryPolicy(max_attempts=MAX_ATTEMPTS)
     wanted, sends, ids = set(), {}, []
-    for number in range(300):
+    for number in range(150):
         order_id = scrambled(book, rng, number)
         ids.append(order_id)
         progress = book.database.read(
@@ -191,7 +191,7 @@ def test_the_plain_way_is_taken_exactly_where_the_rules_say_send_and_nothing_is_
     taken = {one.claim.order_id for one in done.attempts}
     assert all(sends[order_id] for order_id in taken)
     assert taken == wanted
-    assert len(taken) > 20
+    assert len(taken) > 10
     assert sorted([*taken, *done.others, *done.crashed]) == sorted(ids)
 
 

@@ -384,6 +384,7 @@ def set_default(pruned_site: PruningSite, what: str) -> None:
     pruned_site.site.database.close()
 
 
+@pytest.mark.both_databases  # On SQLite nobody is beside the pruning: it is skipped there.
 class TestAnOrderThatIsPlacedWhileItIsPruned:
     @pytest.mark.parametrize("default", ["repeatable read", "serializable"])
     @pytest.mark.parametrize("way", ["place", "enqueue"])

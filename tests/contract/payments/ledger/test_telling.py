@@ -290,6 +290,7 @@ WAYS: dict[str, tuple[Callable[[Book], object], list[Written]]] = {
 }
 
 
+@pytest.mark.both_databases  # Each has a trigger of its own.
 @pytest.mark.parametrize("way", WAYS)
 def test_each_way_to_end_an_order_writes_one_outcome(book: Book, way: str) -> None:
     end, expected = WAYS[way]

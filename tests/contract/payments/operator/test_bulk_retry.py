@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, Select, func, select, update
 
-from breakwall.payments.db.database import Database
 from breakwall.payments.db.schema import interventions, orders
 from breakwall.payments.gateways.base import ChargeAnswer, Health, Outcome
 from breakwall.payments.ledger.batches import Position
@@ -306,21 +305,15 @@ class TestTheDryRun:
         assert driver(site).preview_named(ids) == Preview(2, 1, 1, {})
 
 
+@pytest.mark.both_databases
 class TestTheQuery:
-    @pytest.fixture
-    def crowded(self, site: Site) -> Database:
+    def test_reads_the_index_and_not_the_table(self, site: Site) -> None:
         site.database.write(crowd, name="test")
-        return site.database
-
-    @pytest.mark.parametrize("after", [None, Position(datetime(2026, 1, 2, tzinfo=UTC), "0" * 32)])
-    def test_reads_the_index_and_not_the_table(self, crowded: Database, after: Any) -> None:
-        query = batch_query(
-            Selection((OrderStatus.DEAD,), error_contains="gone"),
-            OrderStatus.DEAD,
-            until=datetime(2026, 12, 1, tzinfo=UTC),
-            after=after,
-        )
-        plan = crowded.read(lambda connection: explain(connection, query))
-        assert "ix_orders_status_created" in plan
-        assert "Seq Scan" not in plan
-        assert "SCAN orders" not in plan
+        selection = Selection((OrderStatus.DEAD,), error_contains="gone")
+        until = datetime(2026, 12, 1, tzinfo=UTC)
+        for after in (None, Position(datetime(2026, 1, 2, tzinfo=UTC), "0" * 32)):
+            query = batch_query(selection, OrderStatus.DEAD, until=until, after=after)
+            plan = site.database.read(lambda connection, query=query: explain(connection, query))  # type: ignore[misc]
+            assert "ix_orders_status_created" in plan
+            assert "Seq Scan" not in plan
+            assert "SCAN orders" not in plan

@@ -23,6 +23,8 @@ from tests.contract.payments.db.rolling import execute, stand_at
 from tests.contract.site import Site, order
 from tests.gateway import DOWN, LOST, PAID
 
+pytestmark = pytest.mark.both_databases
+
 
 def finish_later(site: Site) -> None:
     """Let an order end later than its `place` has returned."""

@@ -62,6 +62,7 @@ def without_the_net(site: Site) -> Site:
 
 
 class TestReporting:
+    @pytest.mark.both_databases
     def test_the_same_thing_again_is_nothing(self, without_the_net: Site) -> None:
         site = without_the_net
         (number,) = reported(site)
@@ -70,6 +71,7 @@ class TestReporting:
         (found,) = newest(site)
         assert (found.id, found.at) == (number, first)
 
+    @pytest.mark.both_databases
     def test_the_same_two_charges_each_time_that_they_are_found_is_one_incident(
         self, without_the_net: Site
     ) -> None:
@@ -106,6 +108,7 @@ class TestListing:
         assert [found.id for found in newest(site)] == [second]
         assert [found.id for found in newest(site, closed_too=True)] == [second, first]
 
+    @pytest.mark.both_databases
     def test_does_not_read_the_closed_ones(self, site: Site) -> None:
         (order_id,) = queued(site)
         closed = {"order_id": order_id, "kind": "two_charges", "closed_at": site.clock.now}

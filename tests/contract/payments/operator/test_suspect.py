@@ -315,6 +315,7 @@ class TestAPersonsResolution:
         assert suspected(site) == set()
 
 
+@pytest.mark.both_databases
 def test_each_batch_is_read_from_the_index_on_state_and_time(site: Site) -> None:
     site.database.write(crowd, name="test")
     plan = site.database.read(lambda connection: explain(connection, batch_query(Position(BACKUP, "0" * 32))))

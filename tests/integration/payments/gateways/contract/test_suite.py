@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from pathlib import Path
+import textwrap
+from xml.etree import ElementTree
 
 import pytest
 
@@ -23,10 +24,7 @@ from breakwall.simulator.server import Simulator
 
 PROFILE = GatewayProfile(deduplicates=True, key_life=60, looks_up=True, absent_after=1)
 
-class Broken(HttpGateway):
-    {broken}
-
-class TestBroken(GatewayContract):
+class Subject(GatewayContract):
     fault_timeout = 0.3
 
     @pytest.fixture
@@ -36,7 +34,19 @@ class TestBroken(GatewayContract):
         simulator.close()
 
     def make_gateway(self, url):
-        return Broken(url, profile=PROFILE)
+        return self.Broken(url, profile=PROFILE)
+"""
+
+BROKEN = """
+class TestBroken{number}(Subject):
+    class Broken(HttpGateway):
+        {broken}
+"""
+
+FIRST_CASES = """
+def pytest_collection_modifyitems(items):
+    first = {item.nodeid.partition("[")[0]: item for item in reversed(items)}
+    items[:] = first.values()
 """
 
 WORSE = {
@@ -99,15 +109,33 @@ WORSE = {
 }
 
 
-@pytest.mark.parametrize("name", WORSE)
-def test_a_gateway_is_noticed_that(tmp_path: Path, name: str) -> None:
-    test, broken, promise = WORSE[name]
-    file = tmp_path / "test_broken.py"
-    file.write_text(SUITE.replace("{broken}", broken), encoding="utf-8")
-    (tmp_path / "pytest.ini").write_text("[pytest]\n", encoding="utf-8")
-    command = [sys.executable, "-m", "pytest", str(file), "-q", "-x", "-k", test, "-p", "no:cacheprovider"]
+Failures = dict[str, str]
+
+
+@pytest.fixture(scope="module")
+def failures(tmp_path_factory: pytest.TempPathFactory) -> Failures:
+    """What the suite says of each of them, all in one run, by what is broken."""
+    folder = tmp_path_factory.mktemp("suite")
+    file = folder / "test_broken.py"
+    classes = [
+        BROKEN.format(number=number, broken=textwrap.indent(broken, "    ").lstrip())
+        for number, (_, broken, _) in enumerate(WORSE.values())
+    ]
+    file.write_text(SUITE + "".join(classes), encoding="utf-8")
+    (folder / "conftest.py").write_text(FIRST_CASES, encoding="utf-8")
+    (folder / "pytest.ini").write_text("[pytest]\n", encoding="utf-8")
+    tests = [f"{file}::TestBroken{number}::test_{test}" for number, (test, _, _) in enumerate(WORSE.values())]
+    command = [sys.executable, "-m", "pytest", *tests, "-q", "-p", "no:cacheprovider"]
     ran = subprocess.run(
-        [*command, "-c", str(tmp_path / "pytest.ini"), "--rootdir", str(tmp_path)],
+        [
+            *command,
+            "-c",
+            str(folder / "pytest.ini"),
+            "--rootdir",
+            str(folder),
+            "--junitxml",
+            str(folder / "xml"),
+        ],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -115,5 +143,22 @@ def test_a_gateway_is_noticed_that(tmp_path: Path, name: str) -> None:
         check=False,
     )
     assert ran.returncode == 1, ran.stdout + ran.stderr
-    assert "broken promise: " in ran.stdout
-    assert promise in ran.stdout
+    cases = [
+        case
+        for case in ElementTree.parse(folder / "xml").iter("testcase")
+        if case.find("failure") is not None
+    ]
+    said = {case.attrib["classname"].rpartition("TestBroken")[2]: failure_of(case) for case in cases}
+    return {name: said.get(str(number), "") for number, name in enumerate(WORSE)}
+
+
+def failure_of(case: ElementTree.Element) -> str:
+    failure = case.find("failure")
+    return "" if failure is None else f"{failure.attrib['message']}\n{failure.text}"
+
+
+@pytest.mark.parametrize("name", WORSE)
+def test_a_gateway_is_noticed_that(failures: Failures, name: str) -> None:
+    _, _, promise = WORSE[name]
+    assert "broken promise: " in failures[name]
+    assert promise in failures[name]
