@@ -46,6 +46,11 @@ class Endpoint:
 
     def __init__(self, port: int) -> None:
         self.url = f"http://127.0.0.1:{port}/"
+        self.settings = {
+            "OUTCOMES__WEBHOOK_URL": self.url,
+            "OUTCOMES__WEBHOOK_SECRET": SECRET,
+            "OUTCOMES__ALLOW_PRIVATE": "true",
+        }
         self.told: Told | None = None
         self._command = python_module("bench.services.shop_endpoint", "--port", str(port))
 
@@ -77,18 +82,13 @@ class Endpoint:
 
 def telling(machine: Machine, drain: Drain) -> tuple[Drained, Told]:
     endpoint = Endpoint(machine.workspace.free_port())
-    settings = {
-        "OUTCOMES__WEBHOOK_URL": endpoint.url,
-        "OUTCOMES__WEBHOOK_SECRET": SECRET,
-        "OUTCOMES__ALLOW_PRIVATE": "true",
-    }
 
     def beside(site: Site) -> None:
         endpoint.start(site)
         site.service.wait_for(drain.orders, drain.limit)
         endpoint.finish(site, drain.orders)
 
-    drained = drain_ours(machine, drain, beside, **settings)
+    drained = drain_ours(machine, drain, beside, **endpoint.settings)
     assert endpoint.told is not None
     return drained, endpoint.told
 
