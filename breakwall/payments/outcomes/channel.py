@@ -13,7 +13,7 @@ from breakwall.payments.outcomes.outbox.claiming import Claimed
 # Calls at once, in one worker. A listener is the shop's code in our process, so it gets few.
 THREADS = {"webhook": 16, "task": 4, "listener": 4}
 ENDLESS = {"listener"}  # Nothing can end their calls.
-IN_HAND = 200  # Claimed at once, at most: what a second of a fast shop takes.
+IN_HAND = 400  # Claimed at once, at most: what a fast shop takes in a second.
 
 # Seconds of a claim: enough to wait for other calls, to call, and to be recorded.
 LEASE = 60.0
