@@ -83,7 +83,9 @@ CARD_TESTS = "tests/unit/test_card_numbers.py"
 PENDING_TESTS = "tests/unit/producers/test_pending.py"
 TELLING_TESTS = "tests/contract/payments/ledger/test_telling.py"
 HINT_TESTS = "tests/contract/payments/ledger/test_hint.py"
-OUTBOX = "breakwall/payments/outcomes/outbox.py"
+CLAIMING_OUTCOMES = "breakwall/payments/outcomes/outbox/claiming.py"
+RECORDING_OUTCOMES = "breakwall/payments/outcomes/outbox/recording.py"
+OUTCOME_RECORDER = "breakwall/payments/outcomes/delivery_recorder.py"
 DELIVERING = "breakwall/payments/outcomes/delivering.py"
 DELIVERING_TESTS = "tests/contract/payments/outcomes/test_delivering.py"
 WATCH_TESTS = "tests/unit/payments/outcomes/test_outage_watch.py"
@@ -1593,6 +1595,22 @@ MUTANTS = (
         simulated=False,
     ),
     Mutant(
+        "a value that ends its line is not sent",
+        "breakwall/payments/gateways/transport/request.py",
+        "if not _HEAD.fullmatch(head) or not _FRAMING",
+        "if not _FRAMING",
+        ("tests/unit/payments/gateways/transport/test_request.py",),
+        simulated=False,
+    ),
+    Mutant(
+        "a header that says where the request ends is not sent",
+        "breakwall/payments/gateways/transport/request.py",
+        " or not _FRAMING.isdisjoint(map(str.lower, self.headers))",
+        "",
+        ("tests/unit/payments/gateways/transport/test_request.py",),
+        simulated=False,
+    ),
+    Mutant(
         "what is left behind an answer closes the connection",
         CONNECTIONS,
         ' or http.trailing_data != (b"", False)',
@@ -2853,7 +2871,7 @@ MUTANTS = (
     ),
     Mutant(
         "an event waits for the earlier one of its order",
-        OUTBOX,
+        CLAIMING_OUTCOMES,
         "return (*due, ~blocked, ~not_taken)",
         "return (*due, ~not_taken)",
         (DELIVERING_TESTS,),
@@ -2861,7 +2879,7 @@ MUTANTS = (
     ),
     Mutant(
         "an event waits for an earlier one that is not taken yet",
-        OUTBOX,
+        CLAIMING_OUTCOMES,
         "return (*due, ~blocked, ~not_taken)",
         "return (*due, ~blocked)",
         (DELIVERING_TESTS,),
@@ -2869,7 +2887,7 @@ MUTANTS = (
     ),
     Mutant(
         "what ended before its destination was known is not delivered",
-        OUTBOX,
+        "breakwall/payments/outcomes/outbox/taking.py",
         "outcomes.c.at >= destinations.c.since",
         "outcomes.c.at <= outcomes.c.at",
         (DELIVERING_TESTS,),
@@ -2877,25 +2895,25 @@ MUTANTS = (
     ),
     Mutant(
         "a lost claim of a delivery records no failure",
-        OUTBOX,
-        "deliveries.c.due_at == literal(claimed.until, deliveries.c.due_at.type)",
-        "literal(claimed.until, deliveries.c.due_at.type).is_not(None)",
+        RECORDING_OUTCOMES,
+        'deliveries.c.due_at == bindparam("claimed_until", type_=deliveries.c.due_at.type)',
+        'bindparam("claimed_until", type_=deliveries.c.due_at.type).is_not(None)',
         (DELIVERING_TESTS,),
         simulated=False,
     ),
     Mutant(
         "what was not tried uses up no try",
-        OUTBOX,
-        '"tries": claimed.tries - 1',
-        '"tries": claimed.tries',
+        RECORDING_OUTCOMES,
+        '"tries": deliveries.c.tries - 1',
+        '"tries": deliveries.c.tries',
         (DELIVERING_TESTS,),
         simulated=False,
     ),
     Mutant(
         "what is given up is an incident",
-        DELIVERING,
-        'self._report(connection, claimed, f"{detail}; `breakwall outcomes redeliver {event.id}`',
-        'log.error("%s", f"{detail}; `breakwall outcomes redeliver {event.id}`',
+        OUTCOME_RECORDER,
+        "report_claim(connection, self._clock, claimed, detail + advice)",
+        'log.error("%s", detail + advice)',
         (DELIVERING_TESTS,),
         simulated=False,
     ),
@@ -2917,7 +2935,7 @@ MUTANTS = (
     ),
     Mutant(
         "an event that ends its worker each time is given up",
-        OUTBOX,
+        CLAIMING_OUTCOMES,
         "return self.tries > MAX_TRIES or self.unrecorded > MAX_UNRECORDED",
         "return self.tries > MAX_TRIES",
         (DELIVERING_TESTS,),
@@ -2925,7 +2943,7 @@ MUTANTS = (
     ),
     Mutant(
         "the last try counts without a record",
-        OUTBOX,
+        CLAIMING_OUTCOMES,
         "return self.tries > MAX_TRIES or self.unrecorded > MAX_UNRECORDED",
         "return self.unrecorded > MAX_UNRECORDED",
         (DELIVERING_TESTS,),
@@ -2933,17 +2951,17 @@ MUTANTS = (
     ),
     Mutant(
         "an event that ends its worker comes alone",
-        OUTBOX,
-        "numbers = suspects[:1] or [row.outcome_id for row in due]",
-        "numbers = [row.outcome_id for row in due]",
+        CLAIMING_OUTCOMES,
+        "chosen = suspects[:1] or [row.outcome_id for row in due]",
+        "chosen = [row.outcome_id for row in due]",
         (DELIVERING_TESTS,),
         simulated=False,
     ),
     Mutant(
         "one endpoint that is gone makes one incident",
-        DELIVERING,
-        "if not outbox.mark_gone(connection, claimed.destination, endpoint):",
-        "if outbox.mark_gone(connection, claimed.destination, endpoint) is None:",
+        OUTCOME_RECORDER,
+        "if not recording.mark_gone(connection, claimed.destination, endpoint):",
+        "if recording.mark_gone(connection, claimed.destination, endpoint) is None:",
         (DELIVERING_TESTS,),
         simulated=False,
     ),
@@ -2965,7 +2983,7 @@ MUTANTS = (
     ),
     Mutant(
         "an event whose call hangs waits long",
-        DELIVERING,
+        OUTCOME_RECORDER,
         "if result.hung and claimed.destination in ENDLESS:",
         "if not result:",
         (DELIVERING_TESTS,),
@@ -2989,9 +3007,9 @@ MUTANTS = (
     ),
     Mutant(
         "a short outage is no incident",
-        OUTBOX,
-        "_WAITING, outcomes.c.at <= clock.after(-age))",
-        "_WAITING)",
+        "breakwall/payments/outcomes/outbox/waiting.py",
+        "is_waiting, outcomes.c.at <= clock.after(-age))",
+        "is_waiting)",
         (DELIVERING_TESTS,),
         simulated=False,
     ),
@@ -3036,6 +3054,14 @@ MUTANTS = (
         simulated=False,
     ),
     Mutant(
+        "an event that cannot be written delays no other one",
+        "breakwall/payments/outcomes/channel.py",
+        "with suppress(Exception):",
+        "with suppress(ZeroDivisionError):",
+        (DELIVERING_TESTS,),
+        simulated=False,
+    ),
+    Mutant(
         "a private address is refused",
         "breakwall/payments/outcomes/addresses.py",
         "        if found and not public:\n            raise PrivateAddressError(ADVICE)\n        return public\n",
@@ -3070,7 +3096,7 @@ MUTANTS = (
     Mutant(
         "a restored database gives another event another id",
         "breakwall/payments/outcomes/event.py",
-        'told = f"{number}\\n{order_id}\\n{status}\\n{_moment(at)}"',
+        'told = f"{number}\\n{order_id}\\n{status}\\n{at}"',
         'told = f"{number}\\n{order_id}\\n{status}"',
         ("tests/unit/payments/outcomes/test_event.py",),
         simulated=False,

@@ -26,9 +26,10 @@ from breakwall.payments.gateways.charge_answers import (
     classify_charge_error,
 )
 from breakwall.payments.gateways.lookup_answers import classify_lookup, classify_lookup_error
-from breakwall.payments.gateways.transport.connections import ConnectionPool, Reply, Request
+from breakwall.payments.gateways.transport.connections import ConnectionPool, Reply
 from breakwall.payments.gateways.transport.deadline import Call, DeadlineStream
 from breakwall.payments.gateways.transport.errors import DeadlinePassedError, Phase, PoolFullError
+from breakwall.payments.gateways.transport.request import Request
 from breakwall.payments.gateways.transport.resolver import Resolver
 from breakwall.payments.gateways.transport.routes import Route, Routes
 from breakwall.payments.gateways.wire_keys import wire_key
@@ -138,8 +139,6 @@ class HttpService:
         """A request, and the route that it is made for."""
         target = self._base.raw_path.rstrip(b"/") + path.encode("ascii")
         sent = {**self._own_headers, **self._more_headers(), **headers}
-        if content:
-            sent["Content-Length"] = str(len(content))
         if self._token is not None:
             sent["Authorization"] = f"Bearer {self._token()}"
         route = self._routes.current()

@@ -59,12 +59,14 @@ class CallPool:
         self._running: set[_Running] = set()
         self._started = self._idle = 0
         self._stopped = False
-        self._changed = threading.Condition()
+        self._lock = threading.Lock()
+        self._wanted = threading.Condition(self._lock)  # A call waits, or the pool stops: for idle threads.
+        self._returned = threading.Condition(self._lock)  # A call has ended: for who stops the pool.
 
     @property
     def room(self) -> int:
         """How many more calls it takes: none while every thread is stuck."""
-        with self._changed:
+        with self._lock:
             stuck = self._stuck()
             in_hand = len(self._waiting) + len(self._running) - stuck
             return 0 if stuck >= self._threads or self._stopped else max(0, self._depth - in_hand)
@@ -72,7 +74,7 @@ class CallPool:
     @property
     def stuck(self) -> int:
         """How many threads are in calls that are overdue."""
-        with self._changed:
+        with self._lock:
             return self._stuck()
 
     @property
@@ -82,9 +84,9 @@ class CallPool:
 
     def submit(self, call: PooledCall) -> None:
         """Run it as soon as a thread is free. Without any thread it is dropped."""
-        with self._changed:
+        with self._lock:
             self._waiting.append(call)
-            self._changed.notify()
+            self._wanted.notify()
             if len(self._waiting) > self._idle and self._started < self._threads:
                 self._start_thread()
             lost = self._drop_waiting() if not self._started else []
@@ -94,7 +96,7 @@ class CallPool:
     def check(self) -> None:
         """Report each call that has become overdue, and drop those that can no longer begin."""
         now = self._clock()
-        with self._changed:
+        with self._lock:
             late = [one for one in self._running if not one.overdue and now - one.since > self._bound]
             for one in late:
                 one.overdue = True
@@ -107,18 +109,18 @@ class CallPool:
 
     def ask_to_stop(self) -> None:
         """Drop what waits, and begin no more calls. Does not wait."""
-        with self._changed:
+        with self._lock:
             self._stopped = True
             dropped = self._drop_waiting()
-            self._changed.notify_all()
+            self._wanted.notify_all()
         for call in dropped:
             call.drop()
 
     def stop(self, timeout: float) -> bool:
         """Drop what waits, and wait for the running calls at most ``timeout`` seconds. Whether all have ended."""
         self.ask_to_stop()
-        with self._changed:
-            self._changed.wait_for(lambda: all(one.overdue for one in self._running), timeout)
+        with self._lock:
+            self._returned.wait_for(lambda: all(one.overdue for one in self._running), timeout)
             return not self._running
 
     def _stuck(self) -> int:
@@ -147,14 +149,14 @@ class CallPool:
                 with suppress(BaseException):
                     running.call.drop()
             finally:
-                with self._changed:
+                with self._lock:
                     self._running.discard(running)
-                    self._changed.notify_all()
+                    self._returned.notify_all()
 
     def _next(self) -> _Running | None:
-        with self._changed:
+        with self._lock:
             self._idle += 1
-            self._changed.wait_for(lambda: self._waiting or self._stopped)
+            self._wanted.wait_for(lambda: self._waiting or self._stopped)
             self._idle -= 1
             if self._stopped:
                 return None

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
 
+_JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 _ID = re.compile(r"evt_([0-9]{1,18})_([a-z2-7]{16})")
 
 
@@ -32,7 +33,7 @@ class Event:
     @cached_property
     def id(self) -> str:
         """Stable over all tries. After a restore of the database the number may come again, but never the id."""
-        return event_id(self.number, self.order_id, self.status, self.settled_at)
+        return _event_id(self.number, self.order_id, self.status, self._ended_at)
 
     @property
     def type(self) -> str:
@@ -45,7 +46,7 @@ class Event:
         return {
             "type": self.type,
             "id": self.id,
-            "timestamp": _moment(self.settled_at),
+            "timestamp": self._ended_at,
             "data": {
                 "order_id": self.order_id,
                 "idempotency_key": self.idempotency_key,
@@ -57,21 +58,29 @@ class Event:
                 "reason": self.reason,
                 "retry_count": self.retry_count,
                 "created_at": _moment(self.created_at),
-                "settled_at": _moment(self.settled_at),
+                "settled_at": self._ended_at,
             },
         }
 
-    @property
+    @cached_property
     def body(self) -> bytes:
         """The document as JSON in UTF-8: at most 7 kB, as each text has at most 255 characters."""
-        return json.dumps(self.document, ensure_ascii=False, separators=(",", ":")).encode()
+        return _JSON.encode(self.document).encode()
+
+    @cached_property
+    def _ended_at(self) -> str:
+        return _moment(self.settled_at)
 
 
 def event_id(number: int, order_id: str, status: str, at: datetime) -> str:
     """An event's id: its number, and a digest of what makes it this event."""
-    told = f"{number}\n{order_id}\n{status}\n{_moment(at)}"
-    digest = base64.b32encode(hashlib.sha256(told.encode()).digest()).decode()[:16].lower()
-    return f"evt_{number}_{digest}"
+    return _event_id(number, order_id, status, _moment(at))
+
+
+def _event_id(number: int, order_id: str, status: str, at: str) -> str:
+    told = f"{number}\n{order_id}\n{status}\n{at}"
+    digest = hashlib.sha256(told.encode()).digest()[:10]  # 16 letters
+    return f"evt_{number}_{base64.b32encode(digest).decode().lower()}"
 
 
 def number_in(text: str) -> int | None:

@@ -12,8 +12,8 @@ from breakwall.errors import BreakwallError, ExitCode
 from breakwall.payments.db.clock import DATABASE_CLOCK, Clock
 from breakwall.payments.db.database import Database, SchemaError
 from breakwall.payments.db.schema import deliveries, destinations, outcomes
-from breakwall.payments.outcomes import outbox
 from breakwall.payments.outcomes.event import event_id, number_in
+from breakwall.payments.outcomes.outbox.waiting import exists_here
 from breakwall.payments.outcomes.schedule import OUTAGE
 
 
@@ -64,7 +64,7 @@ def list_deliveries(
     destination: str | None = None,
 ) -> list[StoredDelivery]:
     """The newest ones in these states, newest first, within a running transaction. Empty before revision 0007."""
-    if not outbox.exists_here(connection):
+    if not exists_here(connection):
         return []
     found: list[StoredDelivery] = []
     for state in states:
@@ -86,7 +86,7 @@ class Waiting:
 
 def waiting_for(connection: Connection, clock: Clock = DATABASE_CLOCK) -> list[Waiting]:
     """Each known destination, and each that something waits for, by its name. Empty before revision 0007."""
-    if not outbox.exists_here(connection):
+    if not exists_here(connection):
         return []
     known = connection.execute(select(destinations.c.name, destinations.c.gone)).all()
     gone = {row.name: row.gone is not None for row in known}
@@ -105,7 +105,7 @@ def waiting_for(connection: Connection, clock: Clock = DATABASE_CLOCK) -> list[W
 
 def count_undelivered(connection: Connection) -> int:
     """How many deliveries are not made, within a running transaction."""
-    if not outbox.exists_here(connection):
+    if not exists_here(connection):
         return 0
     waiting = select(func.count()).select_from(deliveries).where(deliveries.c.due_at.is_not(None))
     return connection.scalar(waiting) or 0
@@ -182,7 +182,7 @@ def forget(database: Database, name: str, *, clock: Clock = DATABASE_CLOCK) -> i
 
 
 def _check_tables(connection: Connection) -> None:
-    if not outbox.exists_here(connection):
+    if not exists_here(connection):
         raise SchemaError(
             "the orders database has no outcomes before its next revision: run `breakwall db upgrade`"
         )

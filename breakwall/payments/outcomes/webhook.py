@@ -9,9 +9,10 @@ import httpx2
 from breakwall import __version__
 from breakwall.breaker import parse_retry_after
 from breakwall.credentials import basic_auth, system_tls
-from breakwall.payments.gateways.transport.connections import ConnectionPool, Request
+from breakwall.payments.gateways.transport.connections import ConnectionPool
 from breakwall.payments.gateways.transport.deadline import Call, DeadlineStream
 from breakwall.payments.gateways.transport.errors import ConnectError
+from breakwall.payments.gateways.transport.request import Request
 from breakwall.payments.gateways.transport.resolver import Resolver
 from breakwall.payments.gateways.transport.routes import Route
 from breakwall.payments.outcomes.addresses import PrivateAddressError, PublicResolver
@@ -76,7 +77,6 @@ class WebhookDestination:
         now, body = int(self._wall_clock()), event.body
         headers = {
             **self._own,
-            "Content-Length": str(len(body)),
             "webhook-id": event.id,
             "webhook-timestamp": str(now),
             "webhook-signature": sign(self._secrets, event.id, now, body),

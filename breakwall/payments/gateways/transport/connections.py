@@ -19,22 +19,14 @@ import h11
 from breakwall.host.descriptors import register_idle_connections
 from breakwall.payments.gateways.transport.deadline import Call, DeadlineStream
 from breakwall.payments.gateways.transport.errors import SpeaksTlsError, StrayAnswerError
+from breakwall.payments.gateways.transport.request import Request, stand_in
 
 if TYPE_CHECKING:
     from breakwall.payments.gateways.transport.routes import Route
 
 LONGEST_HEAD = 102_400  # Bytes of an answer's status line and headers.
+_END = h11.EndOfMessage()
 TLS_ALERT = b"\x15\x03"  # How a server that speaks TLS answers to a request without it (RFC 8446, 5.1).
-
-
-@dataclass(frozen=True, slots=True, repr=False)  # the headers hold credentials
-class Request:
-    """One request; ``target`` and ``headers`` as they are sent."""
-
-    method: str
-    target: bytes
-    headers: Mapping[str, str]
-    body: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,11 +80,10 @@ class HttpConnection:
         self._stream.close()
 
     def _encode(self, request: Request) -> bytes:
-        head = h11.Request(
-            method=request.method, target=request.target, headers=list(request.headers.items())
-        )
-        events = [head, *([h11.Data(data=request.body)] if request.body else []), h11.EndOfMessage()]
-        return b"".join(self._http.send(event) or b"" for event in events)
+        encoded = request.encode()
+        for event in (stand_in(request.method), _END):
+            self._http.send(event)
+        return encoded
 
     def _head(self, call: Call) -> h11.Response:
         early = False

@@ -4,7 +4,7 @@ import httpx2
 
 from breakwall import __version__
 from breakwall.credentials import basic_auth
-from breakwall.payments.gateways.transport.connections import HttpConnection, Request
+from breakwall.payments.gateways.transport.connections import HttpConnection
 from breakwall.payments.gateways.transport.deadline import Call, DeadlineStream, connect
 from breakwall.payments.gateways.transport.errors import (
     ConnectError,
@@ -16,6 +16,7 @@ from breakwall.payments.gateways.transport.errors import (
     ReadTimeout,
     WriteTimeout,
 )
+from breakwall.payments.gateways.transport.request import Request
 from breakwall.payments.gateways.transport.resolver import Resolver
 
 MAX_REFUSAL = 65_536  # Bytes of a refusal's page that are read.

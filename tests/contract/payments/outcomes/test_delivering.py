@@ -9,11 +9,14 @@ from sqlalchemy import delete, event, func, insert, select, text
 
 from breakwall.payments.db.schema import orders, outcomes
 from breakwall.payments.orders import OrderStatus
-from breakwall.payments.outcomes import outbox
 from breakwall.payments.outcomes.channel import LEASE
 from breakwall.payments.outcomes.delivering import BUSY, IDLE
 from breakwall.payments.outcomes.destination import Result
+from breakwall.payments.outcomes.event import Event
 from breakwall.payments.outcomes.operator import forget, redeliver
+from breakwall.payments.outcomes.outbox.claiming import claim
+from breakwall.payments.outcomes.outbox.recording import record_delivered
+from breakwall.payments.outcomes.outbox.taking import take_new
 from breakwall.payments.outcomes.schedule import AFTER_HANG, DELAYS, MAX_TRIES, MAX_UNRECORDED, OUTAGE
 from tests.contract.payments.outcomes.outbox_site import OutboxSite, Shop
 
@@ -145,7 +148,7 @@ def test_an_event_waits_while_an_earlier_one_is_not_taken(outbox_site: OutboxSit
     taken = "UPDATE outcomes SET taken_at = at WHERE id = (SELECT max(id) FROM outcomes)"
     outbox_site.database.write(lambda connection: [connection.execute(text(one)) for one in (later, taken)])
     claimed = outbox_site.database.write(
-        lambda connection: outbox.claim(connection, outbox_site.clock, "webhook", 10, lease=LEASE)
+        lambda connection: claim(connection, outbox_site.clock, "webhook", 10, lease=LEASE)
     )
     assert claimed == []
 
@@ -377,7 +380,7 @@ def test_an_event_that_ends_its_worker_takes_no_other_event_with_it(outbox_site:
     outbox_site.worker(Shop())
     for key in ("poison", "innocent"):
         outbox_site.end(key)
-    outbox_site.database.write(lambda connection: outbox.take_new(connection, outbox_site.clock, 10))
+    outbox_site.database.write(lambda connection: take_new(connection, outbox_site.clock, 10))
     told: list[str] = []
     for _ in range(MAX_UNRECORDED + 1):
         told += claim_until_it_dies(outbox_site)
@@ -385,18 +388,39 @@ def test_an_event_that_ends_its_worker_takes_no_other_event_with_it(outbox_site:
     assert told == ["innocent"]
 
 
+def test_an_event_that_cannot_be_written_delays_no_other_one(
+    outbox_site: OutboxSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def body(event: Event) -> bytes:
+        if event.idempotency_key == "k1":
+            raise UnicodeEncodeError("utf-8", "", 0, 1, "it is no text")
+        return b"{}"
+
+    monkeypatch.setattr(Event, "body", property(body))
+    shop = Shop()
+    shop.needs_body = True
+    worker = outbox_site.worker(shop)
+    outbox_site.end("k1")
+    outbox_site.end("k2")
+    worker.run()
+    assert shop.told == [("k2", "order.paid")]
+    outbox_site.advance(DELAYS[0])
+    worker.run()
+    assert len(shop.asked) == 3
+
+
 def claim_until_it_dies(site: OutboxSite) -> list[str]:
     """What a worker tells before it claims the event that ends it."""
     told: list[str] = []
     while True:
         claimed = site.database.write(
-            lambda connection: outbox.claim(connection, site.clock, "webhook", 10, lease=LEASE)
+            lambda connection: claim(connection, site.clock, "webhook", 10, lease=LEASE)
         )
-        keys = [claim.event.idempotency_key for claim in claimed if not claim.is_spent]
+        keys = [one.event.idempotency_key for one in claimed if not one.is_spent]
         if not keys or "poison" in keys:
             return told
         recorded = claimed
-        site.database.write(lambda connection: outbox.record_delivered(connection, site.clock, recorded))  # noqa: B023
+        site.database.write(lambda connection: record_delivered(connection, site.clock, recorded))  # noqa: B023
         told += keys
 
 
