@@ -9,11 +9,14 @@ from sqlalchemy import Row
 
 from breakwall.payments.orders import OrderStatus
 from breakwall.producers.pending import PlaceResult
-from tests.simulation.customers import Customers
+from tests.simulation.customers import Customer, Customers
 from tests.simulation.scenario import Scenario
 from tests.simulation.shop import Receipt, Shop
 from tests.simulation.shop_operator import stored_event_id
 from tests.simulation.storage import START, Storage
+
+LASTING = {OrderStatus.PAID, OrderStatus.DECLINED}
+"""An order ends at most once like that."""
 
 Rows = Iterable[Row[Any]]
 
@@ -69,12 +72,13 @@ class OutcomeChecks:
         written: dict[str, list[Written]] = defaultdict(list)
         for one in self._read():
             written[one.order_id].append(one)
-        answers = {customer.order.idempotency_key: customer.answers for customer in customers.all}
+        by_key = {customer.order.idempotency_key: customer for customer in customers.all}
         for order in known.values():
             ends = written[order.id]
             yield from _order_of_ends(order, ends)
             if not _ended_before_the_run(order):
-                yield from _last_end(order, ends, answers.get(order.idempotency_key, []))
+                yield from _last_end(order, ends, by_key[order.idempotency_key].answers)
+                yield from self._needless(by_key[order.idempotency_key], ends)
         yield from self._shop.problems
         for way in self._scenario.ways:
             for order in known.values():
@@ -85,6 +89,14 @@ class OutcomeChecks:
     def _read(self) -> list[Written]:
         columns = "id, order_id, status, reason, charge_id, retry_count, at"
         return [Written(*row) for row in self._storage.rows(f"SELECT {columns} FROM outcomes ORDER BY id")]
+
+    def _needless(self, customer: Customer, ends: list[Written]) -> Iterator[str]:
+        """The only caller of an order was told this end by `place`, so nobody else is."""
+        if customer.calls != 1 or self._scenario.restore is not None:
+            return
+        for answer in customer.answers:
+            if answer.status in LASTING and any(end.status == answer.status for end in ends):
+                yield f"`place` has returned {answer}, and there are the outcomes {ends}"
 
     def _deliveries(self, way: str, order: Row[Any], ends: list[Written]) -> Iterator[str]:
         taken = self._shop.first[way]
