@@ -2917,7 +2917,6 @@ MUTANTS = (
         'self._report(connection, claimed, f"{detail}; `breakwall outcomes redeliver {event.id}`',
         'log.error("%s", f"{detail}; `breakwall outcomes redeliver {event.id}`',
         (DELIVERING_TESTS,),
-        simulated=False,
     ),
     Mutant(
         "an endpoint that is gone gets nothing",
@@ -2933,7 +2932,6 @@ MUTANTS = (
         "if found is not None and not found.known.issuperset(self._names):",
         "if found is not None and not found.known:",
         (DELIVERING_TESTS,),
-        simulated=False,
     ),
     Mutant(
         "an event that ends its worker each time is given up",

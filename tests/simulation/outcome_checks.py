@@ -70,7 +70,7 @@ class OutcomeChecks:
         """A sentence for each way in which an invariant is broken."""
         known = {order.id: order for order in orders}
         written: dict[str, list[Written]] = defaultdict(list)
-        for one in self._read():
+        for one in self.written():
             written[one.order_id].append(one)
         by_key = {customer.order.idempotency_key: customer for customer in customers.all}
         for order in known.values():
@@ -81,12 +81,16 @@ class OutcomeChecks:
                 yield from self._needless(by_key[order.idempotency_key], ends)
         yield from self._shop.problems
         for way in self._scenario.ways:
+            if self._since(way) is None:
+                yield f"no worker has registered the {way}"
+                continue
             for order in known.values():
                 yield from self._deliveries(way, order, written[order.id])
             yield from self._invented(way, written.values())
         yield from self._unreported()
 
-    def _read(self) -> list[Written]:
+    def written(self) -> list[Written]:
+        """All outcomes, in the order in which they were written."""
         columns = "id, order_id, status, reason, charge_id, retry_count, at"
         return [Written(*row) for row in self._storage.rows(f"SELECT {columns} FROM outcomes ORDER BY id")]
 
@@ -100,7 +104,7 @@ class OutcomeChecks:
 
     def _deliveries(self, way: str, order: Row[Any], ends: list[Written]) -> Iterator[str]:
         taken = self._shop.first[way]
-        since = self._since(way)
+        since = self._since(way) or ""
         given_up = self._given_up(way)
         latest: Receipt | None = None
         for end in ends:
@@ -123,9 +127,9 @@ class OutcomeChecks:
         """Whether no destination was ever forgotten, by a person or by a restore."""
         return self._scenario.restore is None and not self._scenario.helps_the_shop
 
-    def _since(self, way: str) -> str:
-        (since,) = self._storage.values("SELECT since FROM destinations WHERE name = ?", way)
-        return str(since)
+    def _since(self, way: str) -> str | None:
+        (since,) = self._storage.values("SELECT min(since) FROM destinations WHERE name = ?", way)
+        return since and str(since)
 
     def _given_up(self, way: str) -> set[str]:
         found = self._storage.rows(

@@ -125,7 +125,9 @@ class Scenario:
             pauses=rng.random() < 0.4,
             rates=rates,
             max_rate=rng.choice((None, 0.5, 5.0)) if rates else None,
-            ways=rng.choice(((), (), ("webhook",), ("listener",), ("webhook", "listener"))),
+            ways=rng.choice((("webhook",), ("listener",), ("webhook", "listener")))
+            if rng.random() < 0.4
+            else (),
             max_tries=rng.choice((2, 4, MAX_TRIES)),
             helps_the_shop=rng.random() < 0.3,
             times_left=(None, 5.0, 20.0, 60.0) if rng.random() < 0.3 else (None,),
