@@ -6,14 +6,15 @@ is charged once.
 
 from collections.abc import Callable
 
-# The transactions that change orders, with a point before and after each commit.
+# The transactions that change orders, or what the shop is told of them, with a point before and after each commit.
 TRANSACTIONS = """
 accept_sending accept_queued claim defer release begin_attempt confirm record record_look_up prove_absent close_claim
 exchange undo_attempts defer_many take_due give_back_due reclaim_expired expire retry cancel resolve suspect
+deliver_outcomes redeliver_outcomes
 """.split()
 
 # The calls to other servers, with a point before and after each.
-STEPS = ("prepare", "charge", "look_up", "cancel_charge", "publish", "acknowledge")
+STEPS = ("prepare", "charge", "look_up", "cancel_charge", "publish", "acknowledge", "deliver")
 
 POINTS = tuple(f"{moment} {what}" for what in (*TRANSACTIONS, *STEPS) for moment in ("before", "after"))
 

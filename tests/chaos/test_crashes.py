@@ -17,11 +17,12 @@ from breakwall.payments.gateways.base import Outcome
 from breakwall.payments.ledger.dispatch_queue import POISON_CRASHES
 from breakwall.payments.ledger.queries import get_order
 from breakwall.payments.orders import OrderStatus
+from breakwall.payments.outcomes.channel import LEASE as CLAIM
 from tests.chaos.crashes.child import ChildRun
 from tests.chaos.crashes.environment import PAID_BEFORE, CrashEnvironment
 from tests.chaos.crashes.file_services import PROFILES
 from tests.chaos.crashes.pipeline import DurableState, Pipeline
-from tests.chaos.crashes.scenarios import SCENARIOS, CrashScenario
+from tests.chaos.crashes.scenarios import SCENARIOS, TOLD_TWICE, CrashScenario
 from tests.chaos.invariants import Evidence, broken, read_evidence
 from tests.contract.site import order
 
@@ -80,7 +81,11 @@ def restart(durable: DurableState, execution: ChildRun, *, broker_is_wiped: bool
     found = problems(pipeline, execution)
     known = {row.idempotency_key for row in evidence_of(pipeline).orders.values()}
     for key in known or {"cart-1"}:
-        assert pipeline.place(key).replayed == (key in known)
+        placed = pipeline.place(key)
+        assert placed.replayed == (key in known)
+        # Its first caller may have died before it was told the end.
+        if placed.status is not get_order(pipeline.database, key).status:
+            found.append(f"{key} is answered with {placed.status}")
     if not known:
         pipeline.come_to_rest()
         found += problems(pipeline, execution)
@@ -158,6 +163,61 @@ def test_messages_that_outlive_the_process_and_come_twice_charge_nothing_twice(
     assert "\n".join(wrong) == ""
 
 
+def test_a_caller_that_dies_learns_the_end_when_it_places_the_order_again_or_the_shop_is_told(
+    environment: CrashEnvironment,
+) -> None:
+    """It dies at each point of `place`, also when the end is committed for it alone, and comes back at once."""
+    scenario, profile = SCENARIOS["paid"], "key and look-up"
+    points = environment.run_here(scenario, environment.durable(scenario, profile)).points
+    wrong = []
+    for number, point in enumerate(points):
+        if point in COMMITS:
+            continue
+        durable = environment.durable(scenario, profile)
+        Pipeline(durable).tell_the_shop()  # From now on the shop is told.
+        execution = environment.run_until_death(scenario, durable, number)
+        pipeline = Pipeline(durable, execution.seconds)
+        placed = pipeline.place()
+        pipeline.come_to_rest()
+        pipeline.tell_the_shop()
+        heard = [placed.status, *(event["status"] for event in pipeline.shop.taken())]
+        ended = [status for status in heard if OrderStatus(status).is_final]
+        if ended != [get_order(pipeline.database, "cart-1").status]:
+            wrong.append(f"after a death {point}: {heard}")
+    assert wrong == []
+
+
+def about_to_be_told(environment: CrashEnvironment) -> tuple[DurableState, Pipeline]:
+    """The shop is told from now on, and an order has been paid since."""
+    durable = environment.durable(TOLD_TWICE, "key and look-up")
+    pipeline = Pipeline(durable)
+    pipeline.tell_the_shop()
+    pipeline.enqueue("cart-1")
+    pipeline.work()
+    return durable, pipeline
+
+
+def test_whatever_point_the_process_dies_at_the_shop_is_told_and_what_was_not_recorded_is_told_again(
+    environment: CrashEnvironment,
+) -> None:
+    durable, pipeline = about_to_be_told(environment)
+    points = environment.run_here(TOLD_TWICE, durable).points
+    wrong = []
+    for number, point in enumerate(points):
+        if point in COMMITS:
+            continue
+        durable, pipeline = about_to_be_told(environment)
+        environment.run_until_death(TOLD_TWICE, durable, number, since=pipeline.seconds)
+        for seconds in (0.0, CLAIM):
+            pipeline.advance(seconds)
+            pipeline.tell_the_shop()
+        taken = pipeline.shop.taken()
+        times = 1 + ("after redeliver_outcomes" in points[: number + 1]) + (point == "after deliver")
+        if len(taken) != times or any(event != taken[0] for event in taken):
+            wrong.append(f"after a death {point} (point {number + 1}), not {times} times: {taken}")
+    assert wrong == []
+
+
 def test_an_order_that_kills_three_workers_alone_goes_to_a_person(environment: CrashEnvironment) -> None:
     """Its first death may be another order's fault: it is worked on alone afterwards."""
     recovery = CrashScenario(Pipeline.come_to_rest)
@@ -179,6 +239,8 @@ def test_the_scenarios_pass_every_named_point(migrated_sqlite_url: str, tmp_path
     reached: set[str] = set()
     for scenario, profile in itertools.product(SCENARIOS.values(), PROFILES):
         reached |= set(environment.run_here(scenario, environment.durable(scenario, profile)).points)
+    durable, _ = about_to_be_told(environment)
+    reached |= set(environment.run_here(TOLD_TWICE, durable).points)
     assert reached == set(crashpoints.POINTS)
 
 
@@ -198,10 +260,8 @@ def test_every_transaction_on_orders_is_a_named_point() -> None:
         "'clear_strange'",
         "'drain_control'",
         "'hint'",
-        "'deliver_outcomes'",
         "'report_outage'",
         "'register'",
-        "'redeliver_outcomes'",
         "'enable_destination'",
         "'forget_destination'",
     }

@@ -2795,7 +2795,6 @@ MUTANTS = (
         "return paid.values(told_column(missing)) if told else paid",
         "return paid",
         (TELLING_TESTS,),
-        simulated=False,  # An outcome too many.
     ),
     Mutant(
         "the answer of an old fence is written",
@@ -2870,12 +2869,33 @@ MUTANTS = (
         simulated=False,
     ),
     Mutant(
+        "a delivery is recorded only after it was made",
+        "breakwall/payments/outcomes/channel.py",
+        '        reach("before", "deliver")\n',
+        '        channel.finish(FinishedDelivery(self._claimed, Result()))\n        reach("before", "deliver")\n',
+        (DELIVERING_TESTS,),
+    ),
+    Mutant(
+        "what the shop did not take is not recorded as delivered",
+        "breakwall/payments/outcomes/channel.py",
+        "        if result.delivered:\n            permit",
+        "        result = Result()\n        if result.delivered:\n            permit",
+        (DELIVERING_TESTS,),
+    ),
+    Mutant(
+        "an event that the shop took late is recorded",
+        "breakwall/payments/outcomes/channel.py",
+        "if result.delivered or not self._is_overdue:",
+        "if not self._is_overdue:",
+        (DELIVERING_TESTS,),
+        simulated=False,  # It is delivered again.
+    ),
+    Mutant(
         "an event waits for the earlier one of its order",
         CLAIMING_OUTCOMES,
         "return (*due, ~blocked, ~not_taken)",
         "return (*due, ~not_taken)",
         (DELIVERING_TESTS,),
-        simulated=False,
     ),
     Mutant(
         "an event waits for an earlier one that is not taken yet",
@@ -2915,7 +2935,6 @@ MUTANTS = (
         "report_claim(connection, self._clock, claimed, detail + advice)",
         'log.error("%s", detail + advice)',
         (DELIVERING_TESTS,),
-        simulated=False,
     ),
     Mutant(
         "an endpoint that is gone gets nothing",
@@ -2931,7 +2950,6 @@ MUTANTS = (
         "if found is not None and not found.known.issuperset(self._names):",
         "if found is not None and not found.known:",
         (DELIVERING_TESTS,),
-        simulated=False,
     ),
     Mutant(
         "an event that ends its worker each time is given up",

@@ -57,8 +57,8 @@ def report(tally: Tally, seconds: float) -> str:
         "Processes killed at",
         *_columns(tally.killed_at),
         "",
-        "Orders that ended in review, by the kind of payment service, if no operator acts",
-        *(f"{share:>8.1%}  {kind}" for kind, share in tally.review_shares.items()),
+        "How many of the orders end in review where no operator acts, by what the payment service offers",
+        *(f"{share:>8.1%} of {number:>6}  {kind}" for kind, share, number in tally.review_shares),
     ]
     if tally.never_seen:
         lines += ["", f"Never occurred: {', '.join(tally.never_seen)}"]

@@ -98,6 +98,14 @@ class ProcessStore:
         self._shared.connect()
 
 
+class OtherCircuitStore(ProcessStore):
+    """The same store, for circuits that are not observed."""
+
+    def swap(self, name: str, seen: str, version: str, text: str) -> tuple[bool, StoredCircuit]:
+        self._connect()
+        return self._shared.memory.swap(name, seen, version, text)
+
+
 class WatchedBreaker(CircuitBreaker):
     """The real breaker, which reports each permit, whether it is the background's, and each cap that it gets."""
 

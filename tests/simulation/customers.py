@@ -18,6 +18,7 @@ class Customer:
 
     order: Order
     answers: list[PlaceResult] = field(default_factory=list)
+    calls: int = 0  # How often the order was placed.
     placed_again: bool = False  # The database had lost the order, which may have been charged.
 
 
@@ -117,6 +118,8 @@ class Customers(Part):
             return
         process = self._rng.choice(alive)
         self._calls += 1
+        for customer in group:
+            customer.calls += call != self._reuse_key
         name = f"{process.name}/{self._calls}"
         self._engine.spawn(name, process, lambda: call(process, group))
         self._engine.after(self._rng.uniform(15.0, 40.0), lambda: self._again(group, call))

@@ -54,9 +54,32 @@ DATABASE = {
     "commit fails": 0.04,
     "commit's answer lost": 0.04,
 }
+SHOP = {
+    "shop refuses the connection": 0.5,
+    "event lost on its way": 0.4,
+    "event slow": 0.5,
+    "event doubled on its way": 0.5,
+    "shop answers 500": 0.7,
+    "shop answers 503 with Retry-After": 0.3,
+    "shop answers 500 to an event that it took": 0.5,
+    "shop says that it is gone": 0.2,
+    "shop's answer lost": 0.6,
+    "shop's answer slow": 0.5,
+    "shop resets the connection": 0.5,
+    "listener raises": 0.7,
+    "listener raises after it took the event": 0.5,
+    "listener hangs": 0.5,
+}
 PROCESSES = {"killed at a point": 0.03, "paused at a point": 0.08, "no thread": 0.1}
 
-RATES = {**NETWORK, **SERVICE, **BROKER, **DATABASE, **PROCESSES}  # Each fault's highest rate, per occasion.
+RATES = {
+    **NETWORK,
+    **SERVICE,
+    **BROKER,
+    **DATABASE,
+    **SHOP,
+    **PROCESSES,
+}  # Each fault's highest rate, per occasion.
 
 SCHEDULED_FAULTS = (
     "payment service down",
@@ -67,6 +90,7 @@ SCHEDULED_FAULTS = (
     "broker wiped",
     "database down",
     "breaker store down",
+    "shop down",
     "worker killed",
     "worker stopped",
     "producer killed",
@@ -81,6 +105,8 @@ MET = (
     "call under a rate",
     "charge prepared",
     "charge cancelled at the service",
+    "event taken twice",
+    "event given up",
     *(kind for kind in Kind if kind is not Kind.EASY),
 )
 """What is no fault, and has to occur too: else the simulation shows nothing about it."""

@@ -11,13 +11,13 @@ from breakwall.payments.gateways import Advice
 from breakwall.payments.keys import key_shape
 from breakwall.payments.ledger.dispatch_queue import POISON_CRASHES
 from breakwall.payments.orders import OrderStatus
-from breakwall.producers.pending import PlaceResult
 from tests.chaos.invariants import Evidence, broken, read_evidence
 from tests.simulation.customers import Customers
 from tests.simulation.observer import RunObserver
+from tests.simulation.outcome_checks import OutcomeChecks
 from tests.simulation.scenario import Scenario
 from tests.simulation.service import SimulatedService
-from tests.simulation.storage import START, Storage
+from tests.simulation.storage import Storage
 
 
 @dataclass(frozen=True)
@@ -37,12 +37,18 @@ class FinalChecks:
     """Compares a run's orders with the payment service's ledger and with what was observed."""
 
     def __init__(
-        self, storage: Storage, scenario: Scenario, service: SimulatedService, observer: RunObserver
+        self,
+        storage: Storage,
+        scenario: Scenario,
+        service: SimulatedService,
+        observer: RunObserver,
+        outcomes: OutcomeChecks,
     ) -> None:
         self._storage = storage
         self._scenario = scenario
         self._service = service
         self._observer = observer
+        self._outcomes = outcomes
 
     def violations(
         self, customers: Customers, *, retried_at: float | None, all_rounds_done: bool
@@ -66,7 +72,7 @@ class FinalChecks:
             *self._needless_reviews(evidence),
             *self._uncounted_retries(evidence),
             *self._unreported(evidence),
-            *self._untold(evidence, customers),
+            *self._outcomes.violations(evidence.orders.values(), customers),
             *(self._left_for_a_person(evidence, retried_at, all_rounds_done=all_rounds_done)),
         ]
 
@@ -158,33 +164,6 @@ class FinalChecks:
                 yield f"order {order.idempotency_key} met another charge, and has no incident"
             if reported and order.id not in self._observer.misled:
                 yield f"order {order.idempotency_key} has an incident of another charge, and met none"
-
-    def _untold(self, evidence: Evidence, customers: Customers) -> Iterator[str]:
-        """The end of each order was returned by `place`, or is its last outcome. Outcomes are in the order of ends."""
-        rows = self._storage.rows("SELECT order_id, status, charge_id, at FROM outcomes ORDER BY id")
-        outcomes: dict[str, list[tuple[str, str | None, str]]] = {}
-        for order_id, *outcome in rows:
-            outcomes.setdefault(order_id, []).append((outcome[0], outcome[1], outcome[2]))
-        answers = {customer.order.idempotency_key: customer.answers for customer in customers.all}
-        for order in evidence.orders.values():
-            written = outcomes.get(order.id, [])
-            if [at for _, _, at in written] != sorted(at for _, _, at in written):
-                yield f"the outcomes of order {order.idempotency_key} are not in the order of its ends: {written}"
-            if self._ended_before_the_run(order):
-                continue
-            end = (order.status, order.charge_id)
-            if OrderStatus(order.status).is_final and [one[:2] for one in written[-1:]] != [end]:
-                told = answers.get(order.idempotency_key, [])
-                yield from _without_outcome(order, told)
-
-    def _ended_before_the_run(self, order: Row[Any]) -> bool:
-        return order.settled_at is not None and order.settled_at.replace(tzinfo=None) < START
-
-
-def _without_outcome(order: Row[Any], told: list[PlaceResult]) -> Iterator[str]:
-    """Its end has no outcome, so each caller was told it."""
-    if not told or any((one.status, one.charge_id) != (order.status, order.charge_id) for one in told):
-        yield f"order {order.idempotency_key} is {order.status}, which no outcome says; `place` has returned {told}"
 
 
 def _charges(service: SimulatedService) -> Iterator[SimulatedCharge]:

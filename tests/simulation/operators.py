@@ -61,7 +61,7 @@ class Operators(Part):
             action = self._rng.choice(
                 (self._retry_any, self._cancel_any, self._retry_all, self._resolve_any_as_paid)
             )
-            self._engine.at(self._rng.uniform(since, until), partial(self._begin, action))
+            self._engine.at(self._rng.uniform(since, until), partial(self.begin, action))
 
     def prune(self, age: float, since: float, until: float) -> None:
         """Prune orders that finished so many seconds ago, a few times between two moments."""
@@ -79,7 +79,7 @@ class Operators(Part):
     def limit_at_random(self, since: float, until: float) -> None:
         """Set and lift the highest rate of the drain, a few times between two moments. The last one stays."""
         for _ in range(self._rng.randint(1, 5)):
-            self._engine.at(self._rng.uniform(since, until), partial(self._begin, self._limit))
+            self._engine.at(self._rng.uniform(since, until), partial(self.begin, self._limit))
 
     def end_interventions(self, then: Callable[[], None]) -> None:
         """Resume the queue, and restore everything that was pruned, for the final checks.
@@ -93,17 +93,17 @@ class Operators(Part):
 
     def look_after_a_restore(self) -> None:
         """Retry every order that waits for a person. The queue may be paused again, as it was when it was saved."""
-        self._begin(self._retry_all)
+        self.begin(self._retry_all)
         if self._is_resumed_for_good:
-            self._begin(self._resume)
+            self.begin(self._resume)
 
     def retry_all_orders(self) -> None:
         """Retry every order that waits for a person."""
-        self._begin(self._retry_all)
+        self.begin(self._retry_all)
 
     def resolve_all_orders(self) -> None:
         """Resolve every order that waits for a person. Only once no request is late any more."""
-        self._begin(self._resolve_all)
+        self.begin(self._resolve_all)
 
     def leave(self) -> None:
         """Stop in the middle of every action."""
@@ -111,7 +111,8 @@ class Operators(Part):
             self._engine.kill(process)
         self._present.clear()
 
-    def _begin(self, action: Callable[[], None]) -> None:
+    def begin(self, action: Callable[[], None]) -> None:
+        """An operator does something now, if any is there."""
         if self.away:
             return
         operator = Process("operator")
@@ -120,25 +121,25 @@ class Operators(Part):
 
     def _begin_lasting(self, action: Callable[[], None]) -> None:
         if not self.away:
-            self._begin(action)
+            self.begin(action)
             self._pruning_or_pausing.append(self._present[-1])
 
     def _pause(self) -> None:
         lasting = self._rng.choice((None, self._rng.uniform(1.0, 60.0)))
         with self._pauses.decision():
-            self._do("pause", "", lambda: self._control.pause(OPERATOR, lasting))
+            self.do("pause", "", lambda: self._control.pause(OPERATOR, lasting))
 
     def _resume(self) -> None:
         with self._pauses.decision():
-            self._do("resume", "", lambda: self._control.resume(OPERATOR))
+            self.do("resume", "", lambda: self._control.resume(OPERATOR))
 
     def _limit(self) -> None:
         rate = self._rng.choice((None, 0.5, 2.0, self._rng.uniform(0.2, 20.0)))
-        self._do("rate", "", lambda: self._control.set_rate(OPERATOR, rate))
+        self.do("rate", "", lambda: self._control.set_rate(OPERATOR, rate))
 
     def _release_any(self) -> None:
         for order_id in self._any_of("SELECT id FROM orders WHERE status = 'queued' ORDER BY id"):
-            self._do("release", order_id, partial(self._people.retry, order_id, OPERATOR))
+            self.do("release", order_id, partial(self._people.retry, order_id, OPERATOR))
 
     def _prune(self, age: float) -> None:
         try:
@@ -166,11 +167,11 @@ class Operators(Part):
 
     def _retry_any(self) -> None:
         for order_id in self._any_of("SELECT id FROM orders ORDER BY idempotency_key"):
-            self._do("retry", order_id, partial(self._people.retry, order_id, OPERATOR))
+            self.do("retry", order_id, partial(self._people.retry, order_id, OPERATOR))
 
     def _cancel_any(self) -> None:
         for order_id in self._any_of("SELECT id FROM orders ORDER BY idempotency_key"):
-            self._do("cancel", order_id, partial(self._people.cancel, order_id, OPERATOR))
+            self.do("cancel", order_id, partial(self._people.cancel, order_id, OPERATOR))
 
     def _resolve_any_as_paid(self) -> None:
         for order_id in self._any_of(IN_REVIEW):
@@ -179,7 +180,7 @@ class Operators(Part):
 
     def _retry_all(self) -> None:
         statuses = RETRYABLE if self._faults.active else (OrderStatus.DEAD, OrderStatus.REVIEW)
-        self._do("retry of all", "", lambda: list(self._bulk_retry.run(Selection(statuses), OPERATOR)))
+        self.do("retry of all", "", lambda: list(self._bulk_retry.run(Selection(statuses), OPERATOR)))
 
     def _resolve_all(self) -> None:
         for (order_id,) in self._storage.rows(IN_REVIEW):
@@ -191,7 +192,7 @@ class Operators(Part):
         """Its key may be refused for ever, as that of another order's charge."""
         if not self._service.ledger.charges[order_id]:
             evidence = "the payment service's own ledger"
-            self._do(
+            self.do(
                 "retry with a new key",
                 order_id,
                 lambda: self._people.retry(order_id, OPERATOR, uncharged=evidence),
@@ -201,15 +202,16 @@ class Operators(Part):
         charges = self._service.ledger.charges[order_id]
         if charges:
             charge_id = str(charges[0].charge_id)
-            self._do("paid", order_id, lambda: self._people.resolve_paid(order_id, charge_id, OPERATOR))
+            self.do("paid", order_id, lambda: self._people.resolve_paid(order_id, charge_id, OPERATOR))
         else:
-            self._do("not charged", order_id, lambda: self._people.resolve_not_charged(order_id, OPERATOR))
+            self.do("not charged", order_id, lambda: self._people.resolve_not_charged(order_id, OPERATOR))
 
     def _any_of(self, sql: str) -> list[str]:
         found = [order_id for (order_id,) in self._storage.rows(sql)]
         return [self._rng.choice(found)] if found else []
 
-    def _do(self, what: str, order_id: str, action: Callable[[], object]) -> None:
+    def do(self, what: str, order_id: str, action: Callable[[], object]) -> None:
+        """Do it, count it, and bear with a refusal."""
         try:
             action()
         except (RefusedError, OrderNotFoundError, DatabaseUnavailableError) as error:

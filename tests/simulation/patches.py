@@ -35,6 +35,13 @@ def seeded_names(rng: Random) -> Iterator[None]:
 
 
 @contextmanager
+def few_tries(number: int) -> Iterator[None]:
+    """Give an event up after so many tries: with the product's number a run would have to last for days."""
+    with mock.patch("breakwall.payments.outcomes.schedule.MAX_TRIES", number):
+        yield
+
+
+@contextmanager
 def no_logging() -> Iterator[None]:
     """The trace has everything; the log would have thousands of warnings."""
     before = logging.root.manager.disable

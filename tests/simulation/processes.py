@@ -41,9 +41,11 @@ from tests.simulation.engine import EndedError, Process
 from tests.simulation.limits import LimitObserver
 from tests.simulation.network import Network, SimulatedGateway
 from tests.simulation.observer import RunObserver
+from tests.simulation.outcome_rounds import SimulatedOutcomeLoop
 from tests.simulation.pauses import PauseObserver, WatchedHold, WatchedReader
 from tests.simulation.rates import RateObserver
 from tests.simulation.scenario import LEASE, TIMEOUT, Scenario
+from tests.simulation.shop import Shop
 from tests.simulation.storage import Storage
 from tests.simulation.task_queue import TaskQueue
 from tests.simulation.trace import Violation
@@ -68,6 +70,7 @@ class Context(World):
     pauses: PauseObserver
     limits: LimitObserver
     rates: RateObserver
+    shop: Shop
 
 
 class WatchedLedger(Ledger):
@@ -251,6 +254,9 @@ class WorkerProcess(PipelineProcess):
         context.engine.spawn(f"{name}.exchange", self, self._exchange_until_stopped)
         context.engine.spawn(f"{name}.dispatcher", self, self._dispatch, context.rng.uniform(0.0, 2.0))
         context.engine.spawn(f"{name}.control", self, self.drain_state.run)
+        self.outcome_loop = SimulatedOutcomeLoop(self, context) if context.scenario.ways else None
+        if self.outcome_loop is not None:
+            self.outcome_loop.start()
         if context.scenario.rates:
             context.engine.spawn(f"{name}.heartbeat", self, self._beat)
         if context.scenario.pauses:
@@ -291,6 +297,8 @@ class WorkerProcess(PipelineProcess):
     def _exchange_until_stopped(self) -> None:
         while not self.exchange.is_over:
             self.exchange.run_once()
+        if self.outcome_loop is not None:
+            self.outcome_loop.stop()
         self.context.observer.kill(self, "ends")
 
     def _beat(self) -> None:

@@ -10,6 +10,7 @@ from breakwall.payments.keys import derive_charge_key
 from breakwall.payments.operator.suspect import Suspicion
 from tests.simulation.operators import OPERATOR
 from tests.simulation.scenario import TIMEOUT, Restore
+from tests.simulation.shop_operator import stored_event_ids
 from tests.simulation.storage import START, Saved
 
 if TYPE_CHECKING:
@@ -62,6 +63,7 @@ class Recovery:
         if self._is_some_key_rotated():
             run.trace.record("database", "is back as it was")
         else:
+            run.context.shop.lost_events |= stored_event_ids(run.storage)
             run.storage.restore(self._saved)
             run.storage.restore_pruned()
             self._suspect()

@@ -18,7 +18,8 @@ from tests.simulation.limits import LimitObserver
 from tests.simulation.network import Network
 from tests.simulation.observer import RunObserver
 from tests.simulation.operators import Operators
-from tests.simulation.patches import breaker_time, no_logging, observed_crash_points, seeded_names
+from tests.simulation.outcome_checks import OutcomeChecks
+from tests.simulation.patches import breaker_time, few_tries, no_logging, observed_crash_points, seeded_names
 from tests.simulation.pauses import PauseObserver
 from tests.simulation.previous_version import PreviousVersion
 from tests.simulation.processes import Context, PipelineProcess, ProducerProcess, WorkerProcess
@@ -26,6 +27,8 @@ from tests.simulation.rates import RateObserver
 from tests.simulation.recovery import Recovery
 from tests.simulation.scenario import TIMEOUT, Scenario
 from tests.simulation.service import SimulatedService
+from tests.simulation.shop import Shop
+from tests.simulation.shop_operator import ShopOperator
 from tests.simulation.storage import Storage
 from tests.simulation.trace import Trace, Violation
 from tests.simulation.world import World
@@ -68,6 +71,7 @@ def simulate(seed: int, storage: Storage, *, keep_trace: bool = False) -> RunRes
         with (
             breaker_time(run.engine),
             seeded_names(run.rng),
+            few_tries(run.scenario.max_tries),
             no_logging(),
             observed_crash_points(run.observer),
         ):
@@ -107,11 +111,17 @@ class Run:
         network = Network(world, self.service)
         self.context = Context(
             *(engine, faults, rng, trace, scenario, storage, network, self.broker, circuit, self.observer),
-            *(self.pauses, LimitObserver(world), RateObserver(world, circuit)),
+            *(self.pauses, LimitObserver(world), RateObserver(world, circuit), Shop(world)),
         )
         self.observer.on_death = self._supervise
         self.processes: list[PipelineProcess] = []
-        self.checks = FinalChecks(storage, scenario, self.service, self.observer)
+        self.checks = FinalChecks(
+            storage,
+            scenario,
+            self.service,
+            self.observer,
+            OutcomeChecks(storage, scenario, self.context.shop),
+        )
         self.closed = False
         self._retried = False
         self._retried_at = 0.0
@@ -128,6 +138,9 @@ class Run:
         schedule = FaultSchedule(self.world, self.broker, self.observer, self._pick)
         schedule.start(scenario.scheduled_faults)
         self.operators = Operators(self.world, self.storage, self.service, self.pauses)
+        self.shop_operator = ShopOperator(self.world, self.storage, self.operators, scenario.ways)
+        if scenario.helps_the_shop:
+            self.shop_operator.act_at_random(scenario.faults_from, scenario.faults_until)
         if scenario.operators:
             self.operators.act_at_random(scenario.faults_from, scenario.faults_until)
         if scenario.prunes is not None:
@@ -176,6 +189,7 @@ class Run:
     def outcome(self, violation: str | None) -> RunResult:
         """The result of the run at its end."""
         statuses = self.storage.rows("SELECT status FROM orders")
+        (self.faults.seen["event given up"],) = self.storage.values("SELECT count(*) FROM gave_up")
         return RunResult(
             seed=self.seed,
             violation=violation,
@@ -252,9 +266,15 @@ class Run:
         if self.engine.now > self.scenario.faults_until + LONGEST_RECOVERY:
             raise Violation(f"not at rest {LONGEST_RECOVERY / 3600:.0f} hours after the last fault")
         self._check_progress()
-        if self._is_at_rest():
-            if self._rested_after is None:
-                self._rested_after = self.engine.now - self.scenario.faults_until
+        if not self._is_at_rest():
+            self.engine.after(5.0, self._wait_for_rest)
+            return
+        if self._rested_after is None:
+            self._rested_after = self.engine.now - self.scenario.faults_until
+        if self.shop_operator.sees_undelivered():
+            self.shop_operator.help()
+            self.engine.after(5.0, self._wait_for_rest)
+        else:
             self.service.load.relieve()
             # By then every late charge can be looked up.
             late = self.scenario.behavior.profile.absent_after + TIMEOUT
@@ -262,8 +282,6 @@ class Run:
             # a scenario may have only two.
             doubted_until = self.scenario.faults_until + TIMEOUT + DISTRUST_SECONDS
             self.engine.after(max(late, doubted_until - self.engine.now), self._check)
-        else:
-            self.engine.after(5.0, self._wait_for_rest)
 
     def _check_progress(self) -> None:
         """While the circuit is closed, some open order is always worked on: its backoff is a minute at most."""
@@ -286,7 +304,7 @@ class Run:
 
     def _check(self) -> None:
         """Check the run at rest. Then operators, if there are any, act until no order waits for them."""
-        if not self._is_at_rest():
+        if not self._is_at_rest() or self.shop_operator.sees_undelivered():
             # An earlier action of an operator has retried an order meanwhile.
             self._wait_for_rest()
             return

@@ -6,6 +6,7 @@ from typing import Self
 
 from breakwall.broker.connections.base import IDS_A_MESSAGE
 from breakwall.crashpoints import POINTS
+from breakwall.payments.outcomes.schedule import MAX_TRIES
 from tests.simulation.faults import SCHEDULED_FAULTS
 from tests.simulation.key_shapes import random_keys
 from tests.simulation.service_behavior import ServiceBehavior, random_behavior
@@ -67,6 +68,9 @@ class Scenario:
     pauses: bool  # Whether operators pause and resume the queue, and release orders.
     rates: bool  # Whether operators limit the drain's rate.
     max_rate: float | None  # The setting RETRY__MAX_RATE.
+    ways: tuple[str, ...]  # How the shop is told how its orders ended.
+    max_tries: int  # After so many an event is given up.
+    helps_the_shop: bool  # Whether operators redeliver events, enable an endpoint, and forget a destination.
     times_left: tuple[
         float | None, ...
     ]  # For how many seconds orders may be charged; each order has one of them.
@@ -121,6 +125,11 @@ class Scenario:
             pauses=rng.random() < 0.4,
             rates=rates,
             max_rate=rng.choice((None, 0.5, 5.0)) if rates else None,
+            ways=rng.choice((("webhook",), ("listener",), ("webhook", "listener")))
+            if rng.random() < 0.4
+            else (),
+            max_tries=rng.choice((2, 4, MAX_TRIES)),
+            helps_the_shop=rng.random() < 0.3,
             times_left=(None, 5.0, 20.0, 60.0) if rng.random() < 0.3 else (None,),
         )
 

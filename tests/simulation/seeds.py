@@ -60,9 +60,10 @@ class Tally:
         )
 
     @property
-    def review_shares(self) -> dict[str, float]:
-        """The share of the orders that ended in review, by the kind of payment service."""
-        return {kind: self.reviews[kind] / number for kind, number in sorted(self.by_kind.items()) if number}
+    def review_shares(self) -> list[tuple[str, float, int]]:
+        """For each kind of payment service the share of its orders that ended in review, and how many it had."""
+        kinds = sorted(self.by_kind.items())
+        return [(kind, self.reviews[kind] / number, number) for kind, number in kinds if number]
 
     @property
     def never_seen(self) -> list[str]:

@@ -24,6 +24,15 @@ START = datetime(2026, 11, 27)  # noqa: DTZ001 - what SQLite calls now is in UTC
 
 T = TypeVar("T")
 
+KEEP_GIVEN_UP = """
+    CREATE TABLE gave_up (outcome_id, order_id, status, at, destination, last_error);
+    CREATE TRIGGER keep_given_up AFTER UPDATE OF given_up_at ON deliveries WHEN NEW.given_up_at IS NOT NULL BEGIN
+        INSERT INTO gave_up SELECT id, order_id, status, at, NEW.destination, NEW.last_error
+        FROM outcomes WHERE id = NEW.outcome_id;
+    END;
+"""
+"""Remembers for the final checks which deliveries were given up, also those that were made later."""
+
 PRUNABLE = ("orders", "attempts", "incidents", "interventions", "outcomes")
 """The tables that orders are pruned from."""
 
@@ -80,10 +89,11 @@ class Storage:
         self._take_over()
         upgrade(self.database.engine, site="simulation")
         self._plain = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
-        self._plain.executescript(KEEP_PRUNED)
+        self._plain.executescript(KEEP_PRUNED + KEEP_GIVEN_UP)
         ours = [table.name for table in reversed(metadata.sorted_tables) if table is not site]
         # Emptied last: emptying the others fills these.
-        self._tables = [*ours, *(f"pruned_{name}" for name in PRUNABLE)]
+        # With the numbers that rows get next: a restored database gives some of them again.
+        self._tables = [*ours, *(f"pruned_{name}" for name in PRUNABLE), "sqlite_sequence"]
         self._emptying = "".join(("BEGIN;", *(f"DELETE FROM {name};" for name in self._tables), "COMMIT"))
 
     @property
@@ -93,7 +103,7 @@ class Storage:
 
     def begin(self, world: World) -> None:
         """Empty the tables, and let a run decide time and faults."""
-        self._plain.executescript(self._emptying)
+        self._plain.executescript("DELETE FROM gave_up;" + self._emptying)
         self._now = lambda: world.engine.now
         self.database.transactions = Transactions(world)
 

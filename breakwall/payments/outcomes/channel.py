@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from breakwall.breaker import CircuitBreaker, CircuitBreakerConfig, CircuitBreakerError, Permit
+from breakwall.crashpoints import reach
 from breakwall.payments.outcomes.call_pool import CallPool
 from breakwall.payments.outcomes.destination import CALL_TIMEOUT, Destination, Result
 from breakwall.payments.outcomes.outbox.claiming import Claimed
@@ -151,7 +152,9 @@ class _Delivery:
         except CircuitBreakerError as error:
             channel.finish(FinishedDelivery(self._claimed, None, min(error.retry_after, LONGEST_WAIT)))
             return
+        reach("before", "deliver")
         result = self._deliver(self._permit)
+        reach("after", "deliver")
         # A failure was reported when it became overdue; but if the shop has the event now, that is worth recording.
         if result.delivered or not self._is_overdue:
             channel.finish(FinishedDelivery(self._claimed, result))

@@ -1,4 +1,4 @@
-"""A payment service and a broker that survive the death of the process: each is a file of lines.
+"""A payment service, a broker and a shop that survive the death of the process: each is a file of lines.
 
 Each line is one ``write`` to a file opened with O_APPEND: the kernel has all of it or nothing. Memory holds nothing.
 """
@@ -21,6 +21,8 @@ from breakwall.payments.gateways.base import (
     Outcome,
     Prepared,
 )
+from breakwall.payments.outcomes.destination import DELIVERED, Result
+from breakwall.payments.outcomes.event import Event
 from breakwall.simulator.charge_book import Charge
 
 SETTLE_SECONDS = 30.0
@@ -219,6 +221,27 @@ def _answer(behavior: Behavior, result: str | None, charge_id: str | None) -> Ch
             return ChargeAnswer(
                 Outcome.UNKNOWN, Health.NEUTRAL, code="http_400", advice=Advice.STOP, spends_key=True
             )
+
+
+class FileShop:
+    """Takes every event. It is a destination of outcomes."""
+
+    name = "webhook"
+    endpoint = None
+
+    def __init__(self, path: Path) -> None:
+        self._file = File(path)
+
+    def deliver(self, event: Event, *, deadline: float) -> Result:
+        self._file.append(id=event.id, body=event.body.decode(), status=event.status)
+        return DELIVERED
+
+    def taken(self) -> list[dict[str, str]]:
+        """Each event as often as it came."""
+        return self._file.lines()
+
+    def close(self) -> None:
+        pass
 
 
 class FileBroker:

@@ -20,6 +20,8 @@ from breakwall.payments.ledger.dispatch_queue import DispatchQueue
 from breakwall.payments.ledger.expiring import Expiring
 from breakwall.payments.ledger.ledger import Ledger
 from breakwall.payments.ledger.queries import get_order
+from breakwall.payments.outcomes.channel import Channel
+from breakwall.payments.outcomes.delivering import Delivering
 from breakwall.payments.retry_policy import RetryPolicy
 from breakwall.producers.pending import PlaceResult
 from breakwall.producers.producer import OrderProducer
@@ -28,7 +30,8 @@ from breakwall.worker.dispatcher import Dispatcher
 from breakwall.worker.gate import Gate
 from breakwall.worker.retry import Retrier
 from tests.chaos.crashes import worker
-from tests.chaos.crashes.file_services import Behavior, File, FileBroker, FileGateway
+from tests.chaos.crashes.file_services import Behavior, File, FileBroker, FileGateway, FileShop
+from tests.contract.payments.outcomes.outbox_site import PoolInThisThread
 from tests.contract.site import order
 from tests.in_this_thread import InThisThread
 from tests.manual_clock import ManualClock
@@ -94,6 +97,7 @@ class Pipeline:
             monotonic=lambda: self.seconds,
         )
         self.operator = People(self.database, clock=self.clock)
+        self.shop = FileShop(durable.folder / "shop")
 
     # What the caller does: it records which orders were accepted.
 
@@ -123,6 +127,18 @@ class Pipeline:
         for tag, order_id in self.broker.waiting():
             self.drain.submit([order_id], functools.partial(self.broker.basic_ack, tag))
         self.drain.run()
+
+    @functools.cached_property
+    def delivering(self) -> Delivering:
+        now = lambda: self.seconds  # noqa: E731 - three clocks
+        circuit = CircuitBreaker("outcomes-webhook", store=MemoryStore(now), clock=now)
+        channel = Channel(self.shop, circuit, pool=PoolInThisThread(now), clock=now)
+        return Delivering(self.database, [channel], clock=self.clock, jitter=lambda: 0.0, monotonic=now)
+
+    def tell_the_shop(self) -> None:
+        """Deliver what is due, and record it."""
+        for _ in range(3):
+            self.delivering.run_once()
 
     def deliver_again(self, key: str = "cart-1", *, after: float) -> None:
         """Republish an order's message, as the dispatcher would, and work on every message."""

@@ -16,6 +16,7 @@ from breakwall.payments.ledger.queries import get_order
 from breakwall.payments.operator.bulk_retry import BulkRetry, Selection
 from breakwall.payments.operator.suspect import Suspicion
 from breakwall.payments.orders import OrderStatus
+from breakwall.payments.outcomes.operator import redeliver
 from tests.chaos.crashes.file_services import LATE, SETTLE_SECONDS, Behavior
 from tests.chaos.crashes.pipeline import LEASE, Pipeline
 
@@ -212,6 +213,16 @@ def suspected(pipeline: Pipeline) -> None:
     pipeline.advance(SETTLE_SECONDS + 1)
     pipeline.work()
 
+
+def told_twice(pipeline: Pipeline) -> None:
+    """The shop is told of an order that has ended before, and is told again because a person wants that."""
+    pipeline.tell_the_shop()
+    order_id = get_order(pipeline.database, "cart-1").id
+    redeliver(pipeline.database, order_id=order_id, clock=pipeline.clock)
+    pipeline.tell_the_shop()
+
+
+TOLD_TWICE = CrashScenario(told_twice)
 
 SCENARIOS = {
     "paid": CrashScenario(placed),
