@@ -1,7 +1,7 @@
 """The pool of a destination's calls, in tasks instead of threads."""
 
 from collections.abc import Callable
-from types import TracebackType
+from contextlib import nullcontext
 
 from breakwall.payments.outcomes.call_pool import CallPool
 from tests.simulation.engine import FOREVER, Engine, Process, Task
@@ -10,18 +10,10 @@ from tests.simulation.engine import FOREVER, Engine, Process, Task
 class TaskCondition:
     """What `threading.Condition` is for threads. A task runs until it waits, so there is nothing to lock."""
 
-    def __init__(self, engine: Engine, on_notify_all: Callable[[], None]) -> None:
+    def __init__(self, engine: Engine, on_notify_all: Callable[[], None] = lambda: None) -> None:
         self._engine = engine
         self._on_notify_all = on_notify_all
         self._waiting: list[Task] = []
-
-    def __enter__(self) -> None:
-        """Nothing to lock."""
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Nothing to unlock."""
 
     def wait_for(self, predicate: Callable[[], object], timeout: float | None = None) -> bool:
         """Wait until it holds. Raises `EndedError` if the process has died, also if it holds."""
@@ -64,7 +56,9 @@ class TaskPool(CallPool):
     ) -> None:
         super().__init__(name, threads=threads, depth=depth, bound=bound, clock=clock)
         self._process, self._engine = process, engine
-        self._changed = TaskCondition(engine, on_change)  # type: ignore[assignment]
+        self._lock = nullcontext()  # type: ignore[assignment]
+        self._wanted = TaskCondition(engine)  # type: ignore[assignment]
+        self._returned = TaskCondition(engine, on_change)  # type: ignore[assignment]
 
     @property
     def has_late_calls(self) -> bool:

@@ -95,11 +95,12 @@ class OutcomeChecks:
         return [Written(*row) for row in self._storage.rows(f"SELECT {columns} FROM outcomes ORDER BY id")]
 
     def _needless(self, customer: Customer, ends: list[Written]) -> Iterator[str]:
-        """The only caller of an order was told this end by `place`, so nobody else is."""
+        """The only caller of an order was told this end by the `place` that charged it, so nobody else is."""
         if customer.calls != 1 or self._scenario.restore is not None:
             return
         for answer in customer.answers:
-            if answer.status in LASTING and any(end.status == answer.status for end in ends):
+            returned = not answer.replayed and answer.status in LASTING
+            if returned and any(end.status == answer.status for end in ends):
                 yield f"`place` has returned {answer}, and there are the outcomes {ends}"
 
     def _deliveries(self, way: str, order: Row[Any], ends: list[Written]) -> Iterator[str]:

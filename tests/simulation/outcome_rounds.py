@@ -39,7 +39,7 @@ class SimulatedOutcomeLoop(OutcomeLoop):
     """The product's own, in tasks of a worker."""
 
     def __init__(self, worker: WorkerProcess, context: Context) -> None:
-        self._rounds = rounds = Rounds(worker, context)
+        self._rounds = rounds = Rounds(context)
         rounds.pools = [
             TaskPool(
                 worker,
@@ -95,9 +95,9 @@ def _report(worker: WorkerProcess, context: Context, sentence: str) -> None:
 class Rounds:
     """What `threading.Event` is for the loop: it waits until the next round, and until that would find something."""
 
-    def __init__(self, worker: WorkerProcess, context: Context) -> None:
+    def __init__(self, context: Context) -> None:
         self.pools: list[TaskPool] = []
-        self._worker, self._context = worker, context
+        self._context = context
         self._engine: Engine = context.engine
         self._is_stopped = self._has_results = False
         self._pause = 0.0
