@@ -14,10 +14,11 @@ from typing import Any
 from celery import signals
 from celery.apps import worker
 from celery.exceptions import SecurityWarning
-from celery.utils.log import get_multiprocessing_logger
+from celery.utils.log import LoggingProxy, get_multiprocessing_logger
 
 from breakwall.log_throttle import throttled
 from breakwall.logs import LineFormatter, is_json_on
+from breakwall.worker.log.printed_lines import PrintedLines
 
 log = logging.getLogger("breakwall.worker")
 
@@ -119,6 +120,16 @@ def log_start(instance: Any, **_: Any) -> None:
         "worker %s starts, concurrency: %s (%s), transport: %s, queues: %s",
         *(instance.hostname, instance.concurrency, pool, transport, queues),
     )
+
+
+@signals.celeryd_after_setup.connect
+def log_printed_lines(instance: Any, **_: Any) -> None:
+    """Log what a listener, or a library, prints line by line. Until here Celery has taken over both streams."""
+    if getattr(instance.app, "breakwall", None) is None:
+        return
+    for name in ("stdout", "stderr"):
+        if isinstance(stream := getattr(sys, name), LoggingProxy):
+            setattr(sys, name, PrintedLines(stream))
 
 
 @signals.celeryd_after_setup.connect
