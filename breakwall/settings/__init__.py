@@ -1,11 +1,11 @@
 """Settings: every environment variable that configures Breakwall, checked when it is read.
 
-`load_settings` reads the environment. It reports all bad variables at once and never repeats a value, because values
-hold passwords. Import the names below.
+`load_settings` reads the environment, and `load_producer_settings` does for a shop that only sells. Both report all bad
+variables at once and never repeat a value, because values hold passwords. Import the names below.
 """
 
 from breakwall.settings.errors import SettingsError
-from breakwall.settings.load import load_settings, setting_names
+from breakwall.settings.load import load_producer_settings, load_settings, setting_names
 from breakwall.settings.model import Settings
 from breakwall.settings.sections import (
     DAY,
@@ -31,6 +31,7 @@ __all__ = [
     "RetrySettings",
     "Settings",
     "SettingsError",
+    "load_producer_settings",
     "load_settings",
     "setting_names",
 ]

@@ -48,6 +48,17 @@ def test_a_producer_gets_the_same_by_what_add_to_returns(monkeypatch: pytest.Mon
     assert (found.broker, found.payment_timeout, found.embedded_broker) == ("redis://shop:1/2", 7, False)
 
 
+def test_a_wrong_setting_for_outcomes_stops_the_worker_and_not_the_producer(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("BREAKWALL_OUTCOMES__WEBHOOK_URL", "http://127.0.0.1/h")
+    addition = add_to(app_with("redis://shop:1/2"))
+    assert addition.settings().outcomes.ways == ()
+    assert "BREAKWALL_OUTCOMES__WEBHOOK_URL" in caplog.text
+    with pytest.raises(SettingsError, match="OUTCOMES__WEBHOOK_URL"):
+        addition.worker_settings()
+
+
 def test_given_settings_are_used_in_place_of_the_environments(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BREAKWALL_PAYMENT_TIMEOUT", "7")
     given = load_settings({"BREAKWALL_PAYMENT_TIMEOUT": "8"})
