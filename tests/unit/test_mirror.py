@@ -42,8 +42,6 @@ COVERED: dict[str, str] = {
     "breakwall.cli.up": "tests/acceptance/test_up.py runs up",
     "breakwall.crashpoints": "tests/chaos/test_crashes.py",
     "breakwall.demo.run": "tests/acceptance/test_demo.py runs demo",
-    "breakwall.doctor.database": "tests/integration/cli/test_doctor.py runs doctor",
-    "breakwall.doctor.outcomes": "tests/integration/cli/test_doctor.py runs doctor",
     "breakwall.doctor.strange_messages": "tests/integration/cli/test_doctor.py runs doctor",
     "breakwall.doctor.workers": "tests/integration/cli/test_doctor.py runs doctor",
     "breakwall.errors": "tests/unit/cli/test_errors.py",
