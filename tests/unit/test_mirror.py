@@ -86,7 +86,6 @@ COVERED: dict[str, str] = {
     "breakwall.payments.reconciliation.matching": "tests/unit/payments/reconciliation/test_staging.py",
     "breakwall.producers": "tests/unit/test_aliases.py",
     "breakwall.producers.importing": "tests/integration/cli/orders/test_import_.py runs orders import",
-    "breakwall.producers.producer": "tests/contract/producers/test_place.py",
     "breakwall.settings.errors": "tests/unit/cli/test_errors.py",
     "breakwall.simulator.charging": "tests/integration/simulator/test_faults.py",
     "breakwall.simulator.client": "tests/integration/simulator/test_process.py",
