@@ -47,9 +47,7 @@ class Cost:
 
 
 def measure(machine: Machine, events: int) -> Cost:
-    endpoint = Endpoint(machine.workspace.free_port())
-    with machine.site(**endpoint.settings) as site:
-        endpoint.start(site)
+    with Endpoint(machine) as endpoint, machine.site(**endpoint.settings) as site:
         assert site.database_url is not None
         engine = create_engine(site.database_url)
         try:
@@ -88,9 +86,13 @@ def _wait_for_destination(engine: Engine) -> None:
 def _with_children(pid: int) -> float:
     """Seconds of processor time of a server, and of its processes, also of those that have ended."""
     server = psutil.Process(pid)
-    times = server.cpu_times()
-    running = (child.pid for child in server.children())
-    return float(cpu_of([pid, *running]) + times.children_user + times.children_system)
+    while True:
+        try:
+            running = cpu_of([pid, *(child.pid for child in server.children())])
+        except psutil.NoSuchProcess:  # It has ended meanwhile, and counts among the ended ones.
+            continue
+        ended = server.cpu_times()
+        return float(running + ended.children_user + ended.children_system)
 
 
 def main() -> None:

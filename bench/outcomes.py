@@ -12,18 +12,19 @@ from __future__ import annotations
 import argparse
 import base64
 import json
+import os
 import statistics
 import sys
 import time
 import urllib.request
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 from sqlalchemy import create_engine, text
 
 from bench.harness.draining import Drain, Drained, drain_ours
-from bench.harness.site import Machine, Site
-from breakwall.processes.child import python_module
+from bench.harness.site import READY, ROOT, Machine, Site
+from breakwall.processes.child import Child, python_module
 
 LATENCY = 0.02
 WAIT = 120.0  # Seconds at most until every event is delivered.
@@ -42,9 +43,10 @@ class Told:
 
 
 class Endpoint:
-    """The shop's endpoint, started with a site."""
+    """The shop's endpoint. It answers before a worker starts: refused calls would open the circuit."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, machine: Machine) -> None:
+        port = machine.workspace.free_port()
         self.url = f"http://127.0.0.1:{port}/"
         self.settings = {
             "OUTCOMES__WEBHOOK_URL": self.url,
@@ -52,10 +54,23 @@ class Endpoint:
             "OUTCOMES__ALLOW_PRIVATE": "true",
         }
         self.told: Told | None = None
-        self._command = python_module("bench.services.shop_endpoint", "--port", str(port))
+        self._child = Child(
+            "endpoint",
+            python_module("bench.services.shop_endpoint", "--port", str(port)),
+            environment={**os.environ, "PYTHONPATH": str(ROOT)},
+            folder=machine.workspace.subfolder(f"endpoint-{port}"),
+        )
 
-    def start(self, site: Site) -> None:
-        site._start("endpoint", self._command)
+    def __enter__(self) -> Self:
+        deadline = time.monotonic() + READY
+        while not self._answers():
+            if time.monotonic() > deadline:
+                raise RuntimeError("the endpoint did not start")
+            time.sleep(0.02)
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._child.stop(10.0)
 
     def finish(self, site: Site, orders: int) -> None:
         """Wait until every order has ended and its event has come."""
@@ -74,6 +89,13 @@ class Endpoint:
         found = self._stats()
         self.told = Told(events, found["different"], found["events"] / (found["last"] - found["first"]))
 
+    def _answers(self) -> bool:
+        try:
+            self._stats()
+        except OSError:
+            return False
+        return True
+
     def _stats(self) -> dict[str, Any]:
         with urllib.request.urlopen(self.url + "stats") as answer:
             found: dict[str, Any] = json.load(answer)
@@ -81,14 +103,13 @@ class Endpoint:
 
 
 def telling(machine: Machine, drain: Drain) -> tuple[Drained, Told]:
-    endpoint = Endpoint(machine.workspace.free_port())
+    with Endpoint(machine) as endpoint:
 
-    def beside(site: Site) -> None:
-        endpoint.start(site)
-        site.service.wait_for(drain.orders, drain.limit)
-        endpoint.finish(site, drain.orders)
+        def beside(site: Site) -> None:
+            site.service.wait_for(drain.orders, drain.limit)
+            endpoint.finish(site, drain.orders)
 
-    drained = drain_ours(machine, drain, beside, **endpoint.settings)
+        drained = drain_ours(machine, drain, beside, **endpoint.settings)
     assert endpoint.told is not None
     return drained, endpoint.told
 

@@ -66,7 +66,7 @@ def _finding(names: Sequence[str], theirs: str, ours: str, *, differs: bool, is_
     who = f"{'worker' if len(names) == 1 else 'workers'} {shown} {'reads' if len(names) == 1 else 'read'}"
     detail = f"{who} from {theirs}, and this environment publishes to {ours}"
     if differs:
-        late = "no order is lost, but a queued one may wait some ten seconds until a worker finds it"
+        late = "no order is lost, but a queued one may wait for BREAKWALL_DISPATCH__REPUBLISH_AFTER seconds"
         return problem(NAME, f"{detail}: {late}", f"{_SET}.")
     advice = (
         f"If these are two names of one broker, nothing is wrong. Otherwise: {_SET[0].lower()}{_SET[1:]}."

@@ -3126,6 +3126,14 @@ MUTANTS = (
         simulated=False,
     ),
     Mutant(
+        "an event that cannot be written delays no other one",
+        "breakwall/payments/outcomes/channel.py",
+        "with suppress(Exception):",
+        "with suppress(ZeroDivisionError):",
+        (DELIVERING_TESTS,),
+        simulated=False,
+    ),
+    Mutant(
         "a private address is refused",
         "breakwall/payments/outcomes/addresses.py",
         "        if found and not public:\n            raise PrivateAddressError(ADVICE)\n        return public\n",

@@ -12,6 +12,7 @@ from breakwall.payments.orders import OrderStatus
 from breakwall.payments.outcomes.channel import LEASE
 from breakwall.payments.outcomes.delivering import BUSY, IDLE
 from breakwall.payments.outcomes.destination import Result
+from breakwall.payments.outcomes.event import Event
 from breakwall.payments.outcomes.operator import forget, redeliver
 from breakwall.payments.outcomes.outbox.claiming import claim
 from breakwall.payments.outcomes.outbox.recording import record_delivered
@@ -390,6 +391,27 @@ def test_an_event_that_ends_its_worker_takes_no_other_event_with_it(outbox_site:
         told += claim_until_it_dies(outbox_site)
         outbox_site.advance(LEASE)
     assert told == ["innocent"]
+
+
+def test_an_event_that_cannot_be_written_delays_no_other_one(
+    outbox_site: OutboxSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def body(event: Event) -> bytes:
+        if event.idempotency_key == "k1":
+            raise UnicodeEncodeError("utf-8", "", 0, 1, "it is no text")
+        return b"{}"
+
+    monkeypatch.setattr(Event, "body", property(body))
+    shop = Shop()
+    shop.needs_body = True
+    worker = outbox_site.worker(shop)
+    outbox_site.end("k1")
+    outbox_site.end("k2")
+    worker.run()
+    assert shop.told == [("k2", "order.paid")]
+    outbox_site.advance(DELAYS[0])
+    worker.run()
+    assert len(shop.asked) == 3
 
 
 def claim_until_it_dies(site: OutboxSite) -> list[str]:
