@@ -28,10 +28,9 @@ def outcomes(settings: Settings) -> list[Finding]:
     """Whether each way to the shop can work: the webhook's address, the task's queue, the listener's code."""
     chosen = settings.outcomes
     if not chosen.is_used:
-        nobody = fine(
-            NAME, "nobody is told how orders end", f"docs/outcomes.md says how: {PREFIX}OUTCOMES__…"
-        )
-        return [nobody, *_undelivered(settings)]
+        waiting = _undelivered(settings)
+        detail = "no way to the shop is configured here" if waiting else "nobody is told how orders end"
+        return [fine(NAME, detail, f"docs/outcomes.md says how: {PREFIX}OUTCOMES__…"), *waiting]
     found = [*_webhook(settings), *_task(settings), *_listener(settings)]
     return [*found, *_undelivered(settings)]
 
@@ -147,7 +146,8 @@ def nobody_delivers(fleet: Sequence[Worker], ours: Sequence[str]) -> list[Findin
 
 def _elsewhere(waiting: Waiting, names: Sequence[str]) -> Finding:
     detail = f"{_wait(waiting.count)} for the {waiting.destination}, which is not configured here"
-    return fine(NAME, f"{detail}; the {_workers(names)} it")
+    advice = f"The newest failure: {waiting.last_error}." if waiting.last_error else ""
+    return fine(NAME, f"{detail}; the {_workers(names)} it", advice)
 
 
 def _workers(names: Sequence[str]) -> str:
@@ -172,7 +172,7 @@ def _removed(waiting: Waiting, fleet: Sequence[Worker]) -> Finding:
 
 
 def _held(waiting: Waiting, hold: DestinationHold) -> Finding:
-    why = f", because {waiting.last_error}" if waiting.last_error and hold.by is HeldBy.CIRCUIT else ""
+    why = f"; the newest failure: {waiting.last_error}" if waiting.last_error else ""
     if hold.by is HeldBy.GONE:
         advice = f"Set another {PREFIX}OUTCOMES__WEBHOOK_URL, or `breakwall outcomes enable {waiting.destination}`."
         return problem(

@@ -14,7 +14,7 @@ from typing import Any
 from celery import signals
 from celery.apps import worker
 from celery.exceptions import SecurityWarning
-from celery.utils.log import LoggingProxy, get_multiprocessing_logger
+from celery.utils.log import get_multiprocessing_logger
 
 from breakwall.log_throttle import throttled
 from breakwall.logs import LineFormatter, is_json_on
@@ -124,12 +124,13 @@ def log_start(instance: Any, **_: Any) -> None:
 
 @signals.celeryd_after_setup.connect
 def log_printed_lines(instance: Any, **_: Any) -> None:
-    """Log what a listener, or a library, prints line by line. Until here Celery has taken over both streams."""
-    if getattr(instance.app, "breakwall", None) is None:
+    """Log what a listener, or a library, prints line by line. It comes before Celery would take over both streams."""
+    ours = getattr(instance.app, "breakwall", None) is not None
+    if not ours or not instance.redirect_stdouts or instance._custom_logging:  # noqa: SLF001 - Celery's own condition
         return
-    for name in ("stdout", "stderr"):
-        if isinstance(stream := getattr(sys, name), LoggingProxy):
-            setattr(sys, name, PrintedLines(stream))
+    instance.app.log.redirect_stdouts(instance.redirect_stdouts_level)
+    instance.redirect_stdouts = False
+    sys.stdout, sys.stderr = PrintedLines(sys.stdout), PrintedLines(sys.stderr)
 
 
 @signals.celeryd_after_setup.connect

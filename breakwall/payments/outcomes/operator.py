@@ -239,8 +239,8 @@ def check_unused(fleet: Sequence[Worker], name: str) -> None:
     """Raise `DestinationInUseError` if one of these workers delivers to the destination."""
     if using := workers_with(fleet, name):
         raise DestinationInUseError(
-            f"the {name} is in use: the worker {', '.join(using)} delivers to it. Remove its setting from every "
-            "worker, and restart them, before you forget it"
+            f"the {name} is in use by live workers ({len(using)}: {', '.join(using[:3])}). Remove its setting "
+            "from every worker, and restart them, before you forget it"
         )
 
 

@@ -48,7 +48,7 @@ def test_an_open_circuit_is_a_problem_at_once_with_its_next_try_and_why() -> Non
     [finding] = judged(ours="listener", hold=DestinationHold("listener", HeldBy.CIRCUIT, NOW))
     assert not finding.ok
     assert "2026-11-29 14:05:00 UTC" in finding.detail
-    assert "because the listener raised ValueError; 1 outcome waits" in finding.detail
+    assert "the newest failure: the listener raised ValueError; 1 outcome waits" in finding.detail
 
 
 def test_an_endpoint_that_is_gone_is_a_problem_also_if_only_a_worker_has_it() -> None:

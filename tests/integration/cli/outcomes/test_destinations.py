@@ -39,4 +39,4 @@ def test_what_is_in_use_is_not_forgotten(
         """
     )
     ran = terminal.run("outcomes", "forget", "webhook", "--yes")
-    assert (ran.code, "the worker celery@w1 delivers to it" in ran.err) == (4, True)
+    assert (ran.code, "in use by live workers (1: celery@w1)" in ran.err) == (4, True)
