@@ -63,18 +63,12 @@ def _load(environ: Mapping[str, str] | None, dotenv: Path | None, leave_out: str
     """``leave_out``: the beginning of variables that count as not set."""
     problems = []
     if environ is None:
-        in_file = read_dotenv(dotenv or Path(".env"), PREFIX)
+        in_file = _without(leave_out, read_dotenv(dotenv or Path(".env"), PREFIX))
         problems = [
-            _code_in_file(name)
-            for name in CODE
-            if is_path(in_file.get(name, "")) and name not in os.environ and not _is_left_out(name, leave_out)
+            _code_in_file(name) for name in CODE if is_path(in_file.get(name, "")) and name not in os.environ
         ]
         environ = {**in_file, **os.environ}
-    given = {
-        name: value
-        for name, value in environ.items()
-        if name.startswith(PREFIX) and not _is_left_out(name, leave_out)
-    }
+    given = {name: value for name, value in _without(leave_out, environ).items() if name.startswith(PREFIX)}
     unknown = [name for name in given if name not in setting_names()]
     problems += [_unknown(name) for name in sorted(unknown)]
     try:
@@ -88,8 +82,10 @@ def _load(environ: Mapping[str, str] | None, dotenv: Path | None, leave_out: str
     return settings
 
 
-def _is_left_out(name: str, beginning: str | None) -> bool:
-    return beginning is not None and name.startswith(beginning)
+def _without(beginning: str | None, variables: Mapping[str, str]) -> Mapping[str, str]:
+    if beginning is None:
+        return variables
+    return {name: value for name, value in variables.items() if not name.startswith(beginning)}
 
 
 def read_dotenv(path: Path, prefix: str) -> dict[str, str]:
