@@ -10,6 +10,7 @@ from breakwall.settings.model import Settings
 from breakwall.settings.sections import (
     DAY,
     PREFIX,
+    WAYS,
     BreakerSettings,
     DispatchSettings,
     LogSettings,
@@ -22,6 +23,7 @@ from breakwall.settings.sections import (
 __all__ = [
     "DAY",
     "PREFIX",
+    "WAYS",
     "BreakerSettings",
     "DispatchSettings",
     "LogSettings",

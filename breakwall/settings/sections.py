@@ -14,6 +14,9 @@ from breakwall.webhook_secrets import parse_secrets, read_secrets
 PREFIX = "BREAKWALL_"
 DAY = 86_400  # Seconds.
 
+# The ways to tell the shop how orders ended, each with the field that turns it on.
+WAYS = {"webhook": "webhook_url", "task": "task", "listener": "listener"}
+
 
 class SettingsSection(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, hide_input_in_errors=True)
@@ -150,9 +153,8 @@ class OutcomeSettings(SettingsSection):
 
     @property
     def ways(self) -> tuple[str, ...]:
-        """The ways to the shop that are configured: of ``webhook``, ``task`` and ``listener``."""
-        chosen = {"webhook": self.webhook_url, "task": self.task, "listener": self.listener}
-        return tuple(name for name, value in chosen.items() if value is not None)
+        """The names of the ways to the shop that are configured."""
+        return tuple(way for way, field in WAYS.items() if getattr(self, field) is not None)
 
     @property
     def is_used(self) -> bool:

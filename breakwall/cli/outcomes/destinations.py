@@ -11,8 +11,6 @@ from breakwall.terminal.options import Format, OutputOption, YesOption
 from breakwall.terminal.output import write_result
 from breakwall.terminal.words import count
 
-SETTINGS = {"webhook": "WEBHOOK_URL", "task": "TASK", "listener": "LISTENER"}
-
 
 def enable(destination: DestinationArgument, output: OutputOption = Format.TEXT) -> None:
     """Send to a webhook again that has answered 410 Gone. What waited for it is delivered.
@@ -43,12 +41,12 @@ def forget(
     from breakwall.payments.db.clock import DATABASE_CLOCK
     from breakwall.payments.fleet.workers import live_workers
     from breakwall.payments.outcomes import operator
-    from breakwall.settings import PREFIX
+    from breakwall.settings import PREFIX, WAYS
 
     name = destination.value
     with orders_database() as (database, settings):
         if name in settings.outcomes.ways:
-            setting = f"{PREFIX}OUTCOMES__{SETTINGS[name]}"
+            setting = f"{PREFIX}OUTCOMES__{WAYS[name].upper()}"
             raise operator.DestinationInUseError(
                 f"the {name} is in use: {setting} is set here. Remove it here and from every worker first"
             )

@@ -49,6 +49,8 @@ _CAUSES = {
     "WriteError": "the connection broke while the request was sent",
     "ReadTimeout": "it took the request, and did not answer in time",
     "ReadError": "the connection broke before the answer",
+    "RemoteProtocolError": "its answer is no HTTP",
+    "StrayAnswerError": "it answered before the request",
 }
 
 

@@ -133,7 +133,7 @@ def test_a_shop_under_gunicorn_takes_events_on_kept_and_on_closed_connections(tm
         ),
         (answer("410 Gone"), "HTTP 410"),
         (reset, "the connection broke before the answer"),
-        (garbage, "RemoteProtocolError"),
+        (garbage, "its answer is no HTTP"),
     ],
 )
 def test_a_failure_is_named_and_repeated_by_nobody(behaviour: Behaviour, error: str) -> None:
