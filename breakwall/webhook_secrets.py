@@ -3,6 +3,9 @@
 import base64
 import binascii
 import re
+from pathlib import Path
+
+from breakwall.credentials import WatchedFiles, named, read_line
 
 PREFIX = "whsec_"
 SHORTEST, LONGEST = 24, 64  # Bytes of a secret.
@@ -18,6 +21,19 @@ def parse_secrets(text: str) -> list[bytes]:
     if len(secrets) > MOST:
         raise ValueError(f"should hold at most {MOST} secrets")
     return secrets
+
+
+def read_secrets(path: Path) -> list[bytes]:
+    """The secrets in a file, as in `parse_secrets`, with spaces or line breaks between them."""
+    return parse_secrets(read_line(path))
+
+
+class SecretsFile(WatchedFiles[list[bytes]]):
+    """The secrets in a file, read again when the file changes. Raises `ValueError` without a secret."""
+
+    def __init__(self, path: Path) -> None:
+        read = lambda: named("OUTCOMES__WEBHOOK_SECRET_FILE", lambda: read_secrets(path))  # noqa: E731
+        super().__init__([path], read, "webhook's secret")
 
 
 def _parse(text: str) -> bytes:

@@ -2,10 +2,12 @@
 
 import random
 import time
+from collections.abc import Callable, Iterable
+from contextlib import closing
 
 from sqlalchemy import Engine
 
-from breakwall.breaker import CircuitBreaker, CircuitBreakerConfig, store_from_url
+from breakwall.breaker import BreakerStatus, CircuitBreaker, CircuitBreakerConfig, store_from_url
 from breakwall.broker.errors import explain
 from breakwall.broker.shop_task import TaskSender
 from breakwall.gateway_names import CONFIGURED
@@ -21,15 +23,17 @@ from breakwall.payments.ledger.ledger import Ledger
 from breakwall.payments.outcomes.channel import CIRCUIT, Channel, circuit_name
 from breakwall.payments.outcomes.delivering import Delivering
 from breakwall.payments.outcomes.destination import Destination
+from breakwall.payments.outcomes.holds import DestinationHold, holds
 from breakwall.payments.outcomes.listener import ListenerDestination
+from breakwall.payments.outcomes.operator import Waiting, waiting_for
 from breakwall.payments.outcomes.task import TaskDestination
-from breakwall.payments.outcomes.webhook import WebhookDestination
+from breakwall.payments.outcomes.webhook import WebhookDestination, endpoint_of
 from breakwall.payments.rejections import RejectionLog
 from breakwall.payments.retry_policy import RetryPolicy
 from breakwall.payments.site import check_site
-from breakwall.settings import PREFIX, Settings, SettingsError
+from breakwall.settings import PREFIX, OutcomeSettings, Settings, SettingsError
 from breakwall.urls.databases import missing_file
-from breakwall.webhook_secrets import parse_secrets
+from breakwall.webhook_secrets import SecretsFile, parse_secrets
 
 PAYMENT_CIRCUIT = CONFIGURED.circuit
 
@@ -134,10 +138,9 @@ def open_delivering(settings: Settings, database: Database) -> Delivering | None
 def open_destinations(settings: Settings) -> list[Destination]:
     """The ways to the shop that are configured. Nothing is connected yet. Raises `SettingsError` as above."""
     chosen, found = settings.outcomes, list[Destination]()
-    if chosen.webhook_url is not None and chosen.webhook_secret is not None:
-        secrets = parse_secrets(chosen.webhook_secret.get_secret_value())
+    if chosen.webhook_url is not None:
         url = chosen.webhook_url.get_secret_value()
-        found.append(WebhookDestination(url, secrets, allow_private=chosen.allow_private))
+        found.append(WebhookDestination(url, _webhook_secrets(chosen), allow_private=chosen.allow_private))
     if (sender := open_task_sender(settings)) is not None:
         found.append(TaskDestination(sender.send, explain, sender.close))
     if chosen.listener is not None:
@@ -145,6 +148,41 @@ def open_destinations(settings: Settings) -> list[Destination]:
             found.append(load_listener(chosen.listener))
         except ValueError as error:
             raise SettingsError([f"{PREFIX}OUTCOMES__LISTENER: {error}"]) from error
+    return found
+
+
+def _webhook_secrets(chosen: OutcomeSettings) -> Callable[[], list[bytes]]:
+    if (path := chosen.webhook_secret_file) is not None:
+        try:
+            return SecretsFile(path)
+        except ValueError as error:  # it was changed since the settings were read
+            raise SettingsError([str(error)]) from error
+    given = "" if chosen.webhook_secret is None else chosen.webhook_secret.get_secret_value()
+    secrets = parse_secrets(given)
+    return lambda: secrets
+
+
+def waiting_outcomes(
+    settings: Settings, database: Database
+) -> tuple[list[Waiting], dict[str, DestinationHold]]:
+    """What waits for each destination, and by destination what holds it. For display only: no file is made.
+
+    A circuit whose store does not answer counts as closed.
+    """
+    url = settings.outcomes.webhook_url
+    endpoints = {} if url is None else {"webhook": endpoint_of(url.get_secret_value())}
+    waiting = database.read(lambda connection: waiting_for(connection, endpoints=endpoints))
+    return waiting, holds(waiting, _destination_circuits(settings, [one.destination for one in waiting]))
+
+
+def _destination_circuits(settings: Settings, names: Iterable[str]) -> dict[str, BreakerStatus]:
+    if circuit_is_unused(settings):
+        return {}
+    found = {}
+    for name in names:
+        store = store_from_url(settings.breaker_store)
+        with closing(CircuitBreaker(circuit_name(name), CIRCUIT, store=store)) as breaker:
+            found[name] = breaker.status()
     return found
 
 

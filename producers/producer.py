@@ -99,17 +99,18 @@ class OrderProducer:
         it waits ``BREAKER__FIRST_CONTACT`` seconds. It makes the embedded database, and connects to nothing else.
 
         Raises:
-            SettingsError: naming every bad variable.
+            SettingsError: naming every bad variable. Those of ``OUTCOMES__`` are only logged as a warning: they are
+                for workers.
             HostError: calls would hang in this process, for example because gevent has patched it; the text says
                 what to do.
         """
         from breakwall.broker.publisher import Publisher
         from breakwall.broker.shop_apps import warn_of_another_broker
-        from breakwall.settings import load_settings
+        from breakwall.settings import load_producer_settings
         from breakwall.wiring import log_circuit, open_breaker, open_charger, open_database, open_ledger
 
         check_host()
-        chosen = settings or load_settings()
+        chosen = settings or load_producer_settings()
         warn_of_another_broker(chosen)
         publisher = Publisher(chosen)
         publisher.prepare()

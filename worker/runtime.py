@@ -20,6 +20,7 @@ from breakwall.payments.ledger.dispatch_queue import DispatchQueue
 from breakwall.payments.ledger.expiring import Expiring
 from breakwall.payments.ledger.pruning import Pruning
 from breakwall.settings import DAY, Settings
+from breakwall.urls.brokers import broker_address
 from breakwall.wiring import (
     log_circuit,
     open_breaker,
@@ -184,7 +185,11 @@ class Runtime:
     @cached_property
     def heartbeat(self) -> Heartbeat:
         return Heartbeat(
-            self.database, gateway=self.settings.gateway_name, on_exhaustion=self.exhaustion.report
+            self.database,
+            gateway=self.settings.gateway_name,
+            broker=broker_address(self.settings.broker),
+            ways=self.settings.outcomes.ways,
+            on_exhaustion=self.exhaustion.report,
         )
 
     @cached_property

@@ -1,7 +1,7 @@
 """Credentials for the payment service and a proxy: tokens, headers, certificates, and files that hold them.
 
 A check raises `ValueError` with what would be right, and never repeats the value, which is a secret. Only settings,
-gateways and `doctor` import this package.
+gateways, webhooks and `doctor` import this package.
 """
 
 from breakwall.credentials.certificates import (

@@ -1,6 +1,5 @@
 """Checks the broker: the configured one, or the embedded one."""
 
-import socket
 from contextlib import closing
 from pathlib import Path
 
@@ -10,13 +9,14 @@ from breakwall.broker.embedded.folder import BrokerNotStartedError, ServerFolder
 from breakwall.broker.embedded.server import NoServerProgramError, find_server_program
 from breakwall.broker.errors import BrokerRefusesError, WrongQueueError
 from breakwall.doctor.findings import Finding, fine, problem
+from breakwall.doctor.worker_brokers import other_brokers, this_host
 from breakwall.payments.db.clock import DATABASE_CLOCK
 from breakwall.payments.db.database import Database, DatabaseUnavailableError
-from breakwall.payments.fleet.workers import live_workers
+from breakwall.payments.fleet.workers import Worker, live_workers
 from breakwall.settings import Settings
 from breakwall.terminal.words import count
-from breakwall.texts import MAX_LENGTH, visible
 from breakwall.urls.address import where
+from breakwall.urls.brokers import broker_address
 from breakwall.urls.databases import missing_file
 
 NAME = "broker"
@@ -27,9 +27,14 @@ _OTHER_BROKER = (
 
 
 def broker(settings: Settings) -> list[Finding]:
-    """Whether the broker answers, takes messages, and has the right queue."""
-    if settings.embedded_broker:
-        return embedded_broker(settings)
+    """Whether the broker answers, takes messages, has the right queue, and is the workers' broker."""
+    found = embedded_broker(settings) if settings.embedded_broker else configured_broker(settings)
+    ours, fleet = broker_address(settings.broker), _live_workers(settings)
+    return [*found, *other_brokers(fleet, ours, this_host(), lambda: queue_depth(settings))]
+
+
+def configured_broker(settings: Settings) -> list[Finding]:
+    """Whether the broker of the setting answers, takes messages, and has the right queue."""
     address = where(settings.broker)
     try:
         check_queue(settings)
@@ -75,7 +80,7 @@ def _server(settings: Settings, folder: ServerFolder, program: Path) -> Finding:
 def _not_running(settings: Settings, folder: ServerFolder, program: Path) -> Finding:
     if not folder.has_room:
         return problem(NAME, "embedded, not running: its disk is full", _make_room(folder))
-    alive = _live_workers_here(settings)
+    alive = _workers_of_this_broker(settings)
     if alive:
         verb, whose = ("is", "its") if alive == 1 else ("are", "their")
         detail = f"{count(alive, 'worker')} {verb} alive, but {whose} embedded broker does not run"
@@ -91,14 +96,18 @@ def _make_room(folder: ServerFolder) -> str:
     )
 
 
-def _live_workers_here(settings: Settings) -> int:
-    """Live workers on this machine; 0 if the database does not answer, which another check reports."""
+def _workers_of_this_broker(settings: Settings) -> int:
+    """Live workers on this machine that may use its embedded broker: they have named no other one."""
+    here, ours = this_host(), broker_address(settings.broker)
+    return sum(worker.host == here and worker.broker in {None, ours} for worker in _live_workers(settings))
+
+
+def _live_workers(settings: Settings) -> list[Worker]:
+    """The live workers; none if the database does not answer, which another check reports."""
     if missing_file(settings.database):
-        return 0
-    here = visible(socket.gethostname())[:MAX_LENGTH]
+        return []
     try:
         with closing(Database(settings.database)) as opened:
-            found = opened.read(lambda connection: live_workers(connection, DATABASE_CLOCK))
+            return opened.read(lambda connection: live_workers(connection, DATABASE_CLOCK))
     except DatabaseUnavailableError:
-        return 0
-    return sum(worker.host == here for worker in found)
+        return []

@@ -10,8 +10,9 @@ from breakwall.migrations import HEAD
 from breakwall.payments.db.database import Database, DatabaseUnavailableError, SchemaError
 from breakwall.payments.db.postgres import encoding_of
 from breakwall.payments.db.revisions import check_schema, current_revision
-from breakwall.payments.db.schema import orders
-from breakwall.payments.operator.incidents import count_open, newest_incidents
+from breakwall.payments.db.schema import incidents, orders
+from breakwall.payments.incidents import IncidentKind
+from breakwall.payments.operator.incidents import OPEN, count_open, newest_incidents
 from breakwall.payments.site import read_site
 from breakwall.settings import Settings
 from breakwall.urls.address import where
@@ -20,10 +21,10 @@ from breakwall.urls.databases import missing_file
 NAME = "database"
 SHOWN = 3  # Open incidents that are listed one by one.
 
-ADVICE = (
-    "`breakwall orders incidents` lists all of them; `breakwall orders show` shows an order's history. Refund what was "
-    "charged too much. Then close each incident: `breakwall orders incidents --close NUMBER --reason TEXT`."
-)
+_LIST = "`breakwall orders incidents` lists all of them; `breakwall orders show` shows an order's history. "
+_REFUND = "Refund what was charged too much. "
+_TELL = "`breakwall outcomes list` shows what the shop was not told: correct its side, or tell it by hand. "
+_CLOSE = "Then close each incident: `breakwall orders incidents --close NUMBER --reason TEXT`."
 
 ENCODED_ADVICE = "Dump it, create a database with ENCODING 'UTF8', and restore the dump there."
 
@@ -41,7 +42,7 @@ def database(settings: Settings) -> list[Finding]:
             if settings.embedded_database and revision < HEAD:
                 return [fine(NAME, f"{where(settings.database)}: the next use migrates it")]
             opened.write(_lock_nothing)
-            count, newest = opened.read(_incidents)
+            count, newest, kinds = opened.read(_incidents)
             site = _site(read_site(opened), settings)
             encoding = opened.read(encoding_of)
             strange = set_aside(opened)
@@ -49,7 +50,7 @@ def database(settings: Settings) -> list[Finding]:
             return [problem(NAME, str(error), _advice_for(current_revision(opened.engine)))]
         except DatabaseUnavailableError as error:
             return [problem(NAME, str(error), "Check BREAKWALL_DATABASE_URL and that the database runs.")]
-    return [_database(settings, revision, encoding), site, _incident_finding(count, newest), strange]
+    return [_database(settings, revision, encoding), site, incident_finding(count, newest, kinds), strange]
 
 
 def _site(name: str, settings: Settings) -> Finding:
@@ -96,13 +97,18 @@ def _lock_nothing(connection: Connection) -> None:
     connection.execute(select(orders.c.id).where(false()).with_for_update())
 
 
-def _incidents(connection: Connection) -> tuple[int, list[str]]:
+def _incidents(connection: Connection) -> tuple[int, list[str], set[str]]:
     newest = newest_incidents(connection, limit=SHOWN)
     shown = [f"incident {found.id} of order {found.order_id}: {found.detail}" for found in newest]
-    return count_open(connection), shown
+    kinds = set(connection.scalars(select(incidents.c.kind).where(OPEN).distinct()))
+    return count_open(connection), shown, kinds
 
 
-def _incident_finding(count: int, newest: list[str]) -> Finding:
+def incident_finding(count: int, newest: list[str], kinds: set[str]) -> Finding:
+    """How many incidents are open, and what to do about these kinds of them."""
     if count == 0:
         return fine("incidents", "none open")
-    return problem("incidents", f"{count:,} open; the newest: {'; '.join(newest)}", ADVICE)
+    refund = _REFUND if kinds - {IncidentKind.UNDELIVERED} else ""
+    tell = _TELL if IncidentKind.UNDELIVERED in kinds else ""
+    advice = f"{_LIST}{refund}{tell}{_CLOSE}"
+    return problem("incidents", f"{count:,} open; the newest: {'; '.join(newest)}", advice)

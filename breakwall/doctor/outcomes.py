@@ -1,30 +1,36 @@
 """Checks the ways to the shop, without sending anything."""
 
+from collections.abc import Mapping, Sequence
 from contextlib import closing
+from functools import partial
 from urllib.parse import urlsplit
 
 from breakwall.broker.errors import explain
 from breakwall.doctor.findings import Finding, fine, problem
+from breakwall.payments.db.clock import DATABASE_CLOCK
 from breakwall.payments.db.database import Database, DatabaseUnavailableError
+from breakwall.payments.fleet.workers import Worker, live_workers
 from breakwall.payments.gateways.transport.resolver import Resolver
 from breakwall.payments.outcomes.addresses import PrivateAddressError, PublicResolver
-from breakwall.payments.outcomes.operator import Waiting, waiting_for
+from breakwall.payments.outcomes.holds import DestinationHold, HeldBy
+from breakwall.payments.outcomes.operator import Waiting, workers_with
 from breakwall.settings import PREFIX, Settings
+from breakwall.terminal.words import count
 from breakwall.urls.databases import missing_file
-from breakwall.wiring import load_listener, open_task_sender
+from breakwall.wiring import load_listener, open_task_sender, waiting_outcomes
 
 NAME = "outcomes"
 RESOLVE = 4.0  # Seconds for the webhook's name.
+SHOWN = 3  # Workers that are named.
 
 
 def outcomes(settings: Settings) -> list[Finding]:
     """Whether each way to the shop can work: the webhook's address, the task's queue, the listener's code."""
     chosen = settings.outcomes
     if not chosen.is_used:
-        nobody = fine(
-            NAME, "nobody is told how orders end", f"docs/outcomes.md says how: {PREFIX}OUTCOMES__…"
-        )
-        return [nobody, *_undelivered(settings)]
+        waiting = _undelivered(settings)
+        detail = "no way to the shop is configured here" if waiting else "nobody is told how orders end"
+        return [fine(NAME, detail, f"docs/outcomes.md says how: {PREFIX}OUTCOMES__…"), *waiting]
     found = [*_webhook(settings), *_task(settings), *_listener(settings)]
     return [*found, *_undelivered(settings)]
 
@@ -84,44 +90,98 @@ def _undelivered(settings: Settings) -> list[Finding]:
         return []
     try:
         with closing(Database(settings.database)) as opened:
-            waiting = opened.read(waiting_for)
+            waiting, held = waiting_outcomes(settings, opened)
+            fleet = opened.read(partial(live_workers, clock=DATABASE_CLOCK))
     except DatabaseUnavailableError:
         return []
-    ours = _configured(settings)
-    used = [one for one in waiting if one.destination in ours]
-    found = [_removed(one) for one in waiting if one.destination not in ours]
-    found += [_gone(one) if one.gone else _late(one) for one in used if one.gone or one.late]
-    number = sum(one.count for one in used)
+    return [
+        *judge(waiting, held, fleet, settings.outcomes.ways),
+        *nobody_delivers(fleet, settings.outcomes.ways),
+    ]
+
+
+def judge(
+    waiting: Sequence[Waiting],
+    held: Mapping[str, DestinationHold],
+    fleet: Sequence[Worker],
+    ours: Sequence[str],
+) -> list[Finding]:
+    """What is wrong with each destination, and how many outcomes wait.
+
+    ``fleet``: the live workers; ``ours``: the ways that are configured here.
+    """
+    found, number = list[Finding](), 0
+    for one in waiting:
+        elsewhere = workers_with(fleet, one.destination)
+        if one.destination not in ours and not elsewhere:
+            found.append(_removed(one, fleet))
+            continue
+        number += one.count
+        if one.destination in held:
+            found.append(_held(one, held[one.destination]))
+        elif one.late:
+            found.append(_late(one))
+        elif one.destination not in ours:
+            found.append(_elsewhere(one, elsewhere))
     if ours and all(finding.ok for finding in found):
         advice = "`breakwall outcomes list` shows them." if number else ""
-        found.append(fine(NAME, f"{number:,} outcomes wait", advice))
+        found.append(fine(NAME, _wait(number), advice))
     return found
 
 
-def _configured(settings: Settings) -> set[str]:
-    chosen = settings.outcomes
-    ways = {"webhook": chosen.webhook_url, "task": chosen.task, "listener": chosen.listener}
-    return {name for name, value in ways.items() if value}
+def nobody_delivers(fleet: Sequence[Worker], ours: Sequence[str]) -> list[Finding]:
+    """Ways that are configured here, and that no live worker has. Nothing is said if one does not report its ways."""
+    if not fleet or any(worker.ways is None for worker in fleet):
+        return []
+    return [
+        problem(
+            NAME,
+            f"the {name} is configured here, but no live worker has it, so nobody delivers to it",
+            "Set it in the workers' environment, too, and restart them.",
+        )
+        for name in ours
+        if not workers_with(fleet, name)
+    ]
 
 
-def _removed(waiting: Waiting) -> Finding:
+def _elsewhere(waiting: Waiting, names: Sequence[str]) -> Finding:
+    detail = f"{_wait(waiting.count)} for the {waiting.destination}, which is not configured here"
+    advice = f"The newest failure: {waiting.last_error}." if waiting.last_error else ""
+    return fine(NAME, f"{detail}; the {_workers(names)} it", advice)
+
+
+def _workers(names: Sequence[str]) -> str:
+    shown = ", ".join(names[:SHOWN]) + (", …" if len(names) > SHOWN else "")
+    return f"{'worker' if len(names) == 1 else 'workers'} {shown} {'has' if len(names) == 1 else 'have'}"
+
+
+def _wait(number: int) -> str:
+    return f"{count(number, 'outcome')} {'waits' if number == 1 else 'wait'}"
+
+
+def _removed(waiting: Waiting, fleet: Sequence[Worker]) -> Finding:
     name = waiting.destination
-    detail = f"outcomes go to the {name}, which is not configured here: {waiting.count:,} wait"
+    known = fleet and all(worker.ways is not None for worker in fleet)
+    who = "and no live worker has it" if known else "and it is not known whether a worker has it"
+    detail = f"outcomes go to the {name}, which is not configured here, {who}: {waiting.count:,} wait"
     advice = (
-        f"If no worker has it any more, `breakwall outcomes forget {name}`; otherwise configure it here, too."
+        f"If it is still wanted, start a worker with its setting. If it was removed from every worker for good, "
+        f"`breakwall outcomes forget {name}` gives up what waits."
     )
     return problem(NAME, detail, advice) if waiting.count else fine(NAME, detail, advice)
 
 
-def _gone(waiting: Waiting) -> Finding:
-    name = waiting.destination
-    detail = f"the {name} has answered 410 Gone: {waiting.count:,} outcomes wait"
-    advice = f"Set another {PREFIX}OUTCOMES__WEBHOOK_URL, or `breakwall outcomes enable {name}`."
-    return problem(NAME, detail, advice)
+def _held(waiting: Waiting, hold: DestinationHold) -> Finding:
+    why = f"; the newest failure: {waiting.last_error}" if waiting.last_error else ""
+    if hold.by is HeldBy.GONE:
+        advice = f"Set another {PREFIX}OUTCOMES__WEBHOOK_URL, or `breakwall outcomes enable {waiting.destination}`."
+        return problem(
+            NAME, f"the {waiting.destination} has answered 410 Gone: {_wait(waiting.count)}", advice
+        )
+    advice = "Correct the shop's side: deliveries then continue. `breakwall outcomes list` shows what waits."
+    return problem(NAME, f"{hold}{why}; {_wait(waiting.count)}", advice)
 
 
 def _late(waiting: Waiting) -> Finding:
-    detail = (
-        f"{waiting.count:,} outcomes wait for the {waiting.destination}, the oldest for more than an hour"
-    )
+    detail = f"{_wait(waiting.count)} for the {waiting.destination}, the oldest for more than an hour"
     return problem(NAME, detail, "`breakwall outcomes list` shows them, and why they were not taken.")

@@ -1,15 +1,16 @@
 """Settings: every environment variable that configures Breakwall, checked when it is read.
 
-`load_settings` reads the environment. It reports all bad variables at once and never repeats a value, because values
-hold passwords. Import the names below.
+`load_settings` reads the environment, and `load_producer_settings` does for a shop that only sells. Both report all bad
+variables at once and never repeat a value, because values hold passwords. Import the names below.
 """
 
 from breakwall.settings.errors import SettingsError
-from breakwall.settings.load import load_settings, setting_names
+from breakwall.settings.load import load_producer_settings, load_settings, setting_names
 from breakwall.settings.model import Settings
 from breakwall.settings.sections import (
     DAY,
     PREFIX,
+    WAYS,
     BreakerSettings,
     DispatchSettings,
     LogSettings,
@@ -22,6 +23,7 @@ from breakwall.settings.sections import (
 __all__ = [
     "DAY",
     "PREFIX",
+    "WAYS",
     "BreakerSettings",
     "DispatchSettings",
     "LogSettings",
@@ -31,6 +33,7 @@ __all__ = [
     "RetrySettings",
     "Settings",
     "SettingsError",
+    "load_producer_settings",
     "load_settings",
     "setting_names",
 ]

@@ -1,6 +1,7 @@
 """Reads the settings from the environment and from `.env`, and reports what is wrong, without any value."""
 
 import difflib
+import logging
 import os
 import re
 import stat
@@ -19,10 +20,35 @@ from breakwall.settings.model import Settings
 from breakwall.settings.sections import PREFIX
 
 NESTED = "__"
+OUTCOMES = f"{PREFIX}OUTCOMES{NESTED}"
 
 # Settings that may name code, as ``module:factory``. Whoever can write a file in the working folder must not thereby
 # choose what runs.
 CODE = (f"{PREFIX}PAYMENT_GATEWAY", f"{PREFIX}OUTCOMES__LISTENER")
+
+
+logger = logging.getLogger("breakwall.settings")
+
+
+def load_producer_settings(
+    environ: Mapping[str, str] | None = None, *, dotenv: Path | None = None
+) -> Settings:
+    """As `load_settings`, but what is wrong with ``BREAKWALL_OUTCOMES__…`` is only a warning in the log.
+
+    A producer delivers no outcome, so it sells without these settings, and has none of them then. Workers and
+    ``doctor`` refuse them.
+    """
+    try:
+        return load_settings(environ, dotenv=dotenv)
+    except SettingsError as error:
+        wrong = [problem for problem in error.problems if problem.startswith(OUTCOMES)]
+        if wrong != error.problems:
+            raise
+        settings = _load(environ, dotenv, leave_out=OUTCOMES)
+        logger.warning(
+            "the settings for outcomes are wrong, and no worker starts with them: %s", "; ".join(wrong)
+        )
+        return settings
 
 
 def load_settings(environ: Mapping[str, str] | None = None, *, dotenv: Path | None = None) -> Settings:
@@ -30,14 +56,19 @@ def load_settings(environ: Mapping[str, str] | None = None, *, dotenv: Path | No
 
     Raises `SettingsError`, which names every unknown or unusable variable and what would be right.
     """
+    return _load(environ, dotenv)
+
+
+def _load(environ: Mapping[str, str] | None, dotenv: Path | None, leave_out: str | None = None) -> Settings:
+    """``leave_out``: the beginning of variables that count as not set."""
     problems = []
     if environ is None:
-        in_file = read_dotenv(dotenv or Path(".env"), PREFIX)
+        in_file = _without(leave_out, read_dotenv(dotenv or Path(".env"), PREFIX))
         problems = [
             _code_in_file(name) for name in CODE if is_path(in_file.get(name, "")) and name not in os.environ
         ]
         environ = {**in_file, **os.environ}
-    given = {name: value for name, value in environ.items() if name.startswith(PREFIX)}
+    given = {name: value for name, value in _without(leave_out, environ).items() if name.startswith(PREFIX)}
     unknown = [name for name in given if name not in setting_names()]
     problems += [_unknown(name) for name in sorted(unknown)]
     try:
@@ -49,6 +80,12 @@ def load_settings(environ: Mapping[str, str] | None = None, *, dotenv: Path | No
     if problems:
         raise SettingsError(problems)
     return settings
+
+
+def _without(beginning: str | None, variables: Mapping[str, str]) -> Mapping[str, str]:
+    if beginning is None:
+        return variables
+    return {name: value for name, value in variables.items() if not name.startswith(beginning)}
 
 
 def read_dotenv(path: Path, prefix: str) -> dict[str, str]:

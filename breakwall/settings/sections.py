@@ -1,17 +1,21 @@
 """The groups of settings. Their variables have two parts: ``BREAKWALL_RETRY__CAP``."""
 
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, field_validator
 
 from breakwall.host.dotted_paths import check_dotted_path
-from breakwall.settings.values import UNSET, checked, plain_name, secret
+from breakwall.settings.values import UNSET, checked, file, plain_name, secret
 from breakwall.urls.brokers import check_broker_url
 from breakwall.urls.http import check_webhook_url
-from breakwall.webhook_secrets import parse_secrets
+from breakwall.webhook_secrets import parse_secrets, read_secrets
 
 PREFIX = "BREAKWALL_"
 DAY = 86_400  # Seconds.
+
+# The ways to tell the shop how orders ended, each with the field that turns it on.
+WAYS = {"webhook": "webhook_url", "task": "task", "listener": "listener"}
 
 
 class SettingsSection(BaseModel):
@@ -100,6 +104,7 @@ class OutcomeSettings(SettingsSection):
 
     allow_private: bool = False
     webhook_url: Annotated[Annotated[SecretStr, secret(check_webhook_url)] | None, UNSET] = None
+    webhook_secret_file: Annotated[Annotated[Path, file(read_secrets)] | None, UNSET] = None
     webhook_secret: Annotated[Annotated[SecretStr, secret(parse_secrets)] | None, UNSET] = Field(
         None, validate_default=True
     )
@@ -124,7 +129,22 @@ class OutcomeSettings(SettingsSection):
     @field_validator("webhook_secret")
     @classmethod
     def _signed(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
-        return _with_its_companion(value, "webhook_url", info)
+        if "webhook_secret_file" not in info.data:
+            return value
+        if info.data["webhook_secret_file"] is None:
+            return _with_its_companion(value, "webhook_url", info)
+        if value is not None:
+            raise ValueError(
+                f"holds the secret, and so does {PREFIX}OUTCOMES__WEBHOOK_SECRET_FILE: remove one"
+            )
+        return value
+
+    @field_validator("webhook_secret_file")
+    @classmethod
+    def _for_the_webhook(cls, value: Path | None, info: ValidationInfo) -> Path | None:
+        if value is not None and info.data.get("webhook_url", value) is None:
+            raise ValueError(f"has no effect without {PREFIX}OUTCOMES__WEBHOOK_URL")
+        return value
 
     @field_validator("broker_url")
     @classmethod
@@ -132,9 +152,14 @@ class OutcomeSettings(SettingsSection):
         return _with_its_companion(value, "task", info)
 
     @property
+    def ways(self) -> tuple[str, ...]:
+        """The names of the ways to the shop that are configured."""
+        return tuple(way for way, field in WAYS.items() if getattr(self, field) is not None)
+
+    @property
     def is_used(self) -> bool:
         """Whether somebody is told."""
-        return not (self.webhook_url is None and self.task is None and self.listener is None)
+        return bool(self.ways)
 
 
 def _with_its_companion(value: SecretStr | None, other: str, info: ValidationInfo) -> SecretStr | None:

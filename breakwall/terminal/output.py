@@ -6,7 +6,7 @@ import json
 import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from breakwall.terminal.options import Format
 from breakwall.texts import visible
@@ -76,13 +76,23 @@ def field_lines(fields: Mapping[str, str]) -> list[str]:
     return [f"{name:<{width}}  {value}" for name, value in fields.items()]
 
 
-def write_table(heads: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[str] = ()) -> None:
-    """Write a table of Rich markup to stdout; the columns in ``right`` are right-aligned."""
+def write_table(
+    heads: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    *,
+    right: Sequence[str] = (),
+    widest: Mapping[str, int] | None = None,
+) -> None:
+    """Write a table of Rich markup to stdout.
+
+    The columns in ``right`` are right-aligned. Those in ``widest`` have at most so many characters in a line.
+    """
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     for head in heads:
-        table.add_column(head, justify="right" if head in right else "left", overflow="fold")
+        justify: Literal["left", "right"] = "right" if head in right else "left"
+        table.add_column(head, justify=justify, overflow="fold", max_width=(widest or {}).get(head))
     for row in rows:
         table.add_row(*row)
     data().print(table, highlight=False)
@@ -97,12 +107,13 @@ def write_list(
     cells: Callable[[Row], Sequence[str]],
     *,
     right: Sequence[str] = (),
+    widest: Mapping[str, int] | None = None,
 ) -> None:
     """Write the first ``limit`` rows as a JSON array or as a table; a note on stderr if there are more."""
     if output is Format.JSON:
         write_json([document(row) for row in rows[:limit]])
     elif rows:
-        write_table(heads, [cells(row) for row in rows[:limit]], right=right)
+        write_table(heads, [cells(row) for row in rows[:limit]], right=right, widest=widest)
     if len(rows) > limit:
         write_note(f"There are more than these {limit}; --limit shows more.")
 

@@ -1,6 +1,7 @@
 """The broker's URL."""
 
-from urllib.parse import urlsplit
+from collections.abc import Iterable
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from breakwall.urls.parameters import BROKERS, check_parameters
 from breakwall.urls.redis import check_redis_address, check_redis_database
@@ -48,3 +49,32 @@ def _check_nodes(nodes: list[str]) -> None:
         raise ValueError(
             "names several nodes of one RabbitMQ: scheme, user, password and virtual host should be the same in each"
         )
+
+
+def broker_address(url: str) -> str:
+    """Which broker a checked URL names, without users, passwords and options.
+
+    ``broker_address("redis://:pw@h") == "redis://h:6379/0"``. A host can have several names, and so a broker several
+    addresses.
+    """
+    if is_sentinel(url):
+        named = parse_sentinel_url(url)
+        return f"sentinel://{_hosts(named.nodes)}/{named.master_name}/{named.database}"
+    nodes = [urlsplit(node) for node in url.split(";")]
+    scheme, path = nodes[0].scheme, unquote(nodes[0].path)
+    if scheme == "redis+socket":
+        return f"{scheme}://{path}/{parse_qs(nodes[0].query).get('virtual_host', ['0'])[0]}"
+    kind = "amqp" if scheme.startswith("amqp") else "redis"
+    hosts = _hosts([(node.hostname or "", node.port or _PORTS[node.scheme]) for node in nodes])
+    return f"{kind}://{hosts}/{path[1:] or _FIRST[kind]}"
+
+
+_PORTS = {"amqp": 5672, "amqps": 5671, "redis": 6379, "rediss": 6379}
+_FIRST = {"amqp": "/", "redis": "0"}  # The virtual host, and the database, of a URL without one.
+
+
+def _hosts(nodes: Iterable[tuple[str, int]]) -> str:
+    return ",".join(sorted(f"{'localhost' if host in _LOOPBACK else host}:{port}" for host, port in nodes))
+
+
+_LOOPBACK = {"127.0.0.1", "::1"}

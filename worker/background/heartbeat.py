@@ -30,7 +30,7 @@ class Heartbeat:
     """Writes the row in a thread of its own, so that a worker whose other threads hang counts as alive. Thread-safe.
 
     A write that fails is tried again, and disturbs nothing else. If it fails because a resource of this process is
-    exhausted, ``on_exhaustion`` is called with the resource.
+    exhausted, ``on_exhaustion`` is called with the resource. ``gateway``, ``broker`` and ``ways`` are as in `Identity`.
     """
 
     def __init__(
@@ -38,12 +38,14 @@ class Heartbeat:
         database: Database,
         *,
         gateway: str | None = None,
+        broker: str | None = None,
+        ways: tuple[str, ...] | None = None,
         clock: Clock = DATABASE_CLOCK,
         monotonic: Callable[[], float] = time.monotonic,
         on_exhaustion: Callable[[str], None] = lambda resource: None,
     ) -> None:
         self._database = database
-        self._gateway = gateway
+        self._gateway, self._broker, self._ways = gateway, broker, ways
         self._clock = clock
         self._monotonic = monotonic
         self._on_exhaustion = on_exhaustion
@@ -98,6 +100,8 @@ class Heartbeat:
             version=__version__,
             reads=MESSAGE_FORM,
             gateway=self._gateway,
+            broker=self._broker,
+            ways=self._ways,
         )
 
     def run_once(self) -> bool:

@@ -18,6 +18,7 @@ from celery.utils.log import get_multiprocessing_logger
 
 from breakwall.log_throttle import throttled
 from breakwall.logs import LineFormatter, is_json_on
+from breakwall.worker.log.printed_lines import PrintedLines
 
 log = logging.getLogger("breakwall.worker")
 
@@ -119,6 +120,17 @@ def log_start(instance: Any, **_: Any) -> None:
         "worker %s starts, concurrency: %s (%s), transport: %s, queues: %s",
         *(instance.hostname, instance.concurrency, pool, transport, queues),
     )
+
+
+@signals.celeryd_after_setup.connect
+def log_printed_lines(instance: Any, **_: Any) -> None:
+    """Log what a listener, or a library, prints line by line. It comes before Celery would take over both streams."""
+    ours = getattr(instance.app, "breakwall", None) is not None
+    if not ours or not instance.redirect_stdouts or instance._custom_logging:  # noqa: SLF001 - Celery's own condition
+        return
+    instance.app.log.redirect_stdouts(instance.redirect_stdouts_level)
+    instance.redirect_stdouts = False
+    sys.stdout, sys.stderr = PrintedLines(sys.stdout), PrintedLines(sys.stderr)
 
 
 @signals.celeryd_after_setup.connect

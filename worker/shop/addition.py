@@ -34,8 +34,15 @@ class Addition:
         """The settings of this app's workers, for a producer: ``OrderProducer.from_settings(addition.settings())``.
 
         Without ``BREAKWALL_BROKER_URL``, their broker is the app's own. Raises `SettingsError`, also if the app's
-        broker cannot be used.
+        broker cannot be used. What is wrong with ``BREAKWALL_OUTCOMES__…`` is only a warning, as for each producer.
         """
+        from breakwall.settings import load_producer_settings
+        from breakwall.worker.shop.broker import settings_for
+
+        return settings_for(self.app, self.given, load_producer_settings)
+
+    def worker_settings(self) -> Settings:
+        """The same for a worker, which needs all of them to be right. Raises `SettingsError`."""
         from breakwall.worker.shop.broker import settings_for
 
         return settings_for(self.app, self.given)

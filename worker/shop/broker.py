@@ -1,5 +1,6 @@
 """Which broker a shop's workers and its producers use for our queue."""
 
+from collections.abc import Callable
 from typing import Any
 
 from celery import Celery
@@ -13,12 +14,14 @@ VARIABLE = f"{PREFIX}BROKER_URL"
 _ALIASES = {"pyamqp": "amqp", "librabbitmq": "amqp"}  # Names of the same broker in kombu.
 
 
-def settings_for(app: Celery, given: Settings | None = None) -> Settings:
-    """The settings, from the environment unless they are ``given``; with the app's broker if they name none.
+def settings_for(
+    app: Celery, given: Settings | None = None, load: Callable[[], Settings] = load_settings
+) -> Settings:
+    """The settings, by ``load`` unless they are ``given``; with the app's broker if they name none.
 
     Raises `SettingsError`.
     """
-    settings = given or load_settings()
+    settings = given or load()
     if settings.broker_url is not None:
         return settings
     return settings.model_copy(update={"broker_url": SecretStr(_broker_of(app))})

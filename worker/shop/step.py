@@ -31,7 +31,7 @@ class BreakwallStep(bootsteps.StartStopStep):
     def _prepared(self, name: str) -> ShopWork:
         try:
             check_host()
-            work = ShopWork(self._addition.settings(), name, self._addition.concurrency)
+            work = ShopWork(self._addition.worker_settings(), name, self._addition.concurrency)
         except (HostError, SettingsError) as error:
             _refuse(error)
         work.check()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -11,13 +13,15 @@ from breakwall.cli.orders_database import orders_database
 from breakwall.cli.outcomes.destination_names import DestinationOption
 from breakwall.json_documents import delivery_document
 from breakwall.terminal.options import Format, OutputOption
-from breakwall.terminal.output import plain, write_list
+from breakwall.terminal.output import plain, write_list, write_note
 from breakwall.terminal.words import moment
 
 if TYPE_CHECKING:
+    from breakwall.payments.outcomes.holds import DestinationHold
     from breakwall.payments.outcomes.operator import StoredDelivery
 
-HEADS = ("event", "order", "type", "destination", "state", "tries", "next try", "last error")
+HEADS = ("event", "key", "type", "destination", "state", "tries", "next try", "last error")
+WIDEST_ERROR = 40  # Columns of an error, which is broken into lines.
 
 
 class Shown(StrEnum):
@@ -41,10 +45,13 @@ def list_outcomes(
     """List what the shop is told of its orders, newest first: by default what it was not told yet.
 
     A state is new (no worker has taken it yet), waiting (it is tried, now or later), delivered, or failed: given up
-    after the last try, with an incident.
+    after the last try, with an incident, or by `breakwall outcomes forget`, without one. While a destination's circuit
+    is open, or after it has answered 410 Gone, nothing is sent to it: then a line says so, and the next try is not
+    before the circuit's.
     """
     from breakwall.payments.ledger.queries import get_order
     from breakwall.payments.outcomes import operator
+    from breakwall.wiring import waiting_outcomes
 
     every = operator.DeliveryState
     states = {
@@ -53,7 +60,7 @@ def list_outcomes(
         Shown.DELIVERED: (every.DELIVERED,),
         Shown.ALL: tuple(every),
     }[status]
-    with orders_database() as (database, _):
+    with orders_database() as (database, settings):
         order_id = None if order is None else get_order(database, order).id
         name = None if destination is None else destination.value
         found = database.read(
@@ -61,20 +68,49 @@ def list_outcomes(
                 connection, limit=limit + 1, states=states, order_id=order_id, destination=name
             )
         )
+        _, held = waiting_outcomes(settings, database)
     if output is Format.TEXT and not found:
         typer.echo("No delivery matches.", err=True)
         return
-    write_list(output, found, limit, delivery_document, HEADS, _row, right=("tries",))
+    document, row = partial(_document, held=held), partial(_row, held=held)
+    write_list(output, found, limit, document, HEADS, row, right=("tries",), widest={HEADS[-1]: WIDEST_ERROR})
+    if output is Format.TEXT:
+        write_holds(held[name] for name in held if name in {one.destination for one in found if one.due_at})
 
 
-def _row(one: StoredDelivery) -> tuple[str, ...]:
+def write_holds(held: Iterable[DestinationHold]) -> None:
+    """Write to stderr what keeps destinations from getting anything."""
+    for hold in held:
+        write_note(f"Nothing is delivered now: {hold}.")
+
+
+def _document(one: StoredDelivery, held: Mapping[str, DestinationHold]) -> dict[str, Any]:
+    hold = held.get(one.destination or "") if one.due_at else None
+    return {**delivery_document(one), "held": None if hold is None else hold_document(hold)}
+
+
+def hold_document(hold: DestinationHold) -> dict[str, Any]:
+    return {"by": hold.by.value, "until": None if hold.until is None else hold.until.isoformat()}
+
+
+def _next_try(one: StoredDelivery, hold: DestinationHold | None) -> str:
+    if one.due_at is None:
+        return "-"
+    if hold is None:
+        return moment(one.due_at)
+    if hold.by == "gone":
+        return "not before enable"
+    return moment(max(one.due_at, hold.until or one.due_at))
+
+
+def _row(one: StoredDelivery, held: Mapping[str, DestinationHold]) -> tuple[str, ...]:
     return (
         one.event_id,
-        one.order_id,
+        plain(one.idempotency_key or "-"),
         one.type,
         one.destination or "-",
         f"[bold red]{one.state}[/]" if one.state == "failed" else one.state,
         str(one.tries),
-        moment(one.due_at) if one.due_at else "-",
+        _next_try(one, held.get(one.destination or "")),
         plain(one.last_error or "-"),
     )

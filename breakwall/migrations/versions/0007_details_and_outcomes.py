@@ -38,7 +38,7 @@ _NEW_COLUMNS: dict[str, tuple[tuple[str, Any], ...]] = {
         ("charge_before", _MOMENT),
         ("reason", sa.String(length=64)),
     ),
-    "workers": (("gateway", sa.String(length=64)),),
+    "workers": (("gateway", sa.String(length=64)), ("broker", sa.Text()), ("ways", sa.String(length=64))),
 }
 
 _KINDS = "'two_charges', 'charged_after_cancel', 'charged_after_resolution', 'wrong_charge', 'reported'"

@@ -281,6 +281,9 @@ workers = Table(
     # Whether it starts no call, because too many of its calls in hand are overdue.
     Column("hanging", Boolean),
     Column("gateway", String(64), info=NEWEST),  # The gateway that it charges by.
+    Column("broker", Text, info=NEWEST),  # The address of the broker that it reads from, without a password.
+    # The ways to the shop that it delivers outcomes by, with spaces between. A version that reports none writes NULL.
+    Column("ways", String(64), info=NEWEST),
 )
 
 # Strange messages from the queue, limited in number and size.

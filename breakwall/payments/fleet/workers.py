@@ -30,7 +30,14 @@ class Identity:
     slots: int  # Orders that it works on at once.
     version: str
     reads: int  # The newest form of messages that it reads.
-    gateway: str | None = field(default=None, kw_only=True)  # The one that it charges by; None: unknown.
+    # Of these, None is unknown: a worker of the version before does not say it.
+    gateway: str | None = field(default=None, kw_only=True)  # The one that it charges by.
+    broker: str | None = field(
+        default=None, kw_only=True
+    )  # The address that it reads from, without a password.
+    ways: tuple[str, ...] | None = field(
+        default=None, kw_only=True
+    )  # To the shop, as in `OutcomeSettings.ways`.
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +93,7 @@ def record_heartbeat(
         "lacks": None if lacks is None else visible(lacks),
         "idle_since": None if idle is None else clock.after(-idle),
         "hanging": hanging,
-        "gateway": worker.gateway,  # Each time: the column may be newer than the row.
+        **_newest(worker),  # Each time: the columns may be newer than the row.
     }
     missing = missing_columns(connection, workers)
     state = {name: value for name, value in state.items() if name not in missing}
@@ -120,15 +127,23 @@ def _delete_long_silent(connection: Connection, clock: Clock) -> None:
 def _stored(worker: Identity) -> dict[str, Any]:
     limits = {"name": MAX_LENGTH, "host": MAX_LENGTH, "version": 32}
     values = asdict(worker)
-    del values["gateway"]
+    for newest in _newest(worker):
+        del values[newest]
     return values | {field: visible(values[field])[:limit] for field, limit in limits.items()}
+
+
+def _newest(worker: Identity) -> dict[str, Any]:
+    ways = None if worker.ways is None else " ".join(worker.ways)
+    return {"gateway": worker.gateway, "broker": worker.broker, "ways": ways}
 
 
 def _worker(row: Any) -> Worker:
     values = dict(row)
     now, alive = values.pop("now"), bool(values.pop("alive"))
+    ways = values.get("ways")
+    told = {"hanging": bool(values.get("hanging")), "ways": None if ways is None else tuple(ways.split())}
     return Worker(
-        **{**values, "hanging": bool(values.get("hanging"))},
+        **{**values, **told},
         alive=alive,
         up_seconds=seconds_between(row["started_at"], now if alive else row["seen_at"]),
         silent_seconds=seconds_between(row["seen_at"], now),

@@ -60,9 +60,12 @@ class DeliveryRecorder:
         if delay is None:
             self._give_up(connection, claimed, error)
         elif recording.record_failed(connection, self._clock, claimed, error, delay):
-            self._log_failure(claimed.destination, error)
+            self._log_failure(claimed.destination, result)
 
-    def _log_failure(self, name: str, error: str) -> None:
+    def _log_failure(self, name: str, result: Result) -> None:
+        if result.gone:
+            return  # it is not tried again, and the incident is in the log
+        error = result.error
         if number := self._throttle.admit(f"{name} {error}"):
             more = "" if number == 1 else f" (and {number - 1:,} more like it)"
             log.warning("the %s did not take an outcome: %s%s; it is tried again", name, error, more)

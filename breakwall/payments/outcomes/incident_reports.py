@@ -17,7 +17,7 @@ log = logging.getLogger("breakwall.outcomes")
 def report_claim(connection: Connection, clock: Clock, claimed: Claimed, detail: str) -> None:
     """Something about one delivery that a person should know."""
     # The moment makes it another incident than an earlier one that a person has closed.
-    at = claimed.until.strftime("%Y-%m-%d %H:%M:%S UTC")
+    at = claimed.at.strftime("%Y-%m-%d %H:%M:%S UTC")
     _report(connection, clock, claimed.event.order_id, f"{at}: {detail}")
 
 

@@ -1,11 +1,19 @@
 """A callable of the shop's own, which the worker calls with the event."""
 
 import inspect
+import logging
+import traceback
 from collections.abc import Callable
+from types import TracebackType
 from typing import Any
 
+from breakwall.log_throttle import throttled
 from breakwall.payments.outcomes.destination import DELIVERED, Result
 from breakwall.payments.outcomes.event import Event
+
+log = logging.getLogger("breakwall.outcomes")
+
+MOST_FRAMES = 20  # The innermost ones, which are logged.
 
 
 class ListenerDestination:
@@ -22,6 +30,7 @@ class ListenerDestination:
         if inspect.iscoroutinefunction(listener):
             raise ValueError("should be an ordinary function, not an async one")
         self._listener = listener
+        self._report = throttled(lambda sentence: log.warning("%s", sentence))
 
     def deliver(self, event: Event, *, deadline: float) -> Result:
         """Call it once."""
@@ -29,8 +38,22 @@ class ListenerDestination:
             self._listener(event.document)
         # SystemExit too: it would end the thread, and the worker would lose one of few.
         except (Exception, SystemExit) as error:
-            return Result(f"the listener raised {type(error).__name__}")
+            return Result(self._explain(error))
         return DELIVERED
+
+    def _explain(self, error: BaseException) -> str:
+        """What it raised and where. Not the error's text, nor lines of code: they may hold what is secret."""
+        raised, frames = f"the listener raised {type(error).__name__}", _frames(error.__traceback__)
+        if not frames:
+            return raised
+        self._report(f"{raised}; the calls, the innermost first: {', '.join(frames)}")
+        return f"{raised} at {frames[0]}"
 
     def close(self) -> None:
         """There is nothing to close."""
+
+
+def _frames(found: TracebackType | None) -> list[str]:
+    """The listener's calls, the innermost first, without our own."""
+    calls = traceback.extract_tb(found)[1:][-MOST_FRAMES:]
+    return [f"{call.filename}:{call.lineno} in {call.name}" for call in reversed(calls)]

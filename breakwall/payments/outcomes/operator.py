@@ -1,6 +1,6 @@
 """What a person does with deliveries: list them, have them delivered again, enable or forget a destination."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -11,7 +11,8 @@ from sqlalchemy import ColumnElement, Connection, Select, case, delete, func, li
 from breakwall.errors import BreakwallError, ExitCode
 from breakwall.payments.db.clock import DATABASE_CLOCK, Clock
 from breakwall.payments.db.database import Database, SchemaError
-from breakwall.payments.db.schema import deliveries, destinations, outcomes
+from breakwall.payments.db.schema import deliveries, destinations, orders, outcomes
+from breakwall.payments.fleet.workers import Worker, live_workers
 from breakwall.payments.outcomes.event import event_id, number_in
 from breakwall.payments.outcomes.outbox.waiting import exists_here
 from breakwall.payments.outcomes.schedule import OUTAGE
@@ -33,12 +34,20 @@ class EventNotFoundError(BreakwallError, LookupError):
     exit_code = ExitCode.NOT_FOUND
 
 
+class DestinationInUseError(BreakwallError):
+    """The destination cannot be forgotten while a worker delivers to it. Nothing was changed."""
+
+    kind = "refused"
+    exit_code = ExitCode.REFUSED
+
+
 @dataclass(frozen=True, slots=True)
 class StoredDelivery:
     """The delivery of an event to a destination, which is None while the event is new. Moments are aware, in UTC."""
 
     event_id: str
     order_id: str
+    idempotency_key: str | None  # None if the order is not there any more.
     type: str
     at: datetime
     destination: str | None
@@ -82,14 +91,21 @@ class Waiting:
     count: int
     late: bool
     gone: bool
+    last_error: str | None = None  # Why the newest of those that failed was not taken.
 
 
-def waiting_for(connection: Connection, clock: Clock = DATABASE_CLOCK) -> list[Waiting]:
-    """Each known destination, and each that something waits for, by its name. Empty before revision 0007."""
+def waiting_for(
+    connection: Connection, clock: Clock = DATABASE_CLOCK, *, endpoints: Mapping[str, str] | None = None
+) -> list[Waiting]:
+    """Each known destination, and each that something waits for, by its name. Empty before revision 0007.
+
+    ``endpoints``: by destination, the digest of the address that is configured now. Another one is not gone.
+    """
     if not exists_here(connection):
         return []
     known = connection.execute(select(destinations.c.name, destinations.c.gone)).all()
-    gone = {row.name: row.gone is not None for row in known}
+    now = endpoints or {}
+    gone = {row.name: row.gone is not None and row.gone == now.get(row.name, row.gone) for row in known}
     late = func.max(case((outcomes.c.at <= clock.after(-OUTAGE), 1), else_=0))
     wanted = (
         select(deliveries.c.destination, func.count(), late)
@@ -99,8 +115,24 @@ def waiting_for(connection: Connection, clock: Clock = DATABASE_CLOCK) -> list[W
     )
     found = {name: (number, bool(old)) for name, number, old in connection.execute(wanted)}
     return [
-        Waiting(name, *found.get(name, (0, False)), gone.get(name, False)) for name in sorted({*gone, *found})
+        Waiting(name, *found.get(name, (0, False)), gone.get(name, False), _newest_error(connection, name))
+        for name in sorted({*gone, *found})
     ]
+
+
+def _newest_error(connection: Connection, name: str) -> str | None:
+    failed = (
+        deliveries.c.destination == name,
+        deliveries.c.due_at.is_not(None),
+        deliveries.c.last_error.is_not(None),
+    )
+    newest = select(deliveries.c.last_error).where(*failed).order_by(deliveries.c.outcome_id.desc()).limit(1)
+    return connection.scalar(newest)
+
+
+def workers_with(fleet: Sequence[Worker], name: str) -> list[str]:
+    """The names of the workers that have said that they deliver to this destination."""
+    return [worker.name for worker in fleet if name in (worker.ways or ())]
 
 
 def count_undelivered(connection: Connection) -> int:
@@ -111,6 +143,18 @@ def count_undelivered(connection: Connection) -> int:
     return connection.scalar(waiting) or 0
 
 
+@dataclass(frozen=True, slots=True)
+class Redelivered:
+    """How many deliveries are due now, by destination, and how many were left out, by forgotten destination."""
+
+    due: dict[str, int]
+    left_out: dict[str, int]
+
+    @property
+    def number(self) -> int:
+        return sum(self.due.values())
+
+
 def redeliver(
     database: Database,
     *,
@@ -119,20 +163,19 @@ def redeliver(
     all_failed: bool = False,
     destination: str | None = None,
     clock: Clock = DATABASE_CLOCK,
-) -> int:
-    """Have the chosen deliveries made, or made again: each is due now, with all of its tries. Returns how many.
+) -> Redelivered:
+    """Have the chosen deliveries made, or made again: each is due now, with all of its tries.
 
     Also those that wait, and those that were delivered; with ``all_failed``, those that were given up alone. Raises
     `EventNotFoundError`, and changes nothing, if an id is unknown; `ValueError` if nothing is chosen. What was for a
-    forgotten destination stays ended: nobody would deliver it.
+    forgotten destination is left out, and stays ended: nobody would deliver it.
     """
     if not (event_ids or order_id or all_failed):
         raise ValueError("name events or an order, or choose all failed ones")
 
-    def work(connection: Connection) -> int:
+    def work(connection: Connection) -> Redelivered:
         _check_tables(connection)
-        known = select(destinations.c.name)
-        conditions: list[ColumnElement[bool]] = [deliveries.c.destination.in_(known)]
+        conditions: list[ColumnElement[bool]] = []
         if event_ids:
             conditions.append(deliveries.c.outcome_id.in_([_known(connection, one) for one in event_ids]))
         if order_id is not None:
@@ -148,7 +191,16 @@ def redeliver(
             "delivered_at": None,
             "given_up_at": None,
         }
-        return connection.execute(update(deliveries).where(*conditions).values(again)).rowcount
+        counted = select(deliveries.c.destination, func.count()).where(*conditions)
+        grouped = connection.execute(counted.group_by(deliveries.c.destination))
+        numbers: dict[str, int] = {name: number for name, number in grouped}  # noqa: C416 - typed
+        known = set(connection.scalars(select(destinations.c.name)))
+        is_known = deliveries.c.destination.in_(known)
+        connection.execute(update(deliveries).where(is_known, *conditions).values(again))
+        return Redelivered(
+            {name: number for name, number in numbers.items() if name in known},
+            {name: number for name, number in numbers.items() if name not in known},
+        )
 
     return database.write(work, name="redeliver_outcomes")
 
@@ -167,18 +219,29 @@ def enable(database: Database, name: str) -> bool:
 def forget(database: Database, name: str, *, clock: Clock = DATABASE_CLOCK) -> int | None:
     """Deliver nothing to a destination any more that is not configured now. Returns how many deliveries were waiting.
 
-    They end as given up, without an incident. None if there is no such destination, and nothing waits for it.
+    They end as given up, without an incident. None if there is no such destination, and nothing waits for it. Raises
+    `DestinationInUseError` while a live worker has it: that worker would make it known again.
     """
     ended = {"due_at": None, "given_up_at": clock.after(0), "last_error": "the destination was removed"}
     waiting = deliveries.c.destination == name, deliveries.c.due_at.is_not(None)
 
     def work(connection: Connection) -> int | None:
         _check_tables(connection)
+        check_unused(live_workers(connection, clock), name)
         known = connection.execute(delete(destinations).where(destinations.c.name == name)).rowcount
         count = connection.execute(update(deliveries).where(*waiting).values(ended)).rowcount
         return count if known or count else None
 
     return database.write(work, name="forget_destination")
+
+
+def check_unused(fleet: Sequence[Worker], name: str) -> None:
+    """Raise `DestinationInUseError` if one of these workers delivers to the destination."""
+    if using := workers_with(fleet, name):
+        raise DestinationInUseError(
+            f"the {name} is in use by live workers ({len(using)}: {', '.join(using[:3])}). Remove its setting "
+            "from every worker, and restart them, before you forget it"
+        )
 
 
 def _check_tables(connection: Connection) -> None:
@@ -200,10 +263,12 @@ def _known(connection: Connection, text: str) -> int:
 
 
 def _in_state(state: DeliveryState, order_id: str | None, destination: str | None) -> Select[Any]:
-    shared = (outcomes.c.id, outcomes.c.order_id, outcomes.c.status, outcomes.c.at)
+    shared = (outcomes.c.id, outcomes.c.order_id, outcomes.c.status, outcomes.c.at, orders.c.idempotency_key)
+    with_order = outcomes.outerjoin(orders, orders.c.id == outcomes.c.order_id)
     if state is DeliveryState.NEW:
         nothing = [null().label(name) for name in ("destination", "due_at", "delivered_at", "last_error")]
-        wanted = select(*shared, *nothing, literal(0).label("tries")).where(outcomes.c.taken_at.is_(None))
+        wanted = select(*shared, *nothing, literal(0).label("tries")).select_from(with_order)
+        wanted = wanted.where(outcomes.c.taken_at.is_(None))
         if destination is not None:
             wanted = wanted.where(literal(False))
     else:
@@ -211,7 +276,7 @@ def _in_state(state: DeliveryState, order_id: str | None, destination: str | Non
             deliveries.c[name] for name in ("destination", "due_at", "delivered_at", "last_error", "tries")
         ]
         ended = _ENDED_AT.get(state, deliveries.c.due_at)
-        joined = outcomes.join(deliveries, deliveries.c.outcome_id == outcomes.c.id)
+        joined = with_order.join(deliveries, deliveries.c.outcome_id == outcomes.c.id)
         wanted = select(*shared, *own).select_from(joined).where(ended.is_not(None))
         if destination is not None:
             wanted = wanted.where(deliveries.c.destination == destination)
@@ -222,6 +287,7 @@ def _stored(row: Any, state: DeliveryState) -> StoredDelivery:
     return StoredDelivery(
         event_id=event_id(row.id, row.order_id, row.status, row.at),
         order_id=row.order_id,
+        idempotency_key=row.idempotency_key,
         type=f"order.{row.status}",
         at=row.at,
         destination=row.destination,

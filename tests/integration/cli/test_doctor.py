@@ -323,3 +323,23 @@ def test_outcomes_that_wait_for_an_hour_are_a_problem(terminal: Terminal) -> Non
     found = examine(terminal)[1]["outcomes"]
     assert not found["ok"]
     assert "more than an hour" in found["detail"]
+
+
+def test_what_a_live_worker_reports_is_compared_with_what_is_configured_here(terminal: Terminal) -> None:
+    terminal.run("orders", "import", "-", stdin=ORDER)
+    with sqlite3.connect(terminal.home / "breakwall.db") as connection:
+        connection.executescript(
+            f"""
+            {WAITING}
+            INSERT INTO workers (
+                id, name, host, pid, slots, version, reads, started_at, seen_at, broker, ways
+            ) SELECT '1', 'celery@w1', '{socket.gethostname()}', 1, 1, '1', 2, now, now, 'redis://w1:6379/0', 'webhook'
+                FROM (SELECT CURRENT_TIMESTAMP || '.000000' AS now);
+            UPDATE outcomes SET at = (SELECT seen_at FROM workers);
+            """
+        )
+    found = examine(terminal)[1]
+    assert not found["broker"]["ok"]
+    assert "celery@w1 reads from redis://w1:6379/0" in found["broker"]["detail"]
+    assert found["outcomes"]["ok"]
+    assert "the worker celery@w1 has it" in found["outcomes"]["detail"]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from breakwall.settings import SettingsError, load_settings
+from breakwall.settings import SettingsError, load_producer_settings, load_settings
 from tests.unit.settings.problems import PASSWORD, problems
 
 
@@ -102,3 +102,40 @@ def test_code_that_is_run_is_named_by_the_environment_alone(
     file.unlink()
     monkeypatch.setenv("BREAKWALL_OUTCOMES__LISTENER", "shop.hooks:settled")
     assert load_settings(dotenv=file).outcomes.listener == "shop.hooks:settled"
+
+
+WRONG = {"BREAKWALL_OUTCOMES__WEBHOOK_URL": f"http://{PASSWORD}/h", "BREAKWALL_OUTCOMES__WEBHOK": "1"}
+
+
+def test_a_wrong_setting_for_outcomes_is_a_warning_to_a_shop_that_only_sells(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    settings = load_producer_settings({**WRONG, "BREAKWALL_RETRY__CAP": "7"})
+    assert settings.retry.cap == 7
+    assert settings.outcomes.ways == ()
+    [record] = caplog.records
+    assert "BREAKWALL_OUTCOMES__WEBHOOK_URL: should start with https://" in record.getMessage()
+    assert "BREAKWALL_OUTCOMES__WEBHOK: no such setting" in record.getMessage()
+    assert PASSWORD not in record.getMessage()
+
+
+def test_any_other_wrong_setting_is_refused_there_too_and_with_all_that_is_wrong() -> None:
+    with pytest.raises(SettingsError) as refused:
+        load_producer_settings({**WRONG, "BREAKWALL_RETRY__CAP": "soon"})
+    assert len(refused.value.problems) > len(WRONG)
+
+
+def test_right_settings_for_outcomes_are_a_producers_too(caplog: pytest.LogCaptureFixture) -> None:
+    assert load_producer_settings({"BREAKWALL_OUTCOMES__LISTENER": "shop.hooks:hear"}).outcomes.ways == (
+        "listener",
+    )
+    assert caplog.records == []
+
+
+def test_a_listener_in_the_file_does_not_stop_a_shop_that_only_sells(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / ".env").write_text("BREAKWALL_OUTCOMES__LISTENER=shop.hooks:hear\n")
+    monkeypatch.delenv("BREAKWALL_OUTCOMES__LISTENER", raising=False)
+    assert load_producer_settings(dotenv=tmp_path / ".env").outcomes.ways == ()
+    assert "BREAKWALL_OUTCOMES__LISTENER" in caplog.text

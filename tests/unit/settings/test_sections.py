@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -108,6 +109,24 @@ def test_a_webhook_needs_its_secret_and_a_secret_its_webhook() -> None:
         "BREAKWALL_OUTCOMES__WEBHOOK_SECRET": f"{SECRET} {SECRET}",
     }
     assert load_settings(both).outcomes.is_used
+
+
+def test_a_webhooks_secret_may_be_in_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "secret"
+    file.write_text(f"{SECRET}\n")
+    given = {"OUTCOMES__WEBHOOK_URL": URL, "OUTCOMES__WEBHOOK_SECRET_FILE": str(file)}
+    assert load_settings({f"BREAKWALL_{name}": value for name, value in given.items()}).outcomes.is_used
+    assert problems(**given, OUTCOMES__WEBHOOK_SECRET=SECRET) == [
+        "BREAKWALL_OUTCOMES__WEBHOOK_SECRET: holds the secret, and so does BREAKWALL_OUTCOMES__WEBHOOK_SECRET_FILE: "
+        "remove one"
+    ]
+    assert problems(OUTCOMES__WEBHOOK_SECRET_FILE=str(file)) == [
+        "BREAKWALL_OUTCOMES__WEBHOOK_SECRET_FILE: has no effect without BREAKWALL_OUTCOMES__WEBHOOK_URL"
+    ]
+    file.write_text("hidden-words")
+    [problem] = problems(**given)
+    assert problem.startswith("BREAKWALL_OUTCOMES__WEBHOOK_SECRET_FILE: should be whsec_")
+    assert "hidden-words" not in problem
 
 
 def test_a_task_needs_its_broker() -> None:

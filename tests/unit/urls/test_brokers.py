@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from breakwall.urls.brokers import check_broker_url
+from breakwall.urls.brokers import broker_address, check_broker_url
 from tests.unit.urls.reading import problem, read
 
 
@@ -36,3 +36,24 @@ def test_nodes_of_one_rabbitmq_are_accepted() -> None:
 def test_nodes_that_differ_in_more_than_the_host_are_not_one_rabbitmq(other: str) -> None:
     with pytest.raises(ValueError, match="should be the same in each"):
         check_broker_url(f"amqp://u:p@a/shop;{other}")
+
+
+@pytest.mark.parametrize(
+    ("url", "address"),
+    [
+        ("redis://:geheim@h", "redis://h:6379/0"),
+        ("rediss://u:geheim@h:7000/2?ssl_cert_reqs=none", "redis://h:7000/2"),
+        ("redis://127.0.0.1/", "redis://localhost:6379/0"),
+        ("redis+socket:///run/b.sock?virtual_host=3", "redis+socket:///run/b.sock/3"),
+        ("amqp://u:geheim@h//", "amqp://h:5672//"),
+        ("amqps://u:geheim@h/shop", "amqp://h:5671/shop"),
+        ("amqp://u:geheim@b/shop;amqp://u:geheim@a:5673/shop", "amqp://a:5673,b:5672/shop"),
+        (
+            "sentinel://:geheim@b;sentinel://:geheim@a/1?master_name=m&sentinel_password=geheim",
+            "sentinel://a:26379,b:26379/m/1",
+        ),
+    ],
+)
+def test_a_brokers_address_has_no_password_and_no_option(url: str, address: str) -> None:
+    check_broker_url(url)
+    assert broker_address(url) == address

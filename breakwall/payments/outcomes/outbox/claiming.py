@@ -5,7 +5,7 @@ because its worker is gone.
 """
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import (
@@ -64,6 +64,12 @@ class Claimed:
     until: datetime
     unrecorded: int = 1  # Claims in a row without a record, this one included.
     last_error: str | None = None
+    lease: float = 0.0  # Seconds from the claim to ``until``.
+
+    @property
+    def at(self) -> datetime:
+        """When it was claimed."""
+        return self.until - timedelta(seconds=self.lease)
 
     @property
     def is_spent(self) -> bool:
@@ -89,7 +95,7 @@ def claim(connection: Connection, clock: Clock, name: str, limit: int, *, lease:
     events = [Event(*row) for row in connection.execute(_EVENTS, {"claimed_events": chosen})]
     if missing := claims.keys() - {event.number for event in events}:
         connection.execute(_end_without_order(clock), {**wanted, "claimed_events": list(missing)})
-    return [Claimed(name, event, *claims[event.number]) for event in events]
+    return [Claimed(name, event, *(*claims[event.number], lease)) for event in events]
 
 
 @built_once

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 from unittest.mock import Mock
 
 import pytest
@@ -12,6 +13,7 @@ from breakwall import __version__
 from breakwall.breaker import CircuitBreaker, Hang, StoreBack
 from breakwall.broker.messages.order_message import MESSAGE_FORM
 from breakwall.monitor.backlog import Monitor
+from breakwall.payments.db.clock import DATABASE_CLOCK
 from breakwall.payments.db.database import Database, DatabaseUnavailableError
 from breakwall.payments.db.migrate import upgrade
 from breakwall.payments.db.schema import workers
@@ -41,10 +43,8 @@ class Fleet:
         self.clock = ManualClock()
         self.seconds = 0.0
 
-    def worker(self, name: str = "celery@web-1", slots: int = 20, gateway: str | None = None) -> Heartbeat:
-        heartbeat = Heartbeat(
-            self.database, gateway=gateway, clock=self.clock, monotonic=lambda: self.seconds
-        )
+    def worker(self, name: str = "celery@web-1", slots: int = 20, **told: Any) -> Heartbeat:
+        heartbeat = Heartbeat(self.database, clock=self.clock, monotonic=lambda: self.seconds, **told)
         heartbeat.identify(name, slots)
         assert heartbeat.run_once()
         return heartbeat
@@ -59,11 +59,11 @@ class Fleet:
     def known(self) -> list[Worker]:
         return self.database.read(lambda connection: known_workers(connection, self.clock))
 
-    def drop_the_column(self) -> None:
+    def drop_the_columns(self) -> None:
         """As at revision 0006."""
-        self.database.write(
-            lambda connection: connection.execute(text("ALTER TABLE workers DROP COLUMN gateway"))
-        )
+        for name in ("gateway", "broker", "ways"):
+            dropped = text(f"ALTER TABLE workers DROP COLUMN {name}")
+            self.database.write(lambda connection, dropped=dropped: connection.execute(dropped))
 
 
 @pytest.fixture
@@ -191,16 +191,35 @@ def test_a_backlog_names_a_hang_that_only_a_worker_has_noticed(fleet: Fleet) -> 
     assert [one.kind for one in operator.snapshot().blocked_by] == ["hanging"]
 
 
-def test_a_heartbeat_names_the_gateway(fleet: Fleet) -> None:
-    fleet.worker(gateway="acme")
-    assert [worker.gateway for worker in fleet.live()] == ["acme"]
+TOLD = {"gateway": "acme", "broker": "redis://h:6379/0", "ways": ("webhook", "listener")}
 
 
-def test_before_the_column_exists_heartbeats_leave_the_gateway_out(fleet: Fleet) -> None:
-    fleet.drop_the_column()
-    heartbeat = fleet.worker(gateway="acme")
+def told(fleet: Fleet) -> list[tuple[object, ...]]:
+    return [(worker.gateway, worker.broker, worker.ways) for worker in fleet.live()]
+
+
+def test_a_heartbeat_names_the_gateway_the_broker_and_the_ways_to_the_shop(fleet: Fleet) -> None:
+    fleet.worker(**TOLD)
+    fleet.pass_time(1)
+    fleet.worker(ways=())
+    assert told(fleet) == [tuple(TOLD.values()), (None, None, ())]
+
+
+def test_before_the_columns_exist_heartbeats_leave_them_out(fleet: Fleet) -> None:
+    fleet.drop_the_columns()
+    heartbeat = fleet.worker(**TOLD)
     assert heartbeat.run_once()
-    assert [worker.gateway for worker in fleet.live()] == [None]
+    assert told(fleet) == [(None, None, None)]
+
+
+def test_a_workers_heartbeat_names_its_settings_without_a_password(fleet: Fleet) -> None:
+    given = {"BROKER_URL": "redis://:geheim@h/2", "OUTCOMES__LISTENER": "shop.hooks:hear"}
+    runtime = Runtime(load_settings({f"BREAKWALL_{name}": value for name, value in given.items()}))
+    runtime.__dict__["database"] = fleet.database
+    runtime.heartbeat.identify("celery@web-1", 1)
+    assert runtime.heartbeat.run_once()
+    [found] = fleet.database.read(lambda connection: live_workers(connection, DATABASE_CLOCK))
+    assert (found.gateway, found.broker, found.ways) == ("http", "redis://h:6379/2", ("listener",))
 
 
 def test_a_circuits_hang_goes_into_the_workers_heartbeat(

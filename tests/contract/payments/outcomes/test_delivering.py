@@ -222,11 +222,14 @@ def test_the_circuit_is_the_fleets(outbox_site: OutboxSite) -> None:
     assert len(shop.asked) == 10
 
 
-def test_an_endpoint_that_is_gone_gets_nothing_more_and_makes_an_incident(outbox_site: OutboxSite) -> None:
+def test_an_endpoint_that_is_gone_gets_nothing_more_and_makes_an_incident(
+    outbox_site: OutboxSite, caplog: pytest.LogCaptureFixture
+) -> None:
     shop = Shop()
     shop.answers = [Result("HTTP 410", gone=True)]
     worker = outbox_site.worker(shop)
     outbox_site.end("k1")
+    now = f"{outbox_site.clock.now:%Y-%m-%d %H:%M:%S} UTC: "
     worker.run()
     outbox_site.end("k2")
     outbox_site.advance(10)
@@ -234,7 +237,9 @@ def test_an_endpoint_that_is_gone_gets_nothing_more_and_makes_an_incident(outbox
     assert len(shop.asked) == 1
     [(kind, detail)] = outbox_site.incidents()
     assert kind == "undelivered"
+    assert detail.startswith(now)
     assert "breakwall outcomes enable webhook" in detail
+    assert "it is tried again" not in caplog.text
 
 
 def test_another_endpoint_gets_what_waited_for_the_one_that_is_gone(outbox_site: OutboxSite) -> None:
@@ -354,7 +359,7 @@ def test_an_event_that_ends_its_worker_each_time_is_given_up_with_an_incident(
     [(kind, detail)] = outbox_site.incidents()
     assert kind == "undelivered"
     assert f"in {MAX_UNRECORDED} tries" in detail
-    assert redeliver(outbox_site.database, all_failed=True, clock=outbox_site.clock) == 1
+    assert redeliver(outbox_site.database, all_failed=True, clock=outbox_site.clock).number == 1
     outbox_site.worker(shop)
     assert shop.told == [("poison", "order.paid")]
 

@@ -6,11 +6,14 @@ import pytest
 from sqlalchemy import delete
 
 from breakwall.payments.db.schema import destinations
+from breakwall.payments.fleet.workers import DEAD_AFTER
 from breakwall.payments.orders import OrderStatus
 from breakwall.payments.outcomes.destination import Result
 from breakwall.payments.outcomes.operator import (
     DeliveryState,
+    DestinationInUseError,
     EventNotFoundError,
+    Redelivered,
     StoredDelivery,
     Waiting,
     count_undelivered,
@@ -21,6 +24,7 @@ from breakwall.payments.outcomes.operator import (
     waiting_for,
 )
 from breakwall.payments.outcomes.schedule import DELAYS, OUTAGE
+from breakwall.worker.background.heartbeat import Heartbeat
 from tests.contract.payments.outcomes.outbox_site import OutboxSite, Shop, Worker
 
 FAILS = Result("HTTP 500")
@@ -47,6 +51,7 @@ def test_a_list_shows_what_became_of_each_event(outbox_site: OutboxSite) -> None
     worker.run()
     outbox_site.end("new")
     found = listed(outbox_site)
+    assert [one.idempotency_key for one in found] == ["new", "waits", "told"]
     assert [(one.order_id, one.state, one.tries, one.last_error) for one in found] == [
         ("order-new", DeliveryState.NEW, 0, None),
         ("order-waits", DeliveryState.WAITING, 1, "HTTP 500"),
@@ -66,7 +71,7 @@ def test_what_was_given_up_is_delivered_again_with_all_of_its_tries(outbox_site:
     outbox_site.end("k1")
     give_up(outbox_site, worker)
     outbox_site.advance(400)
-    assert redeliver(outbox_site.database, all_failed=True, clock=outbox_site.clock) == 1
+    assert redeliver(outbox_site.database, all_failed=True, clock=outbox_site.clock).number == 1
     worker.run()
     assert outbox_site.row()[0] == 1
     shop.always = Result()
@@ -93,7 +98,7 @@ def test_what_waits_is_delivered_now(outbox_site: OutboxSite) -> None:
     worker = outbox_site.worker(shop)
     outbox_site.end("k1")
     worker.run()
-    assert redeliver(outbox_site.database, event_ids=[shop.asked[0].id], clock=outbox_site.clock) == 1
+    assert redeliver(outbox_site.database, event_ids=[shop.asked[0].id], clock=outbox_site.clock).number == 1
     worker.run()
     assert shop.told == [("k1", "order.paid")]
 
@@ -105,7 +110,7 @@ def test_all_events_of_an_order_are_delivered_once_more_in_their_order(outbox_si
     outbox_site.end("k1", OrderStatus.PAID)
     outbox_site.end("k2")
     worker.run(6)
-    assert redeliver(outbox_site.database, order_id="order-k1", clock=outbox_site.clock) == 2
+    assert redeliver(outbox_site.database, order_id="order-k1", clock=outbox_site.clock).number == 2
     shop.took.clear()
     worker.run(6)
     assert shop.told == [("k1", "order.review"), ("k1", "order.paid")]
@@ -164,8 +169,25 @@ def test_nothing_is_redelivered_to_a_forgotten_destination(outbox_site: OutboxSi
     outbox_site.end("k1")
     worker.run()
     assert forget(outbox_site.database, "webhook", clock=outbox_site.clock) == 1
-    assert redeliver(outbox_site.database, all_failed=True, clock=outbox_site.clock) == 0
+    done = redeliver(outbox_site.database, all_failed=True, clock=outbox_site.clock)
+    assert done == Redelivered({}, {"webhook": 1})
     assert outbox_site.database.read(count_undelivered) == 0
+
+
+def test_a_destination_that_a_live_worker_has_cannot_be_forgotten(outbox_site: OutboxSite) -> None:
+    shop = Shop()
+    shop.always = FAILS
+    worker = outbox_site.worker(shop)
+    outbox_site.end("k1")
+    worker.run()
+    heartbeat = Heartbeat(outbox_site.database, ways=("webhook",), clock=outbox_site.clock)
+    heartbeat.identify("celery@web-1", 20)
+    heartbeat.run_once()
+    with pytest.raises(DestinationInUseError, match="celery@web-1"):
+        forget(outbox_site.database, "webhook", clock=outbox_site.clock)
+    assert outbox_site.database.read(count_undelivered) == 1
+    outbox_site.advance(DEAD_AFTER + 1)
+    assert forget(outbox_site.database, "webhook", clock=outbox_site.clock) == 1
 
 
 def test_forget_ends_what_waits_for_a_destination_that_is_forgotten_already(outbox_site: OutboxSite) -> None:
@@ -188,11 +210,24 @@ def test_what_waits_is_counted_by_destination_and_late_after_an_hour(outbox_site
     worker.run()
     assert waiting(outbox_site) == [
         Waiting("listener", 0, late=False, gone=False),
-        Waiting("webhook", 1, late=False, gone=False),
+        Waiting("webhook", 1, late=False, gone=False, last_error="HTTP 500"),
     ]
     outbox_site.advance(OUTAGE)
-    assert waiting(outbox_site)[1] == Waiting("webhook", 1, late=True, gone=False)
+    assert waiting(outbox_site)[1].late
 
 
-def waiting(site: OutboxSite) -> list[Waiting]:
-    return site.database.read(lambda connection: waiting_for(connection, site.clock))
+def test_only_the_address_that_is_configured_now_is_gone(outbox_site: OutboxSite) -> None:
+    shop = Shop()
+    shop.answers = [Result("HTTP 410", gone=True)]
+    worker = outbox_site.worker(shop)
+    outbox_site.end("k1")
+    worker.run()
+    assert [waiting(outbox_site, **now)[0].gone for now in ({}, {"webhook": "digest"}, {"webhook": "x"})] == [
+        True,
+        True,
+        False,
+    ]
+
+
+def waiting(site: OutboxSite, **endpoints: str) -> list[Waiting]:
+    return site.database.read(lambda connection: waiting_for(connection, site.clock, endpoints=endpoints))

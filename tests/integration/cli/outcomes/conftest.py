@@ -3,9 +3,12 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 
 import pytest
 
+from breakwall.breaker import CircuitBreaker, store_from_url
+from breakwall.payments.outcomes.channel import CIRCUIT, circuit_name
 from tests.command import Terminal
 
 
@@ -25,6 +28,19 @@ def run_sql(terminal: Terminal) -> Callable[[str], None]:
             connection.executescript(statements)
 
     return run
+
+
+@pytest.fixture
+def open_circuit(terminal: Terminal) -> Callable[[], None]:
+    """Opens the webhook's circuit, as ten failed calls of a worker would."""
+
+    def fail() -> None:
+        store = store_from_url(f"sqlite:///{terminal.home / 'breakwall.db'}")
+        with closing(CircuitBreaker(circuit_name("webhook"), CIRCUIT, store=store)) as breaker:
+            for _ in range(CIRCUIT.failure_threshold):
+                breaker.acquire().record_failure()
+
+    return fail
 
 
 @pytest.fixture

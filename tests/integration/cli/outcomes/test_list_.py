@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from datetime import datetime
+
 from tests.command import Terminal
 
 
@@ -24,6 +27,42 @@ def test_it_lists_one_orders_and_one_destinations(terminal: Terminal, undelivere
     assert terminal.run("outcomes", "list", "--destination", "task", "-o", "json").document == []
     assert terminal.run("outcomes", "list", "--status", "delivered", "-o", "json").document == []
     assert terminal.run("outcomes", "list", "--order", "unknown").code == 3
+
+
+def test_while_the_circuit_is_open_the_next_try_is_the_circuits(
+    terminal: Terminal, undelivered: str, open_circuit: Callable[[], None]
+) -> None:
+    assert terminal.run("outcomes", "redeliver", undelivered, "-o", "json").document["held"] == {}
+    [before] = terminal.run("outcomes", "list", "-o", "json").document
+    open_circuit()
+    [found] = terminal.run("outcomes", "list", "-o", "json").document
+    assert (before["held"], found["held"]["by"]) == (None, "circuit")
+    until = f"{datetime.fromisoformat(found['held']['until']):%Y-%m-%d %H:%M:%S} UTC"
+    text = terminal.run("outcomes", "list")
+    assert until in text.out
+    assert f"the circuit of the webhook is open: one outcome is tried at {until}" in text.err
+    again = terminal.run("outcomes", "redeliver", undelivered)
+    assert (again.out, until in again.err) == ("1 delivery is due now.\n", True)
+
+
+def test_an_event_for_a_webhook_that_is_gone_is_not_tried_before_it_is_enabled(
+    terminal: Terminal, undelivered: str, run_sql: Callable[[str], None]
+) -> None:
+    terminal.run("outcomes", "redeliver", undelivered)
+    run_sql("UPDATE destinations SET gone = 'digest'")
+    ran = terminal.run("outcomes", "list")
+    assert "not before enable" in ran.out
+    assert "`breakwall outcomes enable webhook`" in ran.err
+
+
+def test_a_long_error_is_broken_into_lines_and_the_order_is_named_by_its_key(
+    terminal: Terminal, undelivered: str, run_sql: Callable[[str], None]
+) -> None:
+    run_sql(f"UPDATE deliveries SET last_error = '{'long words ' * 20}'")
+    lines = terminal.run("outcomes", "list").out.splitlines()
+    assert len(lines) > 4
+    assert max(map(len, lines)) <= 140
+    assert "cart-1" in lines[1]
 
 
 def test_without_any_it_says_so(terminal: Terminal) -> None:

@@ -36,7 +36,7 @@ OLD_SECRET = "whsec_" + base64.b64encode(b"o" * 32).decode()
 
 def destination(url: str, **options: Any) -> WebhookDestination:
     return WebhookDestination(
-        url, parse_secrets(f"{SECRET} {OLD_SECRET}"), **{"allow_private": True, **options}
+        url, lambda: parse_secrets(f"{SECRET} {OLD_SECRET}"), **{"allow_private": True, **options}
     )
 
 
@@ -132,8 +132,8 @@ def test_a_shop_under_gunicorn_takes_events_on_kept_and_on_closed_connections(tm
             "HTTP 302 (a redirect, which is not followed)",
         ),
         (answer("410 Gone"), "HTTP 410"),
-        (reset, "ReadError"),
-        (garbage, "RemoteProtocolError"),
+        (reset, "the connection broke before the answer"),
+        (garbage, "its answer is no HTTP"),
     ],
 )
 def test_a_failure_is_named_and_repeated_by_nobody(behaviour: Behaviour, error: str) -> None:
@@ -145,7 +145,9 @@ def test_a_failure_is_named_and_repeated_by_nobody(behaviour: Behaviour, error: 
 @pytest.mark.parametrize("behaviour", [hang, drip])
 def test_a_slow_answer_ends_at_the_total_deadline(behaviour: Behaviour) -> None:
     with receiving(behaviour) as receiver:
-        assert destination(receiver.url).deliver(EVENT, deadline=soon(0.5)).error == "ReadTimeout"
+        assert destination(receiver.url).deliver(EVENT, deadline=soon(0.5)).error == (
+            "it took the request, and did not answer in time"
+        )
 
 
 def test_a_retry_after_is_passed_on() -> None:
@@ -170,7 +172,7 @@ def test_tls_checks_the_name_of_the_host(tmp_path: Path, monkeypatch: pytest.Mon
         named = destination(f"https://localhost:{front.port}/hook").deliver(EVENT, deadline=soon())
         other = destination(f"https://127.0.0.1:{front.port}/hook").deliver(EVENT, deadline=soon())
         front.close()
-    assert (named.delivered, other.error) == (True, "ServiceCertificateHostError")
+    assert (named.delivered, other.error) == (True, "its certificate is for another host")
     assert len(inbox.events) == 1
 
 
@@ -178,7 +180,7 @@ def test_nothing_of_the_url_or_the_secrets_is_in_an_error_or_a_log(caplog: pytes
     caplog.set_level(logging.DEBUG)
     shop = destination("http://hidden:hidden@127.0.0.1:9/hidden?hidden=1")
     result = shop.deliver(EVENT, deadline=soon())
-    assert result.error == "PortClosedError"
+    assert result.error == "nothing listens on its port"
     for text in (repr(shop), repr(result), caplog.text):
         assert "hidden" not in text
         assert SECRET[6:] not in text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -17,14 +18,25 @@ def test_it_gets_the_document_of_the_event() -> None:
 
 
 @pytest.mark.parametrize("error", [ValueError("secret words"), SystemExit(3)])
-def test_what_it_raises_is_a_failure_whose_text_is_not_repeated(error: BaseException) -> None:
-    def fail(event: dict[str, Any]) -> None:
+def test_what_it_raises_is_a_failure_with_its_place_but_without_its_text(
+    error: BaseException, caplog: pytest.LogCaptureFixture
+) -> None:
+    def look_up(key: str) -> None:
         raise error
 
-    assert (
-        ListenerDestination(fail).deliver(EVENT, deadline=0).error
-        == f"the listener raised {type(error).__name__}"
-    )
+    def hear(event: dict[str, Any]) -> None:
+        look_up(event["data"]["idempotency_key"])
+
+    failed = ListenerDestination(hear).deliver(EVENT, deadline=0).error or ""
+    raised = f"the listener raised {type(error).__name__}"
+    assert re.fullmatch(rf"{raised} at {re.escape(__file__)}:\d+ in look_up", failed)
+    assert re.search(rf"{raised}; .*innermost first: \S+ in look_up, \S+ in hear$", caplog.text.strip())
+    assert "secret words" not in caplog.text
+
+
+def test_a_listener_that_cannot_take_the_event_has_no_place() -> None:
+    failed = ListenerDestination(lambda: None).deliver(EVENT, deadline=0)  # type: ignore[arg-type]
+    assert failed.error == "the listener raised TypeError"
 
 
 def test_an_async_function_is_refused_because_its_call_would_do_nothing() -> None:

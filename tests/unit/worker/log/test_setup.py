@@ -15,13 +15,18 @@ from types import SimpleNamespace
 from celery import signals
 from breakwall.settings import load_settings
 from breakwall.worker.app import create_app
+from breakwall.worker.log.setup import log_printed_lines
 
 app = create_app(load_settings({settings}))
 if {ours}:
     signals.celeryd_init.send("w", instance=SimpleNamespace(app=app, quiet=False), conf=app.conf, options={{}})
-app.log.setup(logging.INFO, {logfile!r}, redirect_stdouts=True, redirect_level="WARNING")
+app.log.setup(logging.INFO, {logfile!r}, redirect_stdouts=not {ours}, redirect_level="WARNING")
 logging.getLogger("sqlalchemy.pool").warning("a %s", "b\\nc")
-print("said by \\x1b[2J a library")
+if {ours}:
+    log_printed_lines(
+        SimpleNamespace(app=app, redirect_stdouts=True, redirect_stdouts_level="WARNING", _custom_logging=False)
+    )
+print("said by \\x1b[2J", "a library")
 try:
     raise ValueError("no")
 except ValueError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -10,6 +11,8 @@ from celery import Celery
 from breakwall.settings import Settings, SettingsError, load_settings
 from breakwall.worker import add_to
 from breakwall.worker.shop.broker import settings_for
+from breakwall.worker.shop.step import BreakwallStep
+from breakwall.worker.startup.steps import WRONG_SETTINGS
 
 
 def app_with(broker: Any = None, **conf: Any) -> Celery:
@@ -46,6 +49,18 @@ def test_a_producer_gets_the_same_by_what_add_to_returns(monkeypatch: pytest.Mon
     monkeypatch.setenv("BREAKWALL_PAYMENT_TIMEOUT", "7")
     found = add_to(app_with("redis://shop:1/2")).settings()
     assert (found.broker, found.payment_timeout, found.embedded_broker) == ("redis://shop:1/2", 7, False)
+
+
+def test_a_wrong_setting_for_outcomes_stops_the_worker_and_not_the_producer(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("BREAKWALL_OUTCOMES__WEBHOOK_URL", "http://127.0.0.1/h")
+    addition = add_to(app_with("redis://shop:1/2"))
+    assert addition.settings().outcomes.ways == ()
+    assert "BREAKWALL_OUTCOMES__WEBHOOK_URL" in caplog.text
+    with pytest.raises(SystemExit) as ended:
+        BreakwallStep(SimpleNamespace(app=addition.app, hostname="celery@w1"))
+    assert ended.value.code == WRONG_SETTINGS
 
 
 def test_given_settings_are_used_in_place_of_the_environments(monkeypatch: pytest.MonkeyPatch) -> None:
