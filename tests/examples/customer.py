@@ -31,6 +31,13 @@ class Customer:
         assert answer.status_code in {302, 303}, answer.text
         return str(answer.headers["Location"])
 
+    def waits_for(self, headline: str, path: str) -> bool:
+        """Whether an order's page says that, once it has reloaded itself as it wants to."""
+        reload = re.search(
+            r'http-equiv="refresh" content="\d+(?:; url=([^"]*))?"', self.client.get(path).text
+        )
+        return self.reads(f"{path}{(reload and reload[1]) or ''}") == headline
+
     def reads(self, path: str) -> str:
         """The headline of a page."""
         found = re.search(r"<h1>(.*?)</h1>", self.client.get(path).text)

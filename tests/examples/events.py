@@ -11,8 +11,8 @@ SECRET = "whsec_" + base64.b64encode(b"e" * 32).decode()
 
 
 def event_of(number: str, status: str, event_id: str = "evt_1", second: int = 0) -> dict[str, Any]:
-    """An event of the order with this number, which has happened at this second."""
-    moment = f"2026-11-29T10:00:{second:02}.000000Z"
+    """An event of the order with this number, from a second that is later than any real event."""
+    moment = f"9999-01-01T00:00:{second:02}.000000Z"
     data = {"order_id": "o1", "idempotency_key": number, "status": status, "settled_at": moment}
     return {"type": f"order.{status}", "id": event_id, "timestamp": moment, "data": data}
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import signal
 import sqlite3
@@ -68,9 +67,18 @@ class RunningShop:
     def logs(self) -> str:
         return "\n".join(file.read_text() for file in sorted(self.folder.glob("terminal-*.log")))
 
-    def statuses(self) -> list[str]:
-        """What the payment service has charged: the keys, as often as they were charged."""
+    def charges(self) -> list[str]:
+        """The keys of the orders that were charged, as often as they were."""
         return [str(charge["reference"]) for charge in self.payments.ledger()]
+
+    def heard(self) -> int:
+        """How many events the shop has stored."""
+        with closing(sqlite3.connect(self.folder / "shop.db")) as connection:
+            tables = connection.execute(
+                "SELECT name FROM sqlite_schema WHERE name LIKE '%heard%' AND type = 'table'"
+            )
+            ((table,),) = tables.fetchall()
+            return int(connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0])
 
     def _run(self, commands: list[str]) -> None:
         *before, last = commands
@@ -88,16 +96,11 @@ class RunningShop:
             )
 
     def _on_free_ports(self, command: str) -> str:
-        command = re.sub(
-            "^breakwall up$",
-            f"breakwall up --payment-port {self._payment_port} --control-port {self._control_port}",
-            command,
-        )
-        command = re.sub(
-            "^breakwall simulator$",
-            f"breakwall simulator --port {self._payment_port} --control-port {self._control_port}",
-            command,
-        )
+        ports = {"port": self._payment_port, "control-port": self._control_port}
+        if command == "breakwall up":
+            ports = {"payment-port": ports["port"], "control-port": ports["control-port"]}
+        if command.startswith("breakwall "):
+            command += "".join(f" --{name} {port}" for name, port in ports.items())
         return command.replace("6379", str(self._broker_port))
 
     def _environment(self, command: str) -> dict[str, str]:

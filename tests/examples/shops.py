@@ -105,7 +105,7 @@ class OpenShops:
         }
         simulator = Simulator(**options)
         self._closing.callback(simulator.close)
-        with pytest.MonkeyPatch.context() as patch, _importable(EXAMPLES / name):
+        with pytest.MonkeyPatch.context() as patch, importable(EXAMPLES / name):
             for variable, value in _variables(folder, simulator.url).items():
                 patch.setenv(variable, value)
             return OPENING[name](folder / "shop.db", simulator, self._closing)
@@ -127,7 +127,7 @@ def _variables(folder: Path, payment_url: str) -> dict[str, str]:
 
 
 @contextmanager
-def _importable(folder: Path) -> Iterator[None]:
+def importable(folder: Path) -> Iterator[None]:
     """Its modules can be imported. Afterwards they have no names: other examples have modules of the same names."""
     sys.path.insert(0, str(folder))
     try:

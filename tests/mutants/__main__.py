@@ -15,7 +15,7 @@ from pathlib import Path
 from tests.mutants.catalogue import MUTANTS, Mutant
 
 ROOT = Path(__file__).resolve().parents[2]
-COPIED = ("breakwall", "producers", "worker", "tests", "pyproject.toml")
+COPIED = ("breakwall", "examples", "producers", "worker", "tests", "pyproject.toml")
 BOUND = 300.0
 
 

@@ -17,9 +17,7 @@ from breakwall.producers import DatabaseUnavailableError, InvalidOrderError, Ord
 from shop.models import HeardEvent, ShopOrder
 
 verifier = Webhook(settings.WEBHOOK_SECRET)
-producer = cache(
-    OrderProducer.from_settings
-)  # One for each process: `wsgi.py` makes it when the process starts.
+producer = cache(OrderProducer.from_settings)  # One for each process: `wsgi.py` makes it when that starts.
 
 
 @require_safe
