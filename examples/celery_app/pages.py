@@ -4,7 +4,7 @@ import secrets
 
 import orders
 from flask import Flask, Response, make_response, redirect, render_template, request
-from orders import ShopOrder
+from orders import PRICE, ShopOrder, in_euros
 from tasks import addition
 
 from breakwall.producers import DatabaseUnavailableError, InvalidOrderError, OrderProducer
@@ -19,14 +19,14 @@ producer = OrderProducer.from_settings(addition.settings())  # Its broker is tha
 
 @app.get("/")
 def form() -> Response:
-    return page("form.html", form=secrets.token_urlsafe(16))
+    return page("form.html", form=secrets.token_urlsafe(16), price=in_euros(PRICE))
 
 
 @app.post("/orders")
 def take() -> Response:
     sent = request.form
     form = sent.get("form", "")
-    if len(form) < 20:  # None of ours: others could guess it.
+    if not 20 <= len(form) <= 64:  # None of ours: others could guess it.
         return page("problem.html", 400)
     order = ShopOrder(sent.get("customer", ""), sent.get("payment_method", ""), sent.get("note", ""), form)
     try:

@@ -12,7 +12,7 @@ from fastapi import FastAPI, Form, HTTPException, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import RedirectResponse
 from fastapi.templating import Jinja2Templates
-from orders import ShopOrder
+from orders import PRICE, ShopOrder, in_euros
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from breakwall.producers import AsyncOrderProducer, DatabaseUnavailableError, InvalidOrderError
@@ -37,7 +37,7 @@ app = FastAPI(lifespan=lifespan, openapi_url=None, max_body_size=65_536)
 
 @app.get("/")
 async def form(request: Request) -> Response:
-    return page(request, "form.html", form=secrets.token_urlsafe(16))
+    return page(request, "form.html", form=secrets.token_urlsafe(16), price=in_euros(PRICE))
 
 
 @app.post("/orders")
@@ -48,7 +48,7 @@ async def take(
     payment_method: Annotated[str, Form()] = "",
     note: Annotated[str, Form()] = "",
 ) -> Response:
-    if len(form) < 20:  # None of ours: others could guess it.
+    if not 20 <= len(form) <= 64:  # None of ours: others could guess it.
         return page(request, "problem.html", 400)
     order = ShopOrder(customer, payment_method, note, form)
     try:

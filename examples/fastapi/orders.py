@@ -20,6 +20,10 @@ NEW = "new"  # Stored here; what Breakwall says of it is not known yet.
 OPEN = (NEW, "in_flight", "queued")
 
 
+def in_euros(amount: int) -> str:
+    return f"{amount // 100}.{amount % 100:02} €"
+
+
 class Base(MappedAsDataclass, DeclarativeBase):
     """The shop's tables."""
 
@@ -33,6 +37,7 @@ class ShopOrder(Base):
     payment_method: Mapped[str] = mapped_column(repr=False)
     note: Mapped[str] = mapped_column(repr=False)
     form: Mapped[str] = mapped_column(unique=True, repr=False)
+    amount: Mapped[int] = mapped_column(default=PRICE)  # Stored, because the shop's price may change.
     number: Mapped[str] = mapped_column(primary_key=True, default_factory=lambda: secrets.token_hex(4))
     # The number is on receipts and in logs, and numbers can be guessed. Only the token opens the customer's page.
     token: Mapped[str] = mapped_column(default_factory=lambda: secrets.token_urlsafe(32), repr=False)
@@ -50,6 +55,10 @@ class ShopOrder(Base):
         return datetime.fromtimestamp(self.price_ends, UTC)
 
     @property
+    def price(self) -> str:
+        return in_euros(self.amount)
+
+    @property
     def price_holds_until(self) -> str:
         return f"{self.charge_before:%d %B %Y, %H:%M} UTC"
 
@@ -62,7 +71,7 @@ class ShopOrder(Base):
         """The order as Breakwall gets it, always the same. Raises `InvalidOrderError`, which names the fields."""
         return Order(
             user_id=self.customer,
-            amount=PRICE,
+            amount=self.amount,
             currency=CURRENCY,
             idempotency_key=self.number,
             payment_method=self.payment_method,

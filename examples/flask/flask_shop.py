@@ -5,7 +5,7 @@ import threading
 
 import orders
 from flask import Flask, Response, make_response, redirect, render_template, request
-from orders import ShopOrder
+from orders import PRICE, ShopOrder, in_euros
 
 from breakwall.producers import (
     DatabaseUnavailableError,
@@ -26,14 +26,14 @@ producer = OrderProducer.from_settings()
 
 @app.get("/")
 def form() -> Response:
-    return page("form.html", form=secrets.token_urlsafe(16))
+    return page("form.html", form=secrets.token_urlsafe(16), price=in_euros(PRICE))
 
 
 @app.post("/orders")
 def take() -> Response:
     sent = request.form
     form = sent.get("form", "")
-    if len(form) < 20:  # None of ours: others could guess it.
+    if not 20 <= len(form) <= 64:  # None of ours: others could guess it.
         return page("problem.html", 400)
     order = ShopOrder(sent.get("customer", ""), sent.get("payment_method", ""), sent.get("note", ""), form)
     try:

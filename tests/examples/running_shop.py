@@ -51,9 +51,9 @@ class RunningShop:
         """Run what each terminal of the README runs, one after the other, and wait for all."""
         for commands in self.readme.terminals:
             self._run(commands)
-            wait_until(lambda: self._has_begun(len(self._programs)), STARTS)
-        wait_until(self._tells, STARTS)
-        wait_until(self._serves, STARTS)
+            wait_until(lambda: self._has_begun(len(self._programs)), STARTS, look_every=0.1)
+        wait_until(self._tells, STARTS, look_every=0.1)
+        wait_until(self._serves, STARTS, look_every=0.1)
 
     def stop(self) -> None:
         """End every program as Ctrl-C does, the last one first."""

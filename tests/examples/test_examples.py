@@ -76,15 +76,6 @@ def test_its_settings_listen_on_the_loopback_alone(name: str) -> None:
         assert "--bind 127.0.0.1:$SHOP_PORT" in command
 
 
-@SHOPS
-def test_each_file_of_it_fits_on_a_screen_or_two(name: str) -> None:
-    assert {
-        file.name: count
-        for file in python_files(name)
-        if (count := len(file.read_text("utf-8").splitlines())) > 130
-    } == {}
-
-
 @pytest.mark.parametrize("module", ["fastapi/fastapi_shop.py", "django/settings.py"])
 def test_without_its_secret_a_shop_does_not_start_and_names_the_variable(
     module: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path

@@ -49,6 +49,7 @@ def test_an_order_is_paid_at_once(shop: Shop) -> None:
 def test_the_order_carries_what_a_charge_needs_and_when_its_price_ends(shop: Shop) -> None:
     order = shop.at_breakwall(number_of(shop.customer.order(note="Happy birthday")))
     assert (order["payment_method"], order["description"]) == ("pm_test", "One tea. Happy birthday")
+    assert (order["amount"], order["currency"]) == (450, "EUR")
     assert order["metadata"] == '{"product":"tea"}'
     assert order["charge_before"] is not None
 
@@ -103,9 +104,22 @@ def test_a_form_that_is_sent_twice_is_one_order(shop: Shop) -> None:
     assert shop.charges().count(number_of(first.headers["Location"])) == 1
 
 
-def test_a_form_that_is_none_of_the_shops_is_refused(shop: Shop) -> None:
-    form, before = shop.customer.form(form="1"), len(shop.stored())
-    assert shop.customer.send(form).status_code == 400
+def test_the_price_is_on_the_form_and_on_the_page(shop: Shop) -> None:
+    for path in ("/", shop.customer.order()):
+        assert "4.50 €" in shop.customer.client.get(path).text
+
+
+def test_an_order_keeps_its_price_when_the_shop_changes_its_own(shop: Shop) -> None:
+    path = order_that_breakwall_never_had(shop)
+    shop.change(number_of(path), amount="390")
+    shop.restart()
+    assert shop.at_breakwall(number_of(path))["amount"] == 390
+
+
+@pytest.mark.parametrize("form", ["", "1", "x" * 65])
+def test_a_form_that_is_none_of_the_shops_is_refused(shop: Shop, form: str) -> None:
+    before = len(shop.stored())
+    assert shop.customer.send(shop.customer.form(form=form)).status_code == 400
     assert len(shop.stored()) == before
 
 

@@ -60,6 +60,11 @@ def test_the_webhooks_address_takes_nothing_but_posts(webhook_shop: Shop) -> Non
     assert webhook_shop.customer.client.get(HOOK).status_code == 405
 
 
+def test_a_large_body_is_refused_before_it_is_read(webhook_shop: Shop) -> None:
+    answer = webhook_shop.customer.client.post(HOOK, content=b"x" * 70_000, headers=HEADERS)
+    assert answer.status_code in {400, 413}
+
+
 def test_the_secret_is_shown_nowhere(webhook_shop: Shop) -> None:
     answer = webhook_shop.customer.client.post(HOOK, content=b"{}")
     assert SECRET not in answer.text

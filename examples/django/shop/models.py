@@ -12,6 +12,10 @@ PRICE, CURRENCY = 450, "EUR"  # Minor units: 4.50 euros.
 PRICE_HOLDS = timedelta(hours=1)
 
 
+def in_euros(amount: int) -> str:
+    return f"{amount // 100}.{amount % 100:02} €"
+
+
 def new_number() -> str:
     return secrets.token_hex(4)
 
@@ -37,6 +41,7 @@ class ShopOrder(models.Model):
     customer = models.TextField()
     payment_method = models.TextField()
     note = models.TextField()
+    amount = models.IntegerField(default=PRICE)  # Stored, because the shop's price may change.
     charge_before = models.DateTimeField(default=end_of_price)  # The price no longer holds then.
     status = models.CharField(max_length=16, default=NEW)
     told_at = models.CharField(
@@ -49,6 +54,10 @@ class ShopOrder(models.Model):
         return self.status in self.OPEN
 
     @property
+    def price(self) -> str:
+        return in_euros(self.amount)
+
+    @property
     def price_holds_until(self) -> str:
         return f"{self.charge_before:%d %B %Y, %H:%M} UTC"
 
@@ -56,7 +65,7 @@ class ShopOrder(models.Model):
         """The order as Breakwall gets it, always the same. Raises `InvalidOrderError`, which names the fields."""
         return Order(
             user_id=self.customer,
-            amount=PRICE,
+            amount=self.amount,
             currency=CURRENCY,
             idempotency_key=self.number,
             payment_method=self.payment_method,

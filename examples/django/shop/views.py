@@ -14,7 +14,7 @@ from django.views.decorators.http import require_POST, require_safe
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from breakwall.producers import DatabaseUnavailableError, InvalidOrderError, OrderProducer
-from shop.models import HeardEvent, ShopOrder
+from shop.models import PRICE, HeardEvent, ShopOrder, in_euros
 
 verifier = Webhook(settings.WEBHOOK_SECRET)
 producer = cache(OrderProducer.from_settings)  # One for each process: `wsgi.py` makes it when that starts.
@@ -23,7 +23,7 @@ producer = cache(OrderProducer.from_settings)  # One for each process: `wsgi.py`
 @require_safe
 @never_cache
 def form(request: HttpRequest) -> HttpResponse:
-    return render(request, "form.html", {"form": secrets.token_urlsafe(16)})
+    return render(request, "form.html", {"form": secrets.token_urlsafe(16), "price": in_euros(PRICE)})
 
 
 @require_POST
