@@ -27,7 +27,7 @@ def take() -> Response:
     sent = request.form
     form = sent.get("form", "")
     if not 20 <= len(form) <= 64:  # None of ours: others could guess it.
-        return page("problem.html", 400)
+        return page("problem.html", 400, problems=[("The form", "is incomplete: please load it again")])
     order = ShopOrder(sent.get("customer", ""), sent.get("payment_method", ""), sent.get("note", ""), form)
     try:
         order.for_breakwall()
@@ -43,10 +43,10 @@ def take() -> Response:
     return make_response(redirect(f"/orders/{order.number}/{order.token}", 303), PRIVATE)
 
 
-def charge(order: ShopOrder, wait: float | None = None) -> None:
+def charge(order: ShopOrder) -> None:
     """Place the order, or place it again; store the answer: paid, declined, queued, …."""
     try:
-        status = producer.place(order.for_breakwall(), wait).status.value
+        status = producer.place(order.for_breakwall()).status.value
     except InvalidOrderError:
         status = "cancelled"  # Its price ended before Breakwall had it, so Breakwall refuses it: nothing is charged.
     orders.answer(order.number, status)
@@ -67,7 +67,7 @@ def page(template: str, status: int = 200, **context: object) -> Response:
 def charge_unanswered() -> None:
     """A process may have died between `store` and `answer`. The same key again: nothing is charged twice."""
     for order in orders.unanswered():
-        charge(order, wait=0.5)
+        charge(order)
 
 
 charge_unanswered()

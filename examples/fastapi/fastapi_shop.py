@@ -49,7 +49,9 @@ async def take(
     note: Annotated[str, Form()] = "",
 ) -> Response:
     if not 20 <= len(form) <= 64:  # None of ours: others could guess it.
-        return page(request, "problem.html", 400)
+        return page(
+            request, "problem.html", 400, problems=[("The form", "is incomplete: please load it again")]
+        )
     order = ShopOrder(customer, payment_method, note, form)
     try:
         order.for_breakwall()
@@ -65,10 +67,10 @@ async def take(
     return RedirectResponse(f"/orders/{order.number}/{order.token}", 303, PRIVATE)
 
 
-async def charge(order: ShopOrder, producer: AsyncOrderProducer, wait: float | None = None) -> None:
+async def charge(order: ShopOrder, producer: AsyncOrderProducer) -> None:
     """Place the order, or place it again; store the answer: paid, declined, queued, …."""
     try:
-        status = (await producer.place(order.for_breakwall(), wait)).status.value
+        status = (await producer.place(order.for_breakwall())).status.value
     except InvalidOrderError:
         status = "cancelled"  # Its price ended before Breakwall had it, so Breakwall refuses it: nothing is charged.
     await run_in_threadpool(orders.answer, order.number, status)
@@ -77,7 +79,7 @@ async def charge(order: ShopOrder, producer: AsyncOrderProducer, wait: float | N
 async def charge_unanswered(producer: AsyncOrderProducer) -> None:
     """A process may have died between `store` and `answer`. The same key again: nothing is charged twice."""
     for order in await run_in_threadpool(orders.unanswered):
-        await charge(order, producer, wait=0.5)
+        await charge(order, producer)
 
 
 @app.get("/orders/{number}/{token}")

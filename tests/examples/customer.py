@@ -49,6 +49,11 @@ class Customer:
         return {name: html.unescape(value) for name, value in hidden}
 
 
+def number_in(path: str) -> str:
+    """The order's number in the path of its page."""
+    return path.split("/")[2]
+
+
 PAID = "Thank you. Your order is paid."
 IN_A_MOMENT = "Thank you. We will charge you in a moment."
 DECLINED = "Your card was declined."

@@ -7,7 +7,7 @@ import pytest
 from celery.exceptions import Retry
 from sqlalchemy.exc import OperationalError
 
-from tests.examples.customer import DECLINED
+from tests.examples.customer import DECLINED, number_in
 from tests.examples.events import event_of
 from tests.examples.shops import NO_BROKER, Shop
 
@@ -16,7 +16,7 @@ LOCKED = OperationalError("UPDATE", {}, Exception("database is locked"))
 
 def test_the_task_hears_how_an_order_has_ended(celery_shop: Shop) -> None:
     path = celery_shop.customer.order()
-    celery_shop.module.hear(event_of(path.split("/")[2], "declined", "evt_task"))
+    celery_shop.module.hear(event_of(number_in(path), "declined", "evt_task"))
     assert celery_shop.customer.reads(path) == DECLINED
 
 

@@ -4,7 +4,7 @@ import threading
 from unittest import mock
 
 from breakwall.producers import OrderNotFoundError
-from tests.examples.customer import IN_A_MOMENT, PAID
+from tests.examples.customer import IN_A_MOMENT, PAID, number_in
 from tests.examples.shops import Shop
 
 
@@ -17,7 +17,7 @@ def queued_order(shop: Shop) -> str:
 
 def test_a_page_that_waits_shows_the_end_of_its_order(flask_shop: Shop) -> None:
     path = queued_order(flask_shop)
-    number = path.split("/")[2]
+    number = number_in(path)
     ended = mock.Mock(status=mock.Mock(value="paid"))
     with mock.patch.object(flask_shop.module.producer, "wait_for", return_value=ended) as wait_for:
         assert flask_shop.customer.reads(f"{path}?wait=1") == PAID

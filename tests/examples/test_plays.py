@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.examples.customer import IN_A_MOMENT, NO_SUCH_PAGE, PAID
+from tests.examples.customer import IN_A_MOMENT, NO_SUCH_PAGE, PAID, number_in
 from tests.examples.events import event_of, signed
 from tests.examples.running_shop import RunningShop
 from tests.examples.shops import OPENING
@@ -42,7 +42,7 @@ def test_an_outage_is_played_through(shop: RunningShop) -> None:
     shop.payments.set_faults(**up)
     wait_until(lambda: customer.waits_for(PAID, path), 60, look_every=0.1)
     wait_until(lambda: shop.heard() == 1, 60, look_every=0.1)
-    assert shop.charges().count(path.split("/")[2]) == 1
+    assert shop.charges().count(number_in(path)) == 1
     assert path.split("/")[3] not in shop.logs()
 
     secret = shop.folder / "webhook-secret"
@@ -51,7 +51,7 @@ def test_an_outage_is_played_through(shop: RunningShop) -> None:
 
 
 def take_events_over_http(shop: RunningShop, path: str, secret: str) -> None:
-    number = path.split("/")[2]
+    number = number_in(path)
     older = event_of(number, "review", "evt_older")
     forged = event_of(number, "declined", "evt_forged", second=9)
     answers = [

@@ -18,16 +18,13 @@ from tests.examples.customer import (
     NO_SUCH_PAGE,
     NOT_CONFIRMED,
     PAID,
+    number_in,
 )
 from tests.examples.events import event_of
 from tests.examples.shops import Shop
 
 CARD_NUMBER = "4242 4242 4242 4242"
 UNAVAILABLE = DatabaseUnavailableError("the orders database does not answer")
-
-
-def number_of(path: str) -> str:
-    return path.split("/")[2]
 
 
 @contextmanager
@@ -42,12 +39,12 @@ def breakwall_does_not_answer() -> Iterator[None]:
 def test_an_order_is_paid_at_once(shop: Shop) -> None:
     path = shop.customer.order()
     assert shop.customer.reads(path) == PAID
-    assert shop.charges().count(number_of(path)) == 1
+    assert shop.charges().count(number_in(path)) == 1
     assert "refresh" not in shop.customer.client.get(path).text
 
 
 def test_the_order_carries_what_a_charge_needs_and_when_its_price_ends(shop: Shop) -> None:
-    order = shop.at_breakwall(number_of(shop.customer.order(note="Happy birthday")))
+    order = shop.at_breakwall(number_in(shop.customer.order(note="Happy birthday")))
     assert (order["payment_method"], order["description"]) == ("pm_test", "One tea. Happy birthday")
     assert (order["amount"], order["currency"]) == (450, "EUR")
     assert order["metadata"] == '{"product":"tea"}'
@@ -71,24 +68,24 @@ def test_while_the_payment_service_is_down_the_order_is_taken_and_its_page_reloa
 def test_the_event_of_a_queued_order_changes_its_page(shop: Shop) -> None:
     shop.payments.change({"down": True}, replace=True)
     path = shop.customer.order()
-    shop.hear(event_of(number_of(path), "paid", "evt_page"))
+    shop.hear(event_of(number_in(path), "paid", "evt_page"))
     assert shop.customer.reads(path) == PAID
 
 
 def test_an_event_that_comes_twice_changes_nothing_the_second_time(shop: Shop) -> None:
     path = shop.customer.order()
-    event = event_of(number_of(path), "review", "evt_twice")
+    event = event_of(number_in(path), "review", "evt_twice")
     shop.hear(event)
     assert shop.customer.reads(path) == IN_REVIEW
-    shop.change(number_of(path), status="paid")  # What the shop has done since.
+    shop.change(number_in(path), status="paid")  # What the shop has done since.
     shop.hear(event)
     assert shop.customer.reads(path) == PAID
 
 
 def test_an_older_event_that_comes_late_changes_nothing(shop: Shop) -> None:
     path = shop.customer.order()
-    shop.hear(event_of(number_of(path), "paid", "evt_newer", second=2))
-    shop.hear(event_of(number_of(path), "review", "evt_older", second=1))
+    shop.hear(event_of(number_in(path), "paid", "evt_newer", second=2))
+    shop.hear(event_of(number_in(path), "review", "evt_older", second=1))
     assert shop.customer.reads(path) == PAID
 
 
@@ -101,7 +98,7 @@ def test_a_form_that_is_sent_twice_is_one_order(shop: Shop) -> None:
     first, second = shop.customer.send(form), shop.customer.send(form)
     assert first.headers["Location"] == second.headers["Location"]
     assert len(shop.stored()) == before + 1
-    assert shop.charges().count(number_of(first.headers["Location"])) == 1
+    assert shop.charges().count(number_in(first.headers["Location"])) == 1
 
 
 def test_the_price_is_on_the_form_and_on_the_page(shop: Shop) -> None:
@@ -111,15 +108,17 @@ def test_the_price_is_on_the_form_and_on_the_page(shop: Shop) -> None:
 
 def test_an_order_keeps_its_price_when_the_shop_changes_its_own(shop: Shop) -> None:
     path = order_that_breakwall_never_had(shop)
-    shop.change(number_of(path), amount="390")
+    shop.change(number_in(path), amount="390")
     shop.restart()
-    assert shop.at_breakwall(number_of(path))["amount"] == 390
+    assert shop.at_breakwall(number_in(path))["amount"] == 390
 
 
 @pytest.mark.parametrize("form", ["", "1", "x" * 65])
 def test_a_form_that_is_none_of_the_shops_is_refused(shop: Shop, form: str) -> None:
     before = len(shop.stored())
-    assert shop.customer.send(shop.customer.form(form=form)).status_code == 400
+    answer = shop.customer.send(shop.customer.form(form=form))
+    assert answer.status_code == 400
+    assert CHANGE_YOUR_ORDER in answer.text
     assert len(shop.stored()) == before
 
 
@@ -136,7 +135,7 @@ def test_a_card_number_in_a_text_is_refused_at_the_door(shop: Shop, field: str) 
 
 def test_a_wrong_token_gets_the_same_answer_as_an_unknown_order(shop: Shop) -> None:
     path = shop.customer.order()
-    wrong = shop.customer.client.get(f"/orders/{number_of(path)}/{'x' * 43}")
+    wrong = shop.customer.client.get(f"/orders/{number_in(path)}/{'x' * 43}")
     unknown = shop.customer.client.get(f"/orders/00000000/{'x' * 43}")
     assert wrong.status_code == unknown.status_code == 404
     assert wrong.text == unknown.text
@@ -145,7 +144,7 @@ def test_a_wrong_token_gets_the_same_answer_as_an_unknown_order(shop: Shop) -> N
 
 def test_a_token_that_is_no_ascii_is_a_wrong_one(shop: Shop) -> None:
     path = shop.customer.order()
-    assert shop.customer.client.get(f"/orders/{number_of(path)}/ü").status_code == 404
+    assert shop.customer.client.get(f"/orders/{number_in(path)}/ü").status_code == 404
 
 
 def test_the_token_is_random_and_not_the_forms(shop: Shop) -> None:
@@ -153,7 +152,7 @@ def test_the_token_is_random_and_not_the_forms(shop: Shop) -> None:
     path, other = shop.customer.send(form).headers["Location"], shop.customer.order()
     token = path.split("/")[3]
     assert len(token) == 43
-    assert token not in {other.split("/")[3], form["form"], number_of(path)}
+    assert token not in {other.split("/")[3], form["form"], number_in(path)}
 
 
 def test_the_page_stays_out_of_caches_and_its_address_out_of_other_requests(shop: Shop) -> None:
@@ -195,30 +194,30 @@ def test_a_crash_before_breakwall_had_the_order_is_mended_by_the_next_start(shop
     shop.restart()
     shop.restart()
     assert shop.customer.reads(path) == PAID
-    assert shop.charges().count(number_of(path)) == 1
+    assert shop.charges().count(number_in(path)) == 1
 
 
 def test_a_crash_after_the_charge_is_mended_by_the_next_start(shop: Shop) -> None:
     path = shop.customer.order()
-    shop.change(number_of(path), status="new")  # The process died before it stored Breakwall's answer.
+    shop.change(number_in(path), status="new")  # The process died before it stored Breakwall's answer.
     shop.restart()
     assert shop.customer.reads(path) == PAID
-    assert shop.charges().count(number_of(path)) == 1
+    assert shop.charges().count(number_in(path)) == 1
 
 
 def test_an_order_whose_price_has_ended_is_not_charged_by_the_next_start(shop: Shop) -> None:
     path = order_that_breakwall_never_had(shop)
     ended = "2026-01-01 00:00:00" if shop.table == "shop_shoporder" else "1"
     column = "charge_before" if shop.table == "shop_shoporder" else "price_ends"
-    shop.change(number_of(path), **{column: ended})
+    shop.change(number_in(path), **{column: ended})
     shop.restart()
     assert shop.customer.reads(path) == CANCELLED
-    assert number_of(path) not in shop.charges()
+    assert number_in(path) not in shop.charges()
 
 
 def test_an_answer_that_comes_after_the_event_does_not_hide_it(shop: Shop) -> None:
     form = shop.customer.form()
     path = shop.customer.send(form).headers["Location"]
-    shop.hear(event_of(number_of(path), "review", "evt_before_answer"))
+    shop.hear(event_of(number_in(path), "review", "evt_before_answer"))
     shop.customer.send(form)  # Breakwall answers that the order is paid.
     assert shop.customer.reads(path) == IN_REVIEW

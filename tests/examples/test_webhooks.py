@@ -4,7 +4,7 @@ import base64
 
 import pytest
 
-from tests.examples.customer import DECLINED, PAID
+from tests.examples.customer import DECLINED, PAID, number_in
 from tests.examples.events import SECRET, event_of, signed
 from tests.examples.shops import Shop
 
@@ -13,13 +13,9 @@ OTHER_SECRET = "whsec_" + base64.b64encode(b"o" * 32).decode()
 BODY, HEADERS = signed(event_of("00000000", "paid", "evt_of_nobody"))
 
 
-def number_of(path: str) -> str:
-    return path.split("/")[2]
-
-
 def test_a_signed_event_is_taken_and_its_repetition_too(webhook_shop: Shop) -> None:
     path = webhook_shop.customer.order()
-    body, headers = signed(event_of(number_of(path), "declined", f"evt_{number_of(path)}"))
+    body, headers = signed(event_of(number_in(path), "declined", f"evt_{number_in(path)}"))
     answers = [webhook_shop.customer.client.post(HOOK, content=body, headers=headers) for _ in range(2)]
     assert [answer.status_code for answer in answers] == [204, 204]
     assert webhook_shop.customer.reads(path) == DECLINED
@@ -27,7 +23,7 @@ def test_a_signed_event_is_taken_and_its_repetition_too(webhook_shop: Shop) -> N
 
 def test_a_forged_event_is_refused_and_changes_nothing(webhook_shop: Shop) -> None:
     path = webhook_shop.customer.order()
-    body, headers = signed(event_of(number_of(path), "declined"), OTHER_SECRET)
+    body, headers = signed(event_of(number_in(path), "declined"), OTHER_SECRET)
     assert webhook_shop.customer.client.post(HOOK, content=body, headers=headers).status_code == 400
     assert webhook_shop.customer.reads(path) == PAID
 

@@ -31,7 +31,8 @@ def take(request: HttpRequest) -> HttpResponse:
     sent = {name: request.POST.get(name, "") for name in ("customer", "payment_method", "note")}
     form = request.POST.get("form", "")
     if not 20 <= len(form) <= 64:  # None of ours: others could guess it.
-        return render(request, "problem.html", status=400)
+        problems = [("The form", "is incomplete: please load it again")]
+        return render(request, "problem.html", {"problems": problems}, status=400)
     try:
         ShopOrder(**sent).for_breakwall()
     except InvalidOrderError as error:
@@ -46,10 +47,10 @@ def take(request: HttpRequest) -> HttpResponse:
     return redirect("order", order.number, order.token)
 
 
-def charge(order: ShopOrder, wait: float | None = None) -> None:
+def charge(order: ShopOrder) -> None:
     """Place the order, or place it again; store the answer: paid, declined, queued, …."""
     try:
-        status = producer().place(order.for_breakwall(), wait).status.value
+        status = producer().place(order.for_breakwall()).status.value
     except InvalidOrderError:
         status = "cancelled"  # Its price ended before Breakwall had it, so Breakwall refuses it: nothing is charged.
     order.answer(status)
@@ -58,7 +59,7 @@ def charge(order: ShopOrder, wait: float | None = None) -> None:
 def charge_unanswered() -> None:
     """A process may have died between the two commits. The same key again: nothing is charged twice."""
     for order in ShopOrder.objects.filter(status=ShopOrder.NEW):
-        charge(order, wait=0.5)
+        charge(order)
 
 
 @require_safe
