@@ -56,13 +56,17 @@ class RunningShop:
         wait_until(self._serves, STARTS, look_every=0.1)
 
     def stop(self) -> None:
-        """End every program as Ctrl-C does, the last one first."""
+        """End every program, the last one first."""
         for program in reversed(self._programs):
             if program.poll() is None:
                 program.send_signal(signal.SIGTERM)
-        for program in self._programs:
-            program.wait(30)
         self.customer.client.close()
+        for program in self._programs:
+            try:
+                program.wait(30)
+            except subprocess.TimeoutExpired:
+                program.kill()
+                raise
 
     def logs(self) -> str:
         return "\n".join(file.read_text() for file in sorted(self.folder.glob("terminal-*.log")))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -25,6 +26,7 @@ def shop(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[RunningShop
         running.start()
         yield running
     finally:
+        sys.stdout.write(running.logs())  # Pytest shows it if the test fails.
         running.stop()
 
 
