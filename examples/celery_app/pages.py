@@ -65,7 +65,10 @@ def page(template: str, status: int = 200, **context: object) -> Response:
 
 
 def charge_unanswered() -> None:
-    """A process may have died between `store` and `answer`. The same key again: nothing is charged twice."""
+    """A process may have died between `store` and `answer`: place the order again.
+
+    Also one that another process is placing just now; the same key is charged once.
+    """
     for order in orders.unanswered():
         charge(order)
 

@@ -77,7 +77,10 @@ async def charge(order: ShopOrder, producer: AsyncOrderProducer) -> None:
 
 
 async def charge_unanswered(producer: AsyncOrderProducer) -> None:
-    """A process may have died between `store` and `answer`. The same key again: nothing is charged twice."""
+    """A process may have died between `store` and `answer`: place the order again.
+
+    Also one that another process is placing just now; the same key is charged once.
+    """
     for order in await run_in_threadpool(orders.unanswered):
         await charge(order, producer)
 

@@ -75,14 +75,12 @@ class RunningShop:
         """The keys of the orders that were charged, as often as they were."""
         return [str(charge["reference"]) for charge in self.payments.ledger()]
 
-    def heard(self) -> int:
-        """How many events the shop has stored."""
+    def has_heard_of(self, number: str) -> bool:
+        """Whether an event has told the shop how this order has ended."""
+        table = "shop_shoporder" if (self.folder / "shop").exists() else "orders"
         with closing(sqlite3.connect(self.folder / "shop.db")) as connection:
-            tables = connection.execute(
-                "SELECT name FROM sqlite_schema WHERE name LIKE '%heard%' AND type = 'table'"
-            )
-            ((table,),) = tables.fetchall()
-            return int(connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0])
+            chosen = connection.execute(f"SELECT told_at FROM {table} WHERE number = ?", [number])
+            return bool(chosen.fetchone()[0])
 
     def _run(self, commands: list[str]) -> None:
         *before, last = commands
@@ -113,6 +111,7 @@ class RunningShop:
             **ours,
             **QUICK,
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{ours.get('PATH', '')}",
+            "HOME": str(self.folder),  # gunicorn keeps a socket there.
             "PYTHONUNBUFFERED": "1",
             "SHOP_PORT": str(self._port),
             "SHOP_BROKER_URL": f"redis://127.0.0.1:{self._broker_port}/0",

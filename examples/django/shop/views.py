@@ -57,7 +57,10 @@ def charge(order: ShopOrder) -> None:
 
 
 def charge_unanswered() -> None:
-    """A process may have died between the two commits. The same key again: nothing is charged twice."""
+    """A process may have died between the two commits: place the order again.
+
+    Also one that another process is placing just now; the same key is charged once.
+    """
     for order in ShopOrder.objects.filter(status=ShopOrder.NEW):
         charge(order)
 
