@@ -1,6 +1,7 @@
 """The shop's settings, from the environment. `settings.sh` sets those that have no default."""
 
 import os
+from datetime import timedelta
 from pathlib import Path
 
 FOLDER = Path(__file__).parent
@@ -10,6 +11,7 @@ WEBHOOK_SECRET = os.environ.get("SHOP_WEBHOOK_SECRET", "")
 if not WEBHOOK_SECRET:
     raise SystemExit("SHOP_WEBHOOK_SECRET: should be the secret of the webhook; settings.sh makes one")
 
+PRICE_HOLDS = timedelta(seconds=float(os.environ.get("SHOP_PRICE_HOLDS") or 3600))
 ALLOWED_HOSTS = os.environ.get("SHOP_HOSTS", "127.0.0.1 localhost").split()
 DATA_UPLOAD_MAX_MEMORY_SIZE = 65_536
 INSTALLED_APPS = ["shop"]

@@ -15,7 +15,7 @@ from sqlalchemy.schema import CreateTable
 from breakwall.producers import Order
 
 PRICE, CURRENCY = 450, "EUR"  # Minor units: 4.50 euros.
-PRICE_HOLDS = timedelta(hours=1)
+PRICE_HOLDS = timedelta(seconds=float(os.environ.get("SHOP_PRICE_HOLDS") or 3600))
 NEW = "new"  # Stored here; what Breakwall says of it is not known yet.
 OPEN = (NEW, "in_flight", "queued")
 

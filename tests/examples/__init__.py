@@ -1,4 +1,4 @@
-"""The shops in `examples`: each is run by the commands of its README, and each keeps the same promises.
+"""The shops in `examples`: each keeps the same promises, and each is run by the commands of its README.
 
-`shop_in_this_process` loads one into the tests' process, `running_shop` runs one as its README says.
+`shops` opens them in the tests' process, `running_shop` runs one as its README says.
 """

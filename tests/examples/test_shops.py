@@ -16,6 +16,7 @@ from tests.examples.customer import (
     IN_A_MOMENT,
     IN_REVIEW,
     NO_SUCH_PAGE,
+    NOT_CHARGED,
     NOT_CONFIRMED,
     PAID,
     number_in,
@@ -24,6 +25,13 @@ from tests.examples.events import event_of
 from tests.examples.shops import Shop
 
 CARD_NUMBER = "4242 4242 4242 4242"
+ENDS = {
+    "paid": PAID,
+    "declined": DECLINED,
+    "cancelled": CANCELLED,
+    "dead": NOT_CHARGED,
+    "review": IN_REVIEW,
+}
 UNAVAILABLE = DatabaseUnavailableError("the orders database does not answer")
 
 
@@ -65,11 +73,13 @@ def test_while_the_payment_service_is_down_the_order_is_taken_and_its_page_reloa
     assert '<meta http-equiv="refresh" content="' in page
 
 
-def test_the_event_of_a_queued_order_changes_its_page(shop: Shop) -> None:
+@pytest.mark.parametrize(("status", "headline"), ENDS.items())
+def test_the_event_of_a_queued_order_changes_its_page(shop: Shop, status: str, headline: str) -> None:
     shop.payments.change({"down": True}, replace=True)
     path = shop.customer.order()
-    shop.hear(event_of(number_in(path), "paid", "evt_page"))
-    assert shop.customer.reads(path) == PAID
+    shop.hear(event_of(number_in(path), status, f"evt_page_{status}"))
+    assert shop.customer.reads(path) == headline
+    assert "refresh" not in shop.customer.client.get(path).text
 
 
 def test_an_event_that_comes_twice_changes_nothing_the_second_time(shop: Shop) -> None:

@@ -1,15 +1,15 @@
 """The shop's own orders, in the shop's own database: what was ordered, and what the customer is told of it."""
 
 import secrets
-from datetime import datetime, timedelta
+from datetime import datetime
 
+from django.conf import settings
 from django.db import models
 from django.utils import timezone
 
 from breakwall.producers import Order
 
 PRICE, CURRENCY = 450, "EUR"  # Minor units: 4.50 euros.
-PRICE_HOLDS = timedelta(hours=1)
 
 
 def in_euros(amount: int) -> str:
@@ -25,7 +25,7 @@ def new_token() -> str:
 
 
 def end_of_price() -> datetime:
-    return timezone.now() + PRICE_HOLDS
+    return timezone.now() + settings.PRICE_HOLDS
 
 
 class ShopOrder(models.Model):
