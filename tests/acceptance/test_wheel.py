@@ -112,6 +112,8 @@ def test_beside_breakwall_it_has_second_names_alone(wheel: Path) -> None:
     others = {str(name) for name in held if name.parts[0] in {"producers", "worker"}}
     assert {Path(name).name for name in others} == {"__init__.py", "py.typed"}
     assert Path("breakwall/worker/app.py") in held
+    tops = {name.parts[0] for name in held if not name.parts[0].endswith(".dist-info")}
+    assert tops == {"breakwall", "producers", "worker"}
 
 
 def test_a_shop_is_type_checked_against_it(python: Path, shop: Path) -> None:

@@ -76,6 +76,9 @@ STRIPE_PARAMETERS_TESTS = "tests/unit/payments/gateways/stripe/test_parameters.p
 STRIPE_AMOUNTS_TESTS = "tests/unit/payments/gateways/stripe/test_amounts.py"
 STRIPE_CLIENT_TESTS = "tests/integration/payments/gateways/stripe/test_http_client.py"
 STRIPE_LOGS_TESTS = "tests/unit/payments/gateways/stripe/test_library_logs.py"
+ORDERS_OF_A_SHOP = "examples/fastapi/orders.py"
+FASTAPI_SHOP = "examples/fastapi/fastapi_shop.py"
+SHOPS_TESTS = "tests/examples/test_shops.py"
 ORDERS = "breakwall/payments/orders.py"
 PRUNED = "breakwall/payments/ledger/pruned_orders.py"
 DETAILS_TESTS = "tests/contract/payments/ledger/test_details.py"
@@ -3221,6 +3224,78 @@ MUTANTS = (
         "            sys.path.remove(entry)\n",
         "            pass\n",
         ("tests/unit/host/test_dotted_paths.py",),
+        simulated=False,
+    ),
+    Mutant(
+        "a customer's page opens only with its token",
+        ORDERS_OF_A_SHOP,
+        "    return order if order and secrets.compare_digest(order.token.encode(), token.encode()) else None\n",
+        "    return order\n",
+        (SHOPS_TESTS,),
+        simulated=False,
+    ),
+    Mutant(
+        "an event that comes twice is taken once",
+        ORDERS_OF_A_SHOP,
+        '        transaction.add(HeardEvent(event["id"]))\n',
+        "",
+        (SHOPS_TESTS,),
+        simulated=False,
+    ),
+    Mutant(
+        "an older event that comes late is ignored",
+        ORDERS_OF_A_SHOP,
+        ', ShopOrder.told_at <= data["settled_at"])',
+        ",)",
+        (SHOPS_TESTS,),
+        simulated=False,
+    ),
+    Mutant(
+        "an answer that comes after the event does not hide it",
+        ORDERS_OF_A_SHOP,
+        "(ShopOrder.number == number, ShopOrder.status.in_(OPEN))",
+        "(ShopOrder.number == number,)",
+        (SHOPS_TESTS,),
+        simulated=False,
+    ),
+    Mutant(
+        "a shop's next start places its orders without an answer",
+        FASTAPI_SHOP,
+        "        await charge(order, producer)\n",
+        "        pass\n",
+        (SHOPS_TESTS,),
+        simulated=False,
+    ),
+    Mutant(
+        "a shop takes no forged webhook",
+        FASTAPI_SHOP,
+        "verifier.verify(await request.body(), dict(request.headers))",
+        "await request.json()",
+        ("tests/examples/test_webhooks.py",),
+        simulated=False,
+    ),
+    Mutant(
+        "Django checks the origin of the shop's form",
+        "examples/django/settings.py",
+        '    "django.middleware.csrf.CsrfViewMiddleware",\n',
+        "",
+        ("tests/examples/test_django.py",),
+        simulated=False,
+    ),
+    Mutant(
+        "a page that has waited gives its room back",
+        "examples/flask/flask_shop.py",
+        "            room_to_wait.release()\n",
+        "            pass\n",
+        ("tests/examples/test_flask.py",),
+        simulated=False,
+    ),
+    Mutant(
+        "an event stays in the queue until the shop has stored it",
+        "examples/celery_app/tasks.py",
+        "    acks_late=True,\n",
+        "",
+        ("tests/examples/test_celery_app.py",),
         simulated=False,
     ),
 )

@@ -15,6 +15,7 @@ from breakwall.cli.app import app
 from tests.source_tree import ROOT
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+EXAMPLES = sorted((ROOT / "examples").rglob("README.md"))  # Their commands are run by tests/examples.
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 QUOTED = re.compile(r"(?:\$ )?(?:\.venv/bin/)?((?:make|python|breakwall) .+)")
 
@@ -98,7 +99,7 @@ FILE = re.compile(r"`((?:[\w.-]+/)+[\w.-]+\.(?:py|md|toml|yml))(?:::\w+)?`")
 LINK = re.compile(r"\]\(([^)#\s:]+)[^)\s:]*\)")
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", [*PAGES, *EXAMPLES], ids=lambda page: f"{page.parent.name}/{page.name}")
 def test_each_file_that_a_page_names_exists(page: Path) -> None:
     """A name may leave out the first folders: `gateways/http.py`."""
     text = page.read_text(encoding="utf-8")
@@ -109,7 +110,7 @@ def test_each_file_that_a_page_names_exists(page: Path) -> None:
 
 @cache
 def source_files() -> list[Path]:
-    folders = ("bench", "breakwall", "docs", "producers", "tests", "tools", "worker")
+    folders = ("bench", "breakwall", "docs", "examples", "producers", "tests", "tools", "worker")
     return [*ROOT.glob("*.*"), *(file for folder in folders for file in (ROOT / folder).rglob("*.*"))]
 
 

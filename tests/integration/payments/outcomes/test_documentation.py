@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+import time
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 
 from breakwall.payments.outcomes.schedule import DELAYS
@@ -26,6 +28,14 @@ def test_the_sample_takes_an_event_once(capsys: pytest.CaptureFixture[str]) -> N
     with serving(sample["app"]) as address:
         shop = destination(f"{address}/hooks/breakwall")
         assert [shop.deliver(EVENT, deadline=soon()).error for _ in range(2)] == [None, None]
+        for signature in ("v1", "v1,AAAA"):  # The package raises ValueError for the first one.
+            headers = {"webhook-id": "evt_1", "webhook-timestamp": str(time.time())}
+            forged = httpx2.post(
+                f"{address}/hooks/breakwall",
+                content=b"{}",
+                headers={**headers, "webhook-signature": signature},
+            )
+            assert forged.status_code == 400
     assert capsys.readouterr().out == "order.paid cart-17\n"
 
 

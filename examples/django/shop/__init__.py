@@ -1,0 +1,1 @@
+"""The tea shop's one app: `models` are its orders, `views` its pages and the webhook."""
