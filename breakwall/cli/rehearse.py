@@ -84,14 +84,14 @@ def rehearse(
     from breakwall.cli.rehearse_text import announce, show_question, write_rehearsal
     from breakwall.rehearsal.live_keys import refuse_a_live_key
     from breakwall.rehearsal.run import open_rehearsal
-    from breakwall.rehearsal.sandbox import Limits
+    from breakwall.rehearsal.sandbox import RehearsalLimits
     from breakwall.settings import load_settings
 
     settings = load_settings()
     refuse_a_live_key(settings)
     promises, questions = _plan(settings, skip or [], burst, most_charges)
     announce(settings, terms, questions)
-    limits = Limits(most_charges, most_seconds, settings.payment_timeout)
+    limits = RehearsalLimits(most_charges, most_seconds, settings.payment_timeout)
     with open_rehearsal(settings, terms, limits, promises, questions, show_question) as rehearsal:
         rehearsal.run()
         write_rehearsal(rehearsal, output)

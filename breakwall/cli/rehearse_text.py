@@ -51,6 +51,7 @@ def write_rehearsal(rehearsal: Rehearsal, output: Format) -> None:
         write_table(
             ("verdict", "question", "the service", "the settings"),
             [_row(measurement) for measurement in rehearsal.measurements],
+            whole=("verdict", "the settings"),
         )
     say(*_settings(rehearsal.advised), *_charges(rehearsal.charges), "", _summary(rehearsal))
 
@@ -99,5 +100,5 @@ def _summary(rehearsal: Rehearsal) -> str:
         return "Stopped: not everything was asked."
     wrong = sum(measurement.verdict.fails for measurement in rehearsal.measurements)
     if wrong:
-        return f"{count(wrong, 'promise')} of the settings or the profile: more than was seen."
+        return f"The settings or the profile promise more than was seen: {count(wrong, 'answer')}."
     return "Nothing promises more than was seen."

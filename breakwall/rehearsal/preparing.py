@@ -34,6 +34,7 @@ def _cancelled_then_charged(sandbox: Sandbox) -> Measurement:
     request = sandbox.ready()
     cancelled = sandbox.cancel(request)
     late = sandbox.charge(request)
+    sandbox.look_up(request)
     seen = f"{explained(cancelled)}, then {late.outcome.value.replace('_', ' ')}"
     if cancelled.result is LookupResult.CANCELLED:
         shown: bool | None = late.outcome is not Outcome.SUCCEEDED

@@ -25,11 +25,15 @@ class Promises:
 
     profile: GatewayProfile
     sends_caller_keys: bool = False
-    set_by_us: frozenset[str] = frozenset({"deduplicates", "absent_after"})
+    set_by_us: frozenset[str] = frozenset({"deduplicates", "key_life", "absent_after"})
 
     @classmethod
     def of(cls, settings: Settings, profile: GatewayProfile) -> Promises:
-        named = {"deduplicates": "payment_deduplicates", "absent_after": "payment_settle_seconds"}
+        named = {
+            "deduplicates": "payment_deduplicates",
+            "key_life": "payment_key_life",
+            "absent_after": "payment_settle_seconds",
+        }
         is_http = settings.payment_gateway == DEFAULT
         chosen = {field for field, name in named.items() if is_http or name in settings.model_fields_set}
         return cls(profile, settings.payment_keys == "caller", frozenset(chosen))
@@ -45,6 +49,11 @@ class Promises:
         return self._said(
             "absent_after", f"PAYMENT_SETTLE_SECONDS={seconds}", f"profile: absent_after={seconds}"
         )
+
+    @property
+    def key_life(self) -> str:
+        seconds = f"{self.profile.key_life:g}"
+        return self._said("key_life", f"PAYMENT_KEY_LIFE={seconds}", f"profile: key_life={seconds}")
 
     @property
     def finds_charges(self) -> str:

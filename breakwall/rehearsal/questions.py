@@ -11,7 +11,7 @@ from breakwall.rehearsal.measurements import Measurement
 from breakwall.rehearsal.preparing import ask_about_preparing
 from breakwall.rehearsal.promises import Promises
 from breakwall.rehearsal.refusals import ask_for_a_decline, ask_too_often
-from breakwall.rehearsal.repeats import AT_ONCE, ask_again, ask_another_amount, ask_at_once
+from breakwall.rehearsal.repeats import AT_ONCE, ask_about_time, ask_again, ask_another_amount, ask_at_once
 from breakwall.rehearsal.sandbox import Sandbox
 
 Ask = Callable[[Sandbox, Promises], Iterator[Measurement]]
@@ -55,7 +55,7 @@ def questions_for(promises: Promises, *, skip: Sequence[str] = (), burst: int = 
     if burst:
         ask = partial(_burst, burst)
         asked.append(Question("burst", burst, ask))
-    asked.append(Question("apart", 0, ask_whether_keys_are_apart))
+    asked += [Question("apart", 0, ask_whether_keys_are_apart), Question("time", 0, ask_about_time)]
     return [question for question in asked if question.name not in skip]
 
 

@@ -27,8 +27,10 @@ def ask_for_a_decline(sandbox: Sandbox, promises: Promises) -> Iterator[Measurem
     verdict = judge(True, declined.outcome is Outcome.DECLINED)
     yield Measurement(DECLINED, explained(declined), PROTOCOL, verdict)
     again = sandbox.charge(replace(request, payment_method=terms.payment_method))
+    if sandbox.profile.looks_up:
+        sandbox.look_up(request)
     question = "its key again, with a good card"
-    yield Measurement(question, explained(again), "nothing is sent after a decline", Verdict.NOTED)
+    yield Measurement(question, explained(again), "a decline is final", Verdict.NOTED)
 
 
 def ask_too_often(sandbox: Sandbox, calls: int) -> Iterator[Measurement]:

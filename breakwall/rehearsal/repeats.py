@@ -7,7 +7,7 @@ from contextlib import nullcontext
 from dataclasses import replace
 
 from breakwall.payments.gateways import Advice, ChargeAnswer, ChargeRequest, Health, Outcome
-from breakwall.rehearsal.measurements import Measurement
+from breakwall.rehearsal.measurements import Measurement, not_asked
 from breakwall.rehearsal.promises import Promises
 from breakwall.rehearsal.sandbox import Sandbox
 
@@ -50,6 +50,11 @@ def ask_another_amount(sandbox: Sandbox, promises: Promises) -> Iterator[Measure
     yield promises.about_repeats(
         "the same key with another amount", *count_charges(sandbox, request, answers)
     )
+
+
+def ask_about_time(sandbox: Sandbox, promises: Promises) -> Iterator[Measurement]:
+    """For how long a key is remembered: that would take days."""
+    yield not_asked("for how long a key is remembered", "it takes too long to see", promises.key_life)
 
 
 def seek(sandbox: Sandbox, request: ChargeRequest) -> bool:

@@ -33,7 +33,7 @@ class SandboxUnusableError(BreakwallError):
 
 
 @dataclass(frozen=True, slots=True)
-class Route:
+class ProxiedGateway:
     """A gateway, and the proxy on its way.
 
     Attributes:
@@ -47,7 +47,7 @@ class Route:
 
 
 @contextmanager
-def open_route(settings: Settings, key: str) -> Iterator[Route]:
+def open_route(settings: Settings, key: str) -> Iterator[ProxiedGateway]:
     """Make the gateway; ``key`` is one that the service does not know. Charges nothing.
 
     The proxy is the gateway's ``PAYMENT_PROXY``; one that is configured comes behind it. A gateway that does not use
@@ -58,9 +58,9 @@ def open_route(settings: Settings, key: str) -> Iterator[Route]:
         for changed, proxy, reads in _ways(settings):
             with proxy, closing(gateway_from_settings(changed)) as gateway:
                 if not _ask(gateway, key, settings.payment_timeout) or proxy.received > 0:
-                    yield Route(gateway, proxy, reads)
+                    yield ProxiedGateway(gateway, proxy, reads)
                     return
-        yield Route(direct)
+        yield ProxiedGateway(direct)
 
 
 def _check(gateway: Gateway, key: str, timeout: float) -> None:

@@ -15,7 +15,7 @@ from breakwall.rehearsal.questions import Question
 from breakwall.rehearsal.refusals import explained
 from breakwall.rehearsal.requests import Requests, Terms
 from breakwall.rehearsal.route import open_route
-from breakwall.rehearsal.sandbox import LimitReachedError, Limits, NoChargeError, Sandbox
+from breakwall.rehearsal.sandbox import LimitReachedError, NoChargeError, RehearsalLimits, Sandbox
 from breakwall.settings import Settings
 
 ADVICE = "Check --payment-method, --currency and --amount; `breakwall doctor` checks the rest."
@@ -89,7 +89,7 @@ class Rehearsal:
 def open_rehearsal(
     settings: Settings,
     terms: Terms,
-    limits: Limits,
+    limits: RehearsalLimits,
     promises: Promises,
     questions: Sequence[Question],
     on_question: Callable[[str], None] = lambda name: None,

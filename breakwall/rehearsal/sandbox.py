@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import cast
 
 from breakwall.payments.gateways import (
+    Advice,
     CancellingGateway,
     ChargeAnswer,
     ChargeRequest,
@@ -31,7 +32,7 @@ SHORTEST_SEARCH = 60.0  # Seconds for which the first charge is searched, at lea
 NEXT_SEARCH = 10.0  # Seconds, at least, for charges after one that was found.
 IN_A_ROW = 3  # A look-up that finds a charge so often finds it from then on.
 FIRST_WAIT, LONGEST_WAIT = 0.25, 5.0  # Seconds between two look-ups; doubled each time.
-PAUSE, LONGEST_PAUSE = 1.0, 30.0  # Seconds, if the sandbox asks for a pause.
+PAUSE, LONGEST_PAUSE = 1.0, 30.0  # Seconds, if the sandbox is busy.
 PAUSES = 3
 
 
@@ -56,7 +57,7 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class RehearsalLimits:
     """How much a rehearsal may do. ``timeout``: seconds for one call; ``seconds`` for everything."""
 
     charges: int = 40
@@ -78,7 +79,7 @@ class Sandbox:
         self,
         gateway: Gateway,
         requests: Requests,
-        limits: Limits,
+        limits: RehearsalLimits,
         *,
         proxy: FaultProxy | None = None,
         reads: bool = False,
@@ -115,14 +116,16 @@ class Sandbox:
         return answer
 
     def charge(self, request: ChargeRequest, *, deliveries: int = 1) -> ChargeAnswer:
-        """Charge as the pipeline does: prepared first, if the profile says so. Waits if the sandbox asks for that.
+        """Charge as the pipeline does: prepared first, if the profile says so. Waits for a sandbox that is busy.
 
         Raises `LimitReachedError` before it would exceed a limit.
         """
         answer = self.charge_once(request, deliveries=deliveries)
         for _ in range(PAUSES):
-            if answer.outcome is not Outcome.THROTTLED:
+            if answer.outcome is not Outcome.THROTTLED and answer.advice is not Advice.LOOK_AGAIN:
                 break
+            if not answer.outcome.proves_no_charge:
+                self._take(-deliveries)  # It was refused: another request is still charging.
             self.wait(min(answer.retry_after or PAUSE, LONGEST_PAUSE))
             answer = self.charge_once(request, deliveries=deliveries)
         return answer

@@ -76,13 +76,24 @@ def field_lines(fields: Mapping[str, str]) -> list[str]:
     return [f"{name:<{width}}  {value}" for name, value in fields.items()]
 
 
-def write_table(heads: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[str] = ()) -> None:
-    """Write a table of Rich markup to stdout; the columns in ``right`` are right-aligned."""
+def write_table(
+    heads: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    *,
+    right: Sequence[str] = (),
+    whole: Sequence[str] = (),
+) -> None:
+    """Write a table of Rich markup to stdout.
+
+    The columns in ``right`` are right-aligned; the lines of those in ``whole`` are not broken.
+    """
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     for head in heads:
-        table.add_column(head, justify="right" if head in right else "left", overflow="fold")
+        table.add_column(
+            head, justify="right" if head in right else "left", overflow="fold", no_wrap=head in whole
+        )
     for row in rows:
         table.add_row(*row)
     data().print(table, highlight=False)

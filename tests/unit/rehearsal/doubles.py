@@ -20,7 +20,7 @@ from breakwall.rehearsal.measurements import Measurement
 from breakwall.rehearsal.promises import Promises
 from breakwall.rehearsal.questions import Ask
 from breakwall.rehearsal.requests import Requests, Terms
-from breakwall.rehearsal.sandbox import Limits, Sandbox
+from breakwall.rehearsal.sandbox import RehearsalLimits, Sandbox
 from tests.manual_clock import MonotonicClock
 
 PROFILE = GatewayProfile(deduplicates=True, key_life=86_400, looks_up=True, absent_after=30)
@@ -29,6 +29,7 @@ REUSED = ChargeAnswer(Outcome.UNKNOWN, Health.SUCCESS, code="key_reused", advice
 BROKE_DOWN = ChargeAnswer(Outcome.UNKNOWN, Health.FAILURE, code="http_500")
 DECLINED = ChargeAnswer(Outcome.DECLINED, Health.SUCCESS, code="card_declined")
 BUSY = ChargeAnswer(Outcome.THROTTLED, Health.THROTTLED, code="http_429", retry_after=2.0)
+RUNNING = ChargeAnswer(Outcome.UNKNOWN, Health.SUCCESS, code="http_409", advice=Advice.LOOK_AGAIN)
 NOTHING = ChargeAnswer(Outcome.FAILED, Health.SUCCESS, code="no_such_thing")
 ABSENT = LookupAnswer(LookupResult.ABSENT, Health.SUCCESS)
 
@@ -123,11 +124,17 @@ def _found(charge: Booked) -> LookupAnswer:
 
 
 def sandbox_of(
-    service: ServiceDouble, limits: Limits | None = None, *, caller_keys: bool = False, terms: Terms = TERMS
+    service: ServiceDouble,
+    limits: RehearsalLimits | None = None,
+    *,
+    caller_keys: bool = False,
+    terms: Terms = TERMS,
 ) -> Sandbox:
     """A sandbox whose waits take no time."""
     requests = Requests(terms, caller_keys=caller_keys, run="test")
-    return Sandbox(service, requests, limits or Limits(), clock=service.clock, sleep=service.clock.advance)
+    return Sandbox(
+        service, requests, limits or RehearsalLimits(), clock=service.clock, sleep=service.clock.advance
+    )
 
 
 def asked(

@@ -12,7 +12,7 @@ from breakwall.rehearsal.measurements import Measurement, Verdict
 from breakwall.rehearsal.promises import Promises
 from breakwall.rehearsal.questions import Question, questions_for
 from breakwall.rehearsal.run import Rehearsal
-from breakwall.rehearsal.sandbox import Limits, Sandbox
+from breakwall.rehearsal.sandbox import RehearsalLimits, Sandbox
 from tests.unit.rehearsal.doubles import (
     BROKE_DOWN,
     DECLINED,
@@ -25,7 +25,7 @@ from tests.unit.rehearsal.doubles import (
 PREPARING = replace(PROFILE, looks_up=False, prepares=True, cancels=True)
 
 
-def rehearsed(service: ServiceDouble, limits: Limits | None = None, **options: int) -> Rehearsal:
+def rehearsed(service: ServiceDouble, limits: RehearsalLimits | None = None, **options: int) -> Rehearsal:
     promises = Promises(service.profile)
     questions = questions_for(promises, **options)  # type: ignore[arg-type]
     rehearsal = Rehearsal(sandbox_of(service, limits), promises, questions)
@@ -89,7 +89,7 @@ def test_a_later_charge_that_fails_leaves_its_promise_unshown() -> None:
 
 
 def test_at_its_limit_it_says_what_was_not_asked() -> None:
-    rehearsal = rehearsed(ServiceDouble(deduplicates=False), Limits(charges=3))
+    rehearsal = rehearsed(ServiceDouble(deduplicates=False), RehearsalLimits(charges=3))
     assert not rehearsal.ok
     unasked = [one for one in rehearsal.measurements if "3 charges were made" in one.seen]
     assert {one.question for one in unasked} >= {"at-once", "amount", "keys", "declined"}

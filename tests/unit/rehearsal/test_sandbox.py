@@ -3,13 +3,13 @@
 import pytest
 
 from breakwall.payments.gateways import Outcome
-from breakwall.rehearsal.sandbox import IN_A_ROW, LimitReachedError, Limits, NoChargeError
-from tests.unit.rehearsal.doubles import BROKE_DOWN, BUSY, NOTHING, ServiceDouble, sandbox_of
+from breakwall.rehearsal.sandbox import IN_A_ROW, LimitReachedError, NoChargeError, RehearsalLimits
+from tests.unit.rehearsal.doubles import BROKE_DOWN, BUSY, NOTHING, RUNNING, ServiceDouble, sandbox_of
 
 
 def test_no_charge_beyond_the_limit_is_sent() -> None:
     service = ServiceDouble(deduplicates=False)
-    sandbox = sandbox_of(service, Limits(charges=2))
+    sandbox = sandbox_of(service, RehearsalLimits(charges=2))
     for _ in range(2):
         sandbox.charge(sandbox.requests.new())
     with pytest.raises(LimitReachedError, match="2 charges were made"):
@@ -19,21 +19,21 @@ def test_no_charge_beyond_the_limit_is_sent() -> None:
 
 def test_what_charged_nothing_does_not_count() -> None:
     service = ServiceDouble(next=[NOTHING, NOTHING])
-    sandbox = sandbox_of(service, Limits(charges=1))
+    sandbox = sandbox_of(service, RehearsalLimits(charges=1))
     for _ in range(2):
         sandbox.charge(sandbox.requests.new())
     assert sandbox.charge(sandbox.requests.new()).outcome is Outcome.SUCCEEDED
 
 
 def test_a_request_that_is_delivered_twice_counts_twice() -> None:
-    sandbox = sandbox_of(ServiceDouble(), Limits(charges=1))
+    sandbox = sandbox_of(ServiceDouble(), RehearsalLimits(charges=1))
     with pytest.raises(LimitReachedError):
         sandbox.charge(sandbox.requests.new(), deliveries=2)
 
 
 def test_after_its_time_nothing_is_sent() -> None:
     service = ServiceDouble()
-    sandbox = sandbox_of(service, Limits(seconds=10))
+    sandbox = sandbox_of(service, RehearsalLimits(seconds=10))
     sandbox.wait(60)
     assert service.clock.now == 110, "it does not wait past its end"
     with pytest.raises(LimitReachedError, match="10 s were over"):
@@ -53,6 +53,13 @@ def test_a_service_that_is_always_busy_is_asked_four_times() -> None:
     sandbox = sandbox_of(service)
     assert sandbox.charge(sandbox.requests.new()).outcome is Outcome.THROTTLED
     assert len(service.next) == 5
+
+
+def test_a_charge_that_is_still_running_is_awaited_and_counts_once() -> None:
+    service = ServiceDouble(next=[RUNNING, RUNNING])
+    sandbox = sandbox_of(service, RehearsalLimits(charges=1))
+    assert sandbox.charge(sandbox.requests.new()).outcome is Outcome.SUCCEEDED
+    assert service.clock.now == 102
 
 
 def test_a_charge_is_found_from_when_on_it_is_found_each_time() -> None:
