@@ -73,7 +73,7 @@ def rehearse(
     It makes charges of --amount, lists each of them, and refunds none. Ctrl-C stops it, and the list comes. It writes
     no order, and touches no circuit.
 
-    Exits with 1 if a setting or the gateway's profile promises more than was seen, or if not everything could be asked.
+    Exits with 1 if a setting or the gateway's profile promises more than was seen, or if it was stopped.
     """
     require(
         (sandbox, "--sandbox", NEEDS_A_SANDBOX),

@@ -88,7 +88,6 @@ COVERED: dict[str, str] = {
     "breakwall.producers": "tests/unit/test_aliases.py",
     "breakwall.producers.importing": "tests/integration/cli/orders/test_import_.py runs orders import",
     "breakwall.producers.producer": "tests/contract/producers/test_place.py",
-    "breakwall.rehearsal.cuts": "tests/integration/rehearsal/test_run.py",
     "breakwall.rehearsal.questions": "tests/unit/rehearsal/test_run.py",
     "breakwall.settings.errors": "tests/unit/cli/test_errors.py",
     "breakwall.simulator.charging": "tests/integration/simulator/test_faults.py",
