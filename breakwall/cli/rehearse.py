@@ -40,6 +40,10 @@ def rehearse(
     declined_payment_method: Annotated[
         str | None, typer.Option(metavar="TOKEN", help="One that the sandbox declines.")
     ] = None,
+    metadata: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=VALUE", help="Of each charge, as with `orders place`; may be repeated."),
+    ] = None,
     currency: Annotated[str, typer.Option(help="The currency of all charges.")] = "USD",
     amount: Annotated[
         int, typer.Option(min=1, help="The amount of each charge, in minor units: the service's minimum.")
@@ -79,7 +83,7 @@ def rehearse(
         (sandbox, "--sandbox", NEEDS_A_SANDBOX),
         (payment_method, "--payment-method", NEEDS_A_METHOD),
     )
-    terms = _terms(amount, currency, str(payment_method), declined_payment_method)
+    terms = _terms(amount, currency, str(payment_method), declined_payment_method, metadata)
 
     from breakwall.cli.rehearse_text import announce, show_question, write_rehearsal
     from breakwall.rehearsal.live_keys import refuse_a_live_key
@@ -99,14 +103,18 @@ def rehearse(
         raise typer.Exit(ExitCode.FAILURE)
 
 
-def _terms(amount: int, currency: str, payment_method: str, declined: str | None) -> Terms:
+def _terms(
+    amount: int, currency: str, payment_method: str, declined: str | None, metadata: list[str] | None
+) -> Terms:
     """What each charge is made of; `InvalidOrderError` names the field of an order that could not have it."""
+    from breakwall.cli.orders.metadata_option import metadata_named
     from breakwall.payments.orders import Order
     from breakwall.rehearsal.requests import USER, Terms
 
+    named = metadata_named(metadata) if metadata else None
     for method in (payment_method, declined):
-        Order(USER, amount, currency, USER, payment_method=method)
-    return Terms(amount, currency, payment_method, declined)
+        Order(USER, amount, currency, USER, payment_method=method, metadata=named)
+    return Terms(amount, currency, payment_method, declined, named)
 
 
 def _plan(

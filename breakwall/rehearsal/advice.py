@@ -27,7 +27,7 @@ def settings_to_use(
 ) -> list[Advised]:
     """One line for each setting about which something was seen."""
     return [
-        *_deduplicates(_about(measurements, Subject.DEDUPLICATION)),
+        *_deduplicates(_about(measurements, Subject.DEDUPLICATION), promises),
         *_settle_seconds(_about(measurements, Subject.LOOKUP), promises, slowest_find),
         *_keys(_about(measurements, Subject.KEYS)),
     ]
@@ -37,11 +37,13 @@ def _about(measurements: Sequence[Measurement], subject: Subject) -> list[Measur
     return [measurement for measurement in measurements if measurement.subject is subject]
 
 
-def _deduplicates(found: Sequence[Measurement]) -> list[Advised]:
+def _deduplicates(found: Sequence[Measurement], promises: Promises) -> list[Advised]:
     asked = [measurement for measurement in found if measurement.verdict is not Verdict.NOT_ASKED]
     if not asked:
         return []
     holds = all(measurement.shown for measurement in asked)
+    if holds and not (promises.profile.deduplicates or "deduplicates" in promises.set_by_us):
+        return []  # The profile is more careful, and a setting does not change that.
     if holds:
         why = "If the documentation of the service promises it, too, for as long as PAYMENT_KEY_LIFE says"
         why += "; this is too long to be measured."

@@ -27,8 +27,9 @@ def ask_for_an_unknown_key(sandbox: Sandbox, promises: Promises) -> Iterator[Mea
 def ask_for_a_charge(sandbox: Sandbox, promises: Promises) -> Iterator[Measurement]:
     """A charge whose answer came."""
     question = "a charge is found by its " + ("id" if sandbox.profile.prepares else "key")
+    says = "profile: prepares" if sandbox.profile.prepares else promises.finds_charges
     if not sandbox.profile.finds_charges:
-        yield not_asked(question, "the gateway has no look-up", promises.finds_charges)
+        yield not_asked(question, "the gateway has no look-up", says)
         return
     request = sandbox.ready()
     paid = sandbox.paid(request)
@@ -36,7 +37,7 @@ def ask_for_a_charge(sandbox: Sandbox, promises: Promises) -> Iterator[Measureme
     sandbox.finds = found.seconds is not None
     seen, shown = _found(found, paid.charge_id)
     verdict = judge(True, shown)
-    yield Measurement(question, seen, promises.finds_charges, verdict, Subject.LOOKUP, shown)
+    yield Measurement(question, seen, says, verdict, Subject.LOOKUP, shown)
     if found.seconds is not None:
         yield found_after("from when on it is found", found.seconds, promises)
 

@@ -57,9 +57,7 @@ class Promises:
 
     @property
     def finds_charges(self) -> str:
-        if self.profile.looks_up:
-            return "profile: looks_up"
-        return "profile: prepares" if self.profile.prepares else "profile: no look-up"
+        return "profile: looks_up" if self.profile.looks_up else "profile: no look-up"
 
     @property
     def keys(self) -> str:

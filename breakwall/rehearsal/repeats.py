@@ -69,8 +69,7 @@ def count_charges(
     number = len(sandbox.charges.ids(request))
     if number != 1:
         return ("no charge was seen", None) if number == 0 else (f"{number} charges", False)
-    # It is taken as a proof, and the order is sent again under another key.
-    if any(answer.outcome is Outcome.FAILED for answer in answers):
+    if _is_denied(sandbox, request, answers):
         return "one charge, and an answer that says there is none", False
     others = [answer for answer in answers if answer.outcome is not Outcome.SUCCEEDED]
     if not others:
@@ -79,6 +78,12 @@ def count_charges(
     if all(_is_refusal(answer) for answer in others):
         return f"one charge; a repeat was refused ({codes})", True
     return f"one charge; a repeat failed ({codes})", None
+
+
+def _is_denied(sandbox: Sandbox, request: ChargeRequest, answers: Sequence[ChargeAnswer]) -> bool:
+    """An answer says that nothing was charged, which is taken as a proof. Of a preparation it is true."""
+    prepares_again = sandbox.profile.prepares and request.prepared is None
+    return not prepares_again and any(answer.outcome is Outcome.FAILED for answer in answers)
 
 
 def _is_refusal(answer: ChargeAnswer) -> bool:

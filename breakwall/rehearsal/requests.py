@@ -2,6 +2,7 @@
 
 import itertools
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,6 +25,7 @@ class Terms:
     currency: str
     payment_method: str = field(repr=False)
     declined_payment_method: str | None = field(default=None, repr=False)
+    metadata: Mapping[str, str] | None = field(default=None, repr=False, hash=False)
 
 
 class Requests:
@@ -51,6 +53,7 @@ class Requests:
             "amount": self.terms.amount,
             "currency": self.terms.currency,
             "payment_method": self.terms.payment_method,
+            "metadata": self.terms.metadata,
             **changes,
         }
         return ChargeRequest(order_id, USER, idempotency_key=key, reference=reference, **fields)

@@ -33,6 +33,7 @@ COVERED: dict[str, str] = {
     "breakwall.cli.app": "tests/integration/cli/test_conventions.py",
     "breakwall.cli.demo": "tests/acceptance/test_demo.py runs demo",
     "breakwall.cli.orders.input_file": "tests/integration/cli/orders/test_import_.py runs orders import",
+    "breakwall.cli.orders.metadata_option": "tests/integration/cli/orders/test_place.py runs orders place",
     "breakwall.cli.orders.order_fields": "tests/integration/cli/orders/test_show.py runs orders show",
     "breakwall.cli.orders.reconcile_output": "tests/integration/cli/orders/test_reconcile.py runs orders reconcile",
     "breakwall.cli.orders_database": "tests/integration/cli/orders/test_show.py runs orders show",

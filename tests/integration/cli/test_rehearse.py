@@ -48,6 +48,7 @@ def made(simulator: Simulator) -> int:
         (("rehearse", "--sandbox"), "Missing --payment-method: a test payment method"),
         ((*LINE, "--currency", "XXX"), "currency: "),
         ((*LINE[:3], "4111 1111 1111 1111"), "payment_method: "),
+        ((*LINE, "--metadata", "s3cret"), "metadata: entry 1 should be NAME=VALUE"),
         ((*LINE, "--skip", "everything"), "should be one of unknown, repeat, "),
         ((*LINE, "--most-charges", "3"), "give --most-charges 31, or leave some out with --skip"),
     ],

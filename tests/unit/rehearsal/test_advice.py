@@ -37,6 +37,12 @@ def test_about_what_was_not_asked_nothing_is_said() -> None:
     assert values(UNASKED) == {}
 
 
+def test_a_profile_that_is_more_careful_by_itself_gets_no_advice() -> None:
+    promises = Promises(replace(PROFILE, deduplicates=False), set_by_us=frozenset())
+    assert settings_to_use([ONCE], promises, 0) == []
+    assert settings_to_use([TWICE], promises, 0)[0].value == "false"
+
+
 @pytest.mark.parametrize(("slowest", "value"), [(0.0, "30"), (9.9, "30"), (10.1, "31"), (50.0, "150")])
 def test_the_settle_time_has_a_margin_above_the_slowest_look_up(slowest: float, value: str) -> None:
     when = found_after("?", slowest, PROMISES)

@@ -32,16 +32,9 @@ def test_of_a_gateway_that_knows_its_service_the_profile_does_unless_a_setting_i
     )
 
 
-@pytest.mark.parametrize(
-    ("looks_up", "prepares", "says"),
-    [
-        (True, True, "profile: looks_up"),
-        (False, True, "profile: prepares"),
-        (False, False, "profile: no look-up"),
-    ],
-)
-def test_the_profile_says_how_charges_are_found(looks_up: bool, prepares: bool, says: str) -> None:
-    assert Promises(GatewayProfile(True, 1, looks_up, 1, prepares=prepares)).finds_charges == says
+@pytest.mark.parametrize(("looks_up", "says"), [(True, "profile: looks_up"), (False, "profile: no look-up")])
+def test_the_profile_says_whether_charges_are_found(looks_up: bool, says: str) -> None:
+    assert Promises(GatewayProfile(True, 1, looks_up, 1)).finds_charges == says
 
 
 def test_a_confirmation_is_measured_by_another_promise_than_a_key() -> None:

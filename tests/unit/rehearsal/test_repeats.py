@@ -66,6 +66,12 @@ def test_the_first_charge_given_back_for_another_amount_is_no_second_charge() ->
     assert (found.verdict, found.seen) == (Verdict.HOLDS, "one charge")
 
 
+def test_what_a_preparation_denies_is_true_and_what_a_confirmation_denies_is_not() -> None:
+    refused = replace(NOTHING, advice=Advice.REVIEW)
+    found = asked(ask_again, PreparingDouble(PREPARING, repeated=refused))
+    assert [measurement.verdict for measurement in found] == [Verdict.HOLDS, Verdict.BROKEN]
+
+
 @pytest.mark.parametrize(("deduplicates", "verdict"), [(True, Verdict.HOLDS), (False, Verdict.BROKEN)])
 def test_a_prepared_charge_is_confirmed_twice_too(deduplicates: bool, verdict: Verdict) -> None:
     service = PreparingDouble(PREPARING, deduplicates=deduplicates)
