@@ -37,7 +37,7 @@ PAUSES = 3
 
 
 class LimitReachedError(Exception):
-    """No more may be asked. Its text says why, after "because"."""
+    """No more may be asked. Its text says why."""
 
 
 class NoChargeError(Exception):
@@ -124,8 +124,6 @@ class Sandbox:
         for _ in range(PAUSES):
             if answer.outcome is not Outcome.THROTTLED and answer.advice is not Advice.LOOK_AGAIN:
                 break
-            if not answer.outcome.proves_no_charge:
-                self._take(-deliveries)  # It was refused: another request is still charging.
             self.wait(min(answer.retry_after or PAUSE, LONGEST_PAUSE))
             answer = self.charge_once(request, deliveries=deliveries)
         return answer
@@ -136,8 +134,6 @@ class Sandbox:
         ready = self.prepared(request)
         answer = ready if isinstance(ready, ChargeAnswer) else self._confirm(ready)
         self.has_charged = self.has_charged or answer.outcome is Outcome.SUCCEEDED
-        if answer.outcome.proves_no_charge:
-            self._take(-deliveries)
         return answer
 
     def _confirm(self, request: ChargeRequest) -> ChargeAnswer:
@@ -219,11 +215,12 @@ class Sandbox:
         self._sleep(min(seconds, max(self._end - self.clock(), 0.0)))
 
     def _take(self, charges: int) -> None:
+        """Count a request, whatever its answer will be: what the service promises is not trusted here."""
         with self._lock:
-            if charges > 0 and self.clock() >= self._end:
+            if self.clock() >= self._end:
                 raise LimitReachedError(f"its {self.limits.seconds:g} s were over")
             if self._sent + charges > self.limits.charges:
-                raise LimitReachedError(f"{self.limits.charges} charges were made")
+                raise LimitReachedError(f"{self.limits.charges} charges were tried")
             self._sent += charges
 
     def _deadline(self) -> float:

@@ -64,7 +64,6 @@ COVERED: dict[str, str] = {
     "breakwall.payments.gateways.contract.subject": "tests/integration/payments/gateways/contract/test_gateways.py",
     "breakwall.payments.db.own_gateway": "tests/contract/payments/ledger/test_other_gateways.py",
     "breakwall.payments.gateways.fault_proxy.faults": "tests/integration/payments/gateways/fault_proxy/test_proxy.py",
-    "breakwall.payments.gateways.fault_proxy.passing": "tests/integration/payments/gateways/fault_proxy/test_proxy.py",
     "breakwall.payments.gateways.fault_proxy.ways": "tests/integration/payments/gateways/fault_proxy/test_proxy.py",
     "breakwall.payments.gateways.stripe": "tests/unit/payments/gateways/stripe/test_factory.py",
     "breakwall.payments.gateways.stripe.api": "tests/integration/payments/gateways/stripe/test_gateway.py",

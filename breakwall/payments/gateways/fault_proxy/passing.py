@@ -24,7 +24,7 @@ class Passage:
     """One connection of a gateway.
 
     ``instructions`` gives what the proxy does now; ``count`` is called with the number of bytes that came from the
-    gateway.
+    gateway; ``closed`` is set when the proxy is closed.
     """
 
     def __init__(
@@ -33,8 +33,9 @@ class Passage:
         way: Way,
         instructions: Callable[[], Instructions],
         count: Callable[[int], None],
+        closed: threading.Event,
     ) -> None:
-        self._client, self._way, self._count = client, way, count
+        self._client, self._way, self._count, self._closed = client, way, count, closed
         self._instructions = instructions
         self._request = bytearray()  # Since the last answer.
         self._answered = True
@@ -145,14 +146,19 @@ class Passage:
             reset(self._client)
             return
         while ready := select.select([self._client, self._way.service], [], [], QUIET)[0]:
-            if self._client in ready:
-                self._way.service.sendall(self._client.recv(CHUNK))
-            elif not self._way.service.recv(CHUNK):
+            data = ready[0].recv(CHUNK)
+            if not data:
                 break
+            if ready[0] is self._client:
+                self._way.service.sendall(data)
         reset(self._client)
-        self._way.service.settimeout(LONGEST_HANG)
-        while self._way.service.recv(CHUNK):
-            pass
+        self._let_it_finish()
+
+    def _let_it_finish(self) -> None:
+        """Keep the connection to the service, which may stop working for a client that has gone."""
+        while not self._closed.is_set():
+            if select.select([self._way.service], [], [], QUIET)[0] and not self._way.service.recv(CHUNK):
+                break
 
     def _drip(self, data: bytes, now: Instructions) -> bool:
         for byte in data:

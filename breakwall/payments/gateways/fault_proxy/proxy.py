@@ -23,7 +23,7 @@ class FaultProxy:
     """
 
     def __init__(self, target: str | None = None, *, next_proxy: str | None = None) -> None:
-        self._now = Instructions()
+        self._now, self._closed = Instructions(), threading.Event()
         self._open: set[socket.socket] = set()
         self._listen(0)
         self.port: int = self._listener.getsockname()[1]
@@ -57,6 +57,7 @@ class FaultProxy:
 
     def close(self) -> None:
         """End all connections."""
+        self._closed.set()
         self._now.healed.set()
         self._stop_listening()
 
@@ -101,7 +102,8 @@ class FaultProxy:
         try:
             # If the service does not answer, the gateway's connection ends.
             with client, suppress(OSError):
-                Passage(client, self._ways.open(client), lambda: self._now, self._count).run()
+                way = self._ways.open(client)
+                Passage(client, way, lambda: self._now, self._count, self._closed).run()
         finally:
             self._open.discard(client)
 

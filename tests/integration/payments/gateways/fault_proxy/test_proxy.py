@@ -25,6 +25,9 @@ class Service(ThreadingHTTPServer):
         self.hosts: list[str] = []
         self.paths: list[str] = []
 
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A client that goes is what many tests want."""
+
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
