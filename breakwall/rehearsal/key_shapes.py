@@ -16,6 +16,7 @@ SEARCH = 2.0  # Seconds: many keys may not be found at all.
 # Two keys that differ in one thing alone.
 SHAPES: Mapping[str, Callable[[str], tuple[str, str]]] = {
     "a slash": lambda base: (f"{base}/1", f"{base}%2F1"),
+    "a dot": lambda base: (f"{base}.1", f"{base}.2"),
     "a percent sign": lambda base: (f"{base}%41", f"{base}A"),
     "letters beyond ASCII": lambda base: (f"{base}-\u00e9", f"{base}-e\u0301"),
     "a space": lambda base: (f"{base} 1", f"{base}%201"),

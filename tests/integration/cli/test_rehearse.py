@@ -50,7 +50,7 @@ def made(simulator: Simulator) -> int:
         ((*LINE[:3], "4111 1111 1111 1111"), "payment_method: "),
         ((*LINE, "--metadata", "s3cret"), "metadata: entry 1 should be NAME=VALUE"),
         ((*LINE, "--skip", "everything"), "should be one of unknown, repeat, "),
-        ((*LINE, "--most-charges", "3"), "give --most-charges 31, or leave some out with --skip"),
+        ((*LINE, "--most-charges", "3"), "give --most-charges 33, or leave some out with --skip"),
     ],
 )
 def test_without_a_sandbox_a_test_payment_method_or_enough_charges_nothing_is_asked(

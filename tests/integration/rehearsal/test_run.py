@@ -94,7 +94,7 @@ def test_a_sandbox_that_pays_nothing_is_asked_once(
 ) -> None:
     simulator.change(faults, replace=True)
     before = simulator.service.stats()["charges"]
-    rehearsal = rehearse(PAYMENT_URL=simulator.url, timeout=0.5)
+    rehearsal = rehearse(PAYMENT_URL=simulator.url, timeout=2.0 if "hang" in faults.values() else 10.0)
     assert not rehearsal.ok
     assert rehearsal.refusal is not None
     made = simulator.service.stats()["charges"] - before
@@ -126,15 +126,15 @@ def test_a_slow_sandbox_changes_no_verdict(simulator: Simulator, rehearse: Rehea
 def test_too_many_calls_are_understood_as_a_wish_for_a_pause(
     simulator: Simulator, rehearse: Rehearse, pause: float | None, seen: str
 ) -> None:
-    simulator.change({"throttle": {"rate_per_second": 20, "retry_after": pause}}, replace=True)
-    skip = ("repeat", "lookup", "at-once", "cut", "resend", "amount", *KEYS)
-    rehearsal = rehearse(PAYMENT_URL=simulator.url, skip=skip, burst=40)
-    burst = measured(rehearsal, "40 calls as fast as possible")
+    simulator.change({"throttle": {"rate_per_second": None, "retry_after": pause}}, replace=True)
+    skip = ("unknown", "repeat", "lookup", "at-once", "cut", "resend", "amount", *KEYS)
+    rehearsal = rehearse(PAYMENT_URL=simulator.url, skip=skip, burst=4)
+    burst = measured(rehearsal, "4 calls as fast as possible")
     assert (burst.seen, burst.verdict) == (f"it asks for a pause{seen}", Verdict.HOLDS)
 
 
 # The wire encodes these keys, and this framework's look-up decodes them.
-ENCODED = {f"keys with {name}" for name in SHAPES} - {"keys with 255 characters", "keys with capitals"}
+ENCODED = {f"keys with {name}" for name in SHAPES.keys() - {"a dot", "255 characters", "capitals"}}
 KEYED = {"PAYMENT_DEDUPLICATES": "true"}
 CALLERS = {"PAYMENT_KEYS": "caller"}
 
@@ -158,7 +158,7 @@ SERVICES: dict[str, tuple[Callable[[], ForeignService], dict[str, str], set[str]
     "takes a dot for a format": (
         lambda: ForeignService(find=lambda key: key.partition(".")[0]),
         CALLERS,
-        ENCODED,
+        ENCODED | {"keys with a dot"},
     ),
 }
 

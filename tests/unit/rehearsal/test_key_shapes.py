@@ -48,8 +48,8 @@ def test_a_service_that_keeps_less_of_a_key_takes_two_for_one(
 
 
 def test_a_look_up_that_does_not_find_some_keys_is_named() -> None:
-    service = ServiceDouble(find=lambda key: key.partition("/")[0])
-    assert broken(service) == {"a slash": "charged, and not found again"}
+    service = ServiceDouble(find=lambda key: key.partition(".")[0])
+    assert broken(service) == {"a dot": "charged, and not found again"}
 
 
 def test_a_look_up_that_finds_another_keys_charge_is_named() -> None:

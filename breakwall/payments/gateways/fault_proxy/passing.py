@@ -14,7 +14,7 @@ from breakwall.payments.gateways.fault_proxy.ways import CHUNK, Way
 DRIP_INTERVAL = 0.1  # Seconds between two bytes: an answer then takes longer than any deadline.
 LONGEST_HANG = 120.0  # Seconds.
 GATHERING = 5.0  # Seconds for which a request waits for the others, at most.
-QUIET = 0.3  # Seconds without a byte after which a request in a tunnel was sent to its end.
+QUIET = 1.0  # Seconds without a byte after which a request in a tunnel was sent to its end.
 
 # No protocol begins so: neither HTTP nor TLS nor JSON.
 GARBAGE = b"\x00\xff\xfe<<<{]not an answer\r\n\r\n" * 8
