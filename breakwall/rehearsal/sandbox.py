@@ -25,6 +25,7 @@ from breakwall.payments.gateways import (
     PreparingGateway,
 )
 from breakwall.payments.gateways.fault_proxy import FaultProxy
+from breakwall.pickling import Picklable
 from breakwall.rehearsal.charges import MadeCharges
 from breakwall.rehearsal.requests import Requests
 
@@ -40,7 +41,7 @@ class LimitReachedError(Exception):
     """No more may be asked. Its text says why."""
 
 
-class NoChargeError(Exception):
+class NoChargeError(Picklable, Exception):
     """A charge that a question needs was not made."""
 
     def __init__(self, answer: ChargeAnswer) -> None:
