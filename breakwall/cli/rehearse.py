@@ -94,7 +94,8 @@ def rehearse(
     settings = load_settings()
     refuse_a_live_key(settings)
     promises, questions = _plan(settings, skip or [], burst, most_charges)
-    announce(settings, terms, questions)
+    if output is Format.TEXT:
+        announce(settings, terms, questions)
     limits = RehearsalLimits(most_charges, most_seconds, settings.payment_timeout)
     with open_rehearsal(settings, terms, limits, promises, questions, show_question) as rehearsal:
         rehearsal.run()

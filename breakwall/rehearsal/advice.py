@@ -23,11 +23,14 @@ class Advised:
 
 
 def settings_to_use(
-    measurements: Sequence[Measurement], promises: Promises, slowest_find: float
+    measurements: Sequence[Measurement], promises: Promises, slowest_find: float, *, complete: bool
 ) -> list[Advised]:
-    """One line for each setting about which something was seen."""
+    """One line for each setting about which enough was seen.
+
+    ``complete``: all of the questions were asked without which a repeated key is not trusted.
+    """
     return [
-        *_deduplicates(_about(measurements, Subject.DEDUPLICATION), promises),
+        *_deduplicates(_about(measurements, Subject.DEDUPLICATION), promises, complete),
         *_settle_seconds(_about(measurements, Subject.LOOKUP), promises, slowest_find),
         *_keys(_about(measurements, Subject.KEYS)),
     ]
@@ -37,13 +40,14 @@ def _about(measurements: Sequence[Measurement], subject: Subject) -> list[Measur
     return [measurement for measurement in measurements if measurement.subject is subject]
 
 
-def _deduplicates(found: Sequence[Measurement], promises: Promises) -> list[Advised]:
+def _deduplicates(found: Sequence[Measurement], promises: Promises, complete: bool) -> list[Advised]:
     asked = [measurement for measurement in found if measurement.verdict is not Verdict.NOT_ASKED]
     if not asked:
         return []
     holds = all(measurement.shown for measurement in asked)
-    if holds and not (promises.profile.deduplicates or "deduplicates" in promises.set_by_us):
-        return []  # The profile is more careful, and a setting does not change that.
+    can_be_set = promises.profile.deduplicates or "deduplicates" in promises.set_by_us
+    if holds and not (complete and can_be_set):
+        return []  # Too little was seen; or the profile is more careful, and no setting changes that.
     if holds:
         why = "If the documentation of the service promises it, too, for as long as PAYMENT_KEY_LIFE says"
         why += "; this is too long to be measured."

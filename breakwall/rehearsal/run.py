@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from breakwall.rehearsal.advice import Advised, settings_to_use
 from breakwall.rehearsal.charges import MadeCharge
+from breakwall.rehearsal.cuts import CUT_ANSWER, CUT_REQUEST
 from breakwall.rehearsal.measurements import Measurement, Verdict
 from breakwall.rehearsal.promises import Promises
 from breakwall.rehearsal.questions import Question
@@ -18,6 +19,8 @@ from breakwall.rehearsal.route import open_route
 from breakwall.rehearsal.sandbox import LimitReachedError, NoChargeError, RehearsalLimits, Sandbox
 from breakwall.settings import Settings
 
+# The questions without which PAYMENT_DEDUPLICATES=true is never advised.
+NEEDED = frozenset({"repeat", "at-once", "cut"})
 ADVICE = "Check --payment-method, --currency and --amount; `breakwall doctor` checks the rest."
 
 
@@ -38,6 +41,7 @@ class Rehearsal:
     measurements: list[Measurement] = field(default_factory=list)
     refusal: str | None = None
     stopped: bool = False
+    _asked: set[str] = field(default_factory=set)
 
     @property
     def ok(self) -> bool:
@@ -50,7 +54,16 @@ class Rehearsal:
 
     @property
     def advised(self) -> list[Advised]:
-        return settings_to_use(self.measurements, self.promises, self.sandbox.slowest_find)
+        return settings_to_use(
+            self.measurements, self.promises, self.sandbox.slowest_find, complete=self._is_complete
+        )
+
+    @property
+    def _is_complete(self) -> bool:
+        uncut = {CUT_ANSWER, CUT_REQUEST} & {
+            one.question for one in self.measurements if one.verdict is Verdict.NOT_ASKED
+        }
+        return not uncut and self._asked >= NEEDED
 
     def run(self) -> None:
         """Ask all questions. Ctrl-C ends it; what was measured and charged stays."""
@@ -58,6 +71,7 @@ class Rehearsal:
             for question in self.questions:
                 self.on_question(question.name)
                 self._ask(question)
+                self._asked.add(question.name)
                 if self.refusal:
                     break
         except KeyboardInterrupt:

@@ -3371,4 +3371,20 @@ MUTANTS = (
         ("tests/integration/cli/test_rehearse.py",),
         simulated=False,
     ),
+    Mutant(
+        "no key is trusted before everything was asked",
+        "breakwall/rehearsal/advice.py",
+        "if holds and not (complete and can_be_set):",
+        "if holds and not can_be_set:",
+        ("tests/unit/rehearsal/test_advice.py",),
+        simulated=False,
+    ),
+    Mutant(
+        "nothing is advised where too little was asked",
+        "breakwall/rehearsal/run.py",
+        "return not uncut and NEEDED <= self._asked",
+        "return not uncut",
+        ("tests/unit/rehearsal/test_run.py",),
+        simulated=False,
+    ),
 )

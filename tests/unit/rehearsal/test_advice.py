@@ -16,10 +16,10 @@ UNCLEAR = PROMISES.about_repeats("?", "", None)
 UNASKED = not_asked("?", "", "", Subject.DEDUPLICATION)
 
 
-def values(*measurements: Measurement, slowest: float = 0.0) -> dict[str, str]:
+def values(*measurements: Measurement, slowest: float = 0.0, complete: bool = True) -> dict[str, str]:
     return {
         one.name.removeprefix("BREAKWALL_PAYMENT_"): one.value
-        for one in settings_to_use(measurements, PROMISES, slowest)
+        for one in settings_to_use(measurements, PROMISES, slowest, complete=complete)
     }
 
 
@@ -33,14 +33,19 @@ def test_a_service_deduplicates_if_every_question_showed_it(
     assert values(*measurements) == {"DEDUPLICATES": value}
 
 
+def test_no_key_is_trusted_before_everything_was_asked() -> None:
+    assert values(ONCE, complete=False) == {}
+    assert values(ONCE, TWICE, complete=False) == {"DEDUPLICATES": "false"}
+
+
 def test_about_what_was_not_asked_nothing_is_said() -> None:
     assert values(UNASKED) == {}
 
 
 def test_a_profile_that_is_more_careful_by_itself_gets_no_advice() -> None:
     promises = Promises(replace(PROFILE, deduplicates=False), set_by_us=frozenset())
-    assert settings_to_use([ONCE], promises, 0) == []
-    assert settings_to_use([TWICE], promises, 0)[0].value == "false"
+    assert settings_to_use([ONCE], promises, 0, complete=True) == []
+    assert settings_to_use([TWICE], promises, 0, complete=True)[0].value == "false"
 
 
 @pytest.mark.parametrize(("slowest", "value"), [(0.0, "30"), (9.9, "30"), (10.1, "31"), (50.0, "150")])
@@ -56,5 +61,5 @@ def test_derived_keys_are_advised_if_the_callers_own_are_not_kept_apart() -> Non
 
 
 def test_each_line_says_why() -> None:
-    advised = settings_to_use([ONCE, replace(ONCE, shown=False)], PROMISES, 1)
+    advised = settings_to_use([ONCE, replace(ONCE, shown=False)], PROMISES, 1, complete=True)
     assert all(one.why.endswith(".") for one in advised)

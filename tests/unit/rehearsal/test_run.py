@@ -109,6 +109,7 @@ def test_what_was_measured_and_charged_until_ctrl_c_stays() -> None:
     assert (rehearsal.stopped, rehearsal.ok) == (True, False)
     assert len(rehearsal.measurements) == 2
     assert [charge.charge_id for charge in rehearsal.charges] == ["ch_1", None]
+    assert rehearsal.advised == []
 
 
 def test_a_question_is_left_out_if_it_is_skipped() -> None:
