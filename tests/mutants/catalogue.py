@@ -3382,7 +3382,7 @@ MUTANTS = (
     Mutant(
         "nothing is advised where too little was asked",
         "breakwall/rehearsal/run.py",
-        "return not uncut and NEEDED <= self._asked",
+        "return not uncut and self._asked >= NEEDED",
         "return not uncut",
         ("tests/unit/rehearsal/test_run.py",),
         simulated=False,
