@@ -22,6 +22,7 @@ from breakwall.cli.errors import report
 from breakwall.cli.orders import orders_app
 from breakwall.cli.outcomes import outcomes_app
 from breakwall.cli.queue import queue_app
+from breakwall.cli.rehearse import rehearse
 from breakwall.cli.simulator import simulator
 from breakwall.cli.up import up
 from breakwall.cli.worker import WORKER_CONTEXT, worker
@@ -86,6 +87,7 @@ def _flush_and_restore_interrupt() -> None:
 app.command(short_help="Watch how an outage is survived, in under a minute.")(demo)
 app.command(short_help="Run a whole site in this terminal, until Ctrl-C.")(up)
 app.command(short_help="Check everything that the settings name.")(doctor)
+app.command(short_help="Ask a sandbox of the payment service what it really promises.")(rehearse)
 app.command(short_help="Show how many orders wait, and for how long.")(backlog)
 app.command(context_settings=WORKER_CONTEXT)(worker)
 app.command(short_help="Show which workers run, where, and which are silent.")(workers)

@@ -6,7 +6,7 @@ import json
 import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from breakwall.terminal.options import Format
 from breakwall.texts import visible
@@ -81,18 +81,25 @@ def write_table(
     rows: Sequence[Sequence[str]],
     *,
     right: Sequence[str] = (),
+    whole: Sequence[str] = (),
     widest: Mapping[str, int] | None = None,
 ) -> None:
     """Write a table of Rich markup to stdout.
 
-    The columns in ``right`` are right-aligned. Those in ``widest`` have at most so many characters in a line.
+    The columns in ``right`` are right-aligned; the lines of those in ``whole`` are not broken; those in ``widest`` have
+    at most so many characters in a line.
     """
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     for head in heads:
-        justify: Literal["left", "right"] = "right" if head in right else "left"
-        table.add_column(head, justify=justify, overflow="fold", max_width=(widest or {}).get(head))
+        table.add_column(
+            head,
+            justify="right" if head in right else "left",
+            overflow="fold",
+            no_wrap=head in whole,
+            max_width=(widest or {}).get(head),
+        )
     for row in rows:
         table.add_row(*row)
     data().print(table, highlight=False)

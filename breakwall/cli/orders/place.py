@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from breakwall.cli.orders.metadata_option import metadata_named
 from breakwall.cli.orders.order_fields import charged_fields
 from breakwall.errors import ExitCode
 from breakwall.json_documents import placed_order_document
 from breakwall.payments.db.lock_timeouts import LOCK_TIMEOUT
-from breakwall.payments.orders import InvalidOrderError, Order, expiry_in
+from breakwall.payments.orders import Order, expiry_in
 from breakwall.terminal.options import Format, OutputOption
 from breakwall.terminal.output import field_lines, plain, write_result
 from breakwall.terminal.words import state
@@ -87,7 +88,7 @@ def place(
         idempotency_key=key,
         payment_method=payment_method,
         description=description,
-        metadata=_metadata(metadata or []),
+        metadata=metadata_named(metadata or []),
         gateway=gateway,
         charge_before=expiry_in(charge_before),
     )
@@ -111,19 +112,6 @@ def _amount(text: str) -> Any:
     It is cut after 31 characters, more than any amount has: Python refuses integers with thousands of digits.
     """
     return int(text[:31]) if re.fullmatch(r"-?[0-9]+", text) else text
-
-
-def _metadata(pairs: list[str]) -> dict[str, str]:
-    found: dict[str, str] = {}
-    for number, pair in enumerate(pairs, 1):
-        name, equals, value = pair.partition("=")
-        # The text may be secret, so the problem counts.
-        if not equals:
-            raise InvalidOrderError({"metadata": f"entry {number} should be NAME=VALUE"})
-        if name in found:
-            raise InvalidOrderError({"metadata": f"entry {number} has the name of another entry"})
-        found[name] = value
-    return found
 
 
 def _lines(order: Order, result: PlaceResult) -> list[str]:

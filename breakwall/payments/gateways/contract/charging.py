@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from breakwall.payments.gateways.base import Health, LookupResult, Outcome
-from breakwall.payments.gateways.contract.fault_proxy import FaultProxy
 from breakwall.payments.gateways.contract.subject import (
     DESCRIPTION,
     METADATA,
@@ -17,6 +16,7 @@ from breakwall.payments.gateways.contract.subject import (
     new_key,
     promise,
 )
+from breakwall.payments.gateways.fault_proxy import FaultProxy
 
 AT_ONCE = 8
 

@@ -14,13 +14,13 @@ from breakwall.payments.gateways.base import (
     LookupResult,
     Outcome,
 )
-from breakwall.payments.gateways.contract.fault_proxy import Fault, FaultProxy
 from breakwall.payments.gateways.contract.subject import (
     DESCRIPTION,
     METADATA,
     GatewaySubject,
     promise,
 )
+from breakwall.payments.gateways.fault_proxy import Fault, FaultProxy
 
 SENT = [fault for fault in Fault if fault.reaches_the_service]
 UNSENT = [fault for fault in Fault if not fault.reaches_the_service]

@@ -16,8 +16,8 @@ from breakwall.payments.gateways.base import (
     Prepared,
 )
 from breakwall.payments.gateways.contract.failing import SENT
-from breakwall.payments.gateways.contract.fault_proxy import Fault, FaultProxy
 from breakwall.payments.gateways.contract.subject import GatewaySubject, promise
+from breakwall.payments.gateways.fault_proxy import Fault, FaultProxy
 
 UNCHARGED = (LookupResult.PREPARED, LookupResult.ABSENT)
 

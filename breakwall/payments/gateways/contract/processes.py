@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from breakwall.payments.gateways.base import Outcome
-from breakwall.payments.gateways.contract.fault_proxy import FaultProxy
 from breakwall.payments.gateways.contract.subject import GatewaySubject, promise
+from breakwall.payments.gateways.fault_proxy import FaultProxy
 from breakwall.payments.gateways.foreign import guarded
 from breakwall.payments.gateways.protocol_problems import UnusableGatewayError, check_protocol
 

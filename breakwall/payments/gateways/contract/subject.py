@@ -21,7 +21,7 @@ from breakwall.payments.gateways.base import (
     Outcome,
     Prepared,
 )
-from breakwall.payments.gateways.contract.fault_proxy import FaultProxy
+from breakwall.payments.gateways.fault_proxy import FaultProxy
 
 Result = TypeVar("Result")
 

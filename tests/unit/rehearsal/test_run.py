@@ -1,0 +1,117 @@
+"""One question after the other, and what remains where it stops."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+from breakwall.payments.gateways import ChargeRequest
+from breakwall.rehearsal.measurements import Measurement, Verdict
+from breakwall.rehearsal.promises import Promises
+from breakwall.rehearsal.questions import Question, questions_for
+from breakwall.rehearsal.run import Rehearsal
+from breakwall.rehearsal.sandbox import RehearsalLimits, Sandbox
+from tests.unit.rehearsal.doubles import (
+    BROKE_DOWN,
+    DECLINED,
+    PROFILE,
+    PreparingDouble,
+    ServiceDouble,
+    sandbox_of,
+)
+
+PREPARING = replace(PROFILE, looks_up=False, prepares=True, cancels=True)
+
+
+def rehearsed(service: ServiceDouble, limits: RehearsalLimits | None = None, **options: int) -> Rehearsal:
+    promises = Promises(service.profile)
+    questions = questions_for(promises, **options)  # type: ignore[arg-type]
+    rehearsal = Rehearsal(sandbox_of(service, limits), promises, questions)
+    rehearsal.run()
+    return rehearsal
+
+
+@pytest.mark.parametrize("service", [ServiceDouble(), PreparingDouble(PREPARING)])
+def test_a_service_that_does_what_is_promised_is_fine(service: ServiceDouble) -> None:
+    rehearsal = rehearsed(service)
+    assert rehearsal.ok
+    assert len(rehearsal.charges) == len(service.booked)
+
+
+def test_a_broken_promise_is_not() -> None:
+    rehearsal = rehearsed(ServiceDouble(deduplicates=False))
+    assert not rehearsal.ok
+    assert (rehearsal.advised[0].name, rehearsal.advised[0].value) == (
+        "BREAKWALL_PAYMENT_DEDUPLICATES",
+        "false",
+    )
+
+
+@pytest.mark.parametrize(
+    "service",
+    [
+        ServiceDouble(deduplicates=False),
+        PreparingDouble(PREPARING, deduplicates=False),
+        PreparingDouble(PREPARING, deduplicates=False, charges_cancelled=True),
+    ],
+)
+def test_no_question_needs_more_charges_than_it_says(service: ServiceDouble) -> None:
+    promises = Promises(service.profile)
+    for question in questions_for(promises, burst=10):
+        sandbox = sandbox_of(service)
+        assert list(question.ask(sandbox, promises))
+        assert sandbox._sent <= question.charges, question.name
+
+
+@pytest.mark.parametrize("answer", [DECLINED, BROKE_DOWN])
+def test_a_sandbox_that_does_not_charge_at_all_is_asked_nothing_more(answer: object) -> None:
+    service = ServiceDouble(next=[answer] * 3)  # type: ignore[list-item]
+    rehearsal = rehearsed(service)
+    assert not rehearsal.ok
+    assert rehearsal.refusal is not None
+    assert rehearsal.refusal.startswith("The sandbox does not charge: ")
+    assert len(service.next) == 2
+
+
+def test_a_later_charge_that_fails_leaves_its_promise_unshown() -> None:
+    service = ServiceDouble()
+    rehearsal = rehearsed(service)
+    service.next = [BROKE_DOWN]
+    again = Rehearsal(rehearsal.sandbox, rehearsal.promises, rehearsal.questions)
+    again.run()
+    assert again.refusal is None
+    assert [(one.question, one.verdict) for one in again.measurements if one.verdict.fails] == [
+        ("repeat", Verdict.NOT_SHOWN)
+    ]
+
+
+def test_at_its_limit_it_says_what_was_not_asked() -> None:
+    rehearsal = rehearsed(ServiceDouble(deduplicates=False), RehearsalLimits(charges=3))
+    assert not rehearsal.ok
+    unasked = [one for one in rehearsal.measurements if "3 charges were tried" in one.seen]
+    assert {one.question for one in unasked} >= {"at-once", "amount", "keys", "declined"}
+
+
+def test_what_was_measured_and_charged_until_ctrl_c_stays() -> None:
+    service = ServiceDouble()
+
+    def interrupted(sandbox: Sandbox, promises: Promises) -> Iterator[Measurement]:
+        sandbox.charges.sending(ChargeRequest("o", "u", 1, "USD", "half-sent", "half-sent"))
+        raise KeyboardInterrupt
+        yield
+
+    promises = Promises(PROFILE)
+    questions = [*questions_for(promises)[:2], Question("never", 1, interrupted), *questions_for(promises)]
+    rehearsal = Rehearsal(sandbox_of(service), promises, questions)
+    rehearsal.run()
+    assert (rehearsal.stopped, rehearsal.ok) == (True, False)
+    assert len(rehearsal.measurements) == 2
+    assert [charge.charge_id for charge in rehearsal.charges] == ["ch_1", None]
+    assert rehearsal.advised == []
+
+
+def test_a_question_is_left_out_if_it_is_skipped() -> None:
+    names = [question.name for question in questions_for(Promises(PROFILE), skip=["keys", "cut"])]
+    assert not {"keys", "cut", "prepare", "burst"} & set(names)
