@@ -6,7 +6,7 @@ import json
 import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from breakwall.terminal.options import Format
 from breakwall.texts import visible
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 Row = TypeVar("Row")
 
 USUAL_LINES = 24  # Lines of a screen if stdout is not a terminal.
+_TEXT = 20  # Columns that a wrapped text has at least, beside its longest word.
 _UNWRAPPED = 1000  # Columns if the output is not a terminal: lines in a pipe are not wrapped.
 
 _MARKUP = re.compile(r"(\\*)(\[|\Z)")
@@ -76,16 +77,32 @@ def field_lines(fields: Mapping[str, str]) -> list[str]:
     return [f"{name:<{width}}  {value}" for name, value in fields.items()]
 
 
-def write_table(heads: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[str] = ()) -> None:
-    """Write a table of Rich markup to stdout; the columns in ``right`` are right-aligned."""
+def write_table(
+    heads: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    *,
+    right: Sequence[str] = (),
+    wrapped: Sequence[str] = (),
+) -> None:
+    """Write a table of Rich markup to stdout; the columns in ``right`` are right-aligned.
+
+    On a terminal, long texts in the columns ``wrapped`` take several lines, if the other columns leave room.
+    """
+    from rich.measure import Measurement
     from rich.table import Table
 
+    console, (columns, _) = data(), screen()
     table = Table(box=None, pad_edge=False, header_style="bold")
     for head in heads:
-        table.add_column(head, justify="right" if head in right else "left", overflow="fold")
+        fixed = bool(wrapped) and head not in wrapped
+        justify: Literal["left", "right"] = "right" if head in right else "left"
+        table.add_column(head, justify=justify, overflow="fold", no_wrap=fixed)
     for row in rows:
         table.add_row(*row)
-    data().print(table, highlight=False)
+    if wrapped and columns is not None:
+        console.soft_wrap, wide = False, console.options.update_width(_UNWRAPPED)
+        console.width = max(columns, Measurement.get(console, wide, table).minimum + _TEXT)
+    console.print(table, highlight=False)
 
 
 def write_list(
@@ -97,12 +114,13 @@ def write_list(
     cells: Callable[[Row], Sequence[str]],
     *,
     right: Sequence[str] = (),
+    wrapped: Sequence[str] = (),
 ) -> None:
     """Write the first ``limit`` rows as a JSON array or as a table; a note on stderr if there are more."""
     if output is Format.JSON:
         write_json([document(row) for row in rows[:limit]])
     elif rows:
-        write_table(heads, [cells(row) for row in rows[:limit]], right=right)
+        write_table(heads, [cells(row) for row in rows[:limit]], right=right, wrapped=wrapped)
     if len(rows) > limit:
         write_note(f"There are more than these {limit}; --limit shows more.")
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import select
 
+from breakwall.payments.charging import ONLY_PREPARED
 from breakwall.payments.db.schema import attempts
 from breakwall.payments.gateways.base import Advice, ChargeAnswer, Health, LookupAnswer, LookupResult, Outcome
 from breakwall.payments.keys import derive_charge_key
@@ -127,6 +128,7 @@ class TestAPreparationWithoutAnAnswer:
         order_id = queued(site)
         assert site.retrier.run(order_id) is OrderStatus.QUEUED
         assert site.outcomes() == [Outcome.FAILED]
+        assert str(site.get().last_error).endswith(ONLY_PREPARED)
         site.advance(5.0)
         gateway.answers.append(PAID)
         assert site.retrier.run(order_id) is OrderStatus.PAID

@@ -108,3 +108,21 @@ def test_a_list_says_when_there_is_more_of_it(
     write_list(output, rows, 2, lambda row: row, ("number",), lambda row: (str(row),))
     shown = capsys.readouterr()
     assert (shown.out, shown.err) == (out, err)
+
+
+def test_a_long_text_wraps_within_the_terminal_and_an_id_beside_it_does_not(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("breakwall.terminal.output.screen", lambda: (100, 24))
+    rows = [("1" * 32, "a charge to refund " * 12)]
+    write_table(("order", "detail"), rows, wrapped=("detail",))
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 100
+    assert lines[1].startswith("1" * 32)
+    write_table(("order", "id"), [("1" * 32, "2" * 90)], wrapped=("order",))
+    assert "2" * 90 in capsys.readouterr().out
+
+
+def test_in_a_pipe_each_row_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    write_table(("order", "detail"), [("1", "a charge to refund " * 12)], wrapped=("detail",))
+    assert len(capsys.readouterr().out.splitlines()) == 2
