@@ -207,7 +207,8 @@ def _refusal(status: int, error: Mapping[str, Any]) -> ChargeAnswer:
 def _refused(error: Mapping[str, Any], *, is_missing: bool = False) -> ChargeAnswer:
     """``is_missing``: Stripe does not know something that the request names."""
     parameter = error.get("param")
-    if isinstance(parameter, str) and _PARAMETER.fullmatch(parameter):
+    named = isinstance(parameter, str) and _PARAMETER.fullmatch(parameter)
+    if named:
         cause = f", for its parameter {parameter}"
     else:
         cause = ": it knows no such payment method or customer" if is_missing else ""
