@@ -86,7 +86,8 @@ def write_table(
 ) -> None:
     """Write a table of Rich markup to stdout; the columns in ``right`` are right-aligned.
 
-    On a terminal, long texts in the columns ``wrapped`` take several lines, if the other columns leave room.
+    On a terminal, long texts in the columns ``wrapped`` take several lines. If the other columns leave no room for
+    them, each row is a list of its fields.
     """
     from rich.measure import Measurement
     from rich.table import Table
@@ -100,9 +101,18 @@ def write_table(
     for row in rows:
         table.add_row(*row)
     if wrapped and columns is not None:
-        console.soft_wrap, wide = False, console.options.update_width(_UNWRAPPED)
-        console.width = max(columns, Measurement.get(console, wide, table).minimum + _TEXT)
+        least = Measurement.get(console, console.options.update_width(_UNWRAPPED), table).minimum + _TEXT
+        if least > columns:
+            _write_fields_of_each(heads, rows)
+            return
+        console.soft_wrap, console.width = False, columns
     console.print(table, highlight=False)
+
+
+def _write_fields_of_each(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    for number, row in enumerate(rows):
+        gap = [""] if number else []
+        say(*gap, *field_lines(dict(zip(heads, row, strict=True))))
 
 
 def write_list(

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from breakwall.cli.orders.incidents import closing, kind
@@ -59,8 +59,13 @@ _PREPARING: dict[str, Any] = {
 }
 
 
+_AT_ONCE = timedelta(milliseconds=10)  # What PostgreSQL may let pass between two moments of one statement.
+
+
 def _is_prepared_now(attempt: StoredAttempt) -> bool:
-    return attempt.code == NOT_CONFIRMED and attempt.finished_at == attempt.started_at
+    """Whether its row is as it was begun, if its order is in flight."""
+    ended = attempt.finished_at
+    return attempt.code == NOT_CONFIRMED and ended is not None and ended - attempt.started_at < _AT_ONCE
 
 
 def interventions_of(interventions: Sequence[StoredIntervention], *, narrow: bool) -> TableSection:
