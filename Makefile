@@ -14,7 +14,7 @@ SEEDS ?= 1000
 BENCH ?= --docs
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-fast test-pythons check format simulate chaos mutants bench bench-breaker bench-claims bench-outcomes clean
+.PHONY: help install demo stripe test test-fast test-pythons check format simulate chaos mutants bench bench-breaker bench-claims bench-outcomes clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -23,6 +23,9 @@ install: $(VENV)/.installed  ## make .venv with the breakwall command
 
 demo: $(VENV)/.installed  ## show an outage of the payment service and how it is survived, in under a minute
 	@$(BIN)/breakwall demo $(DEMO)
+
+stripe: $(VENV)/.tested  ## run an imitation of Stripe to try Breakwall with: docs/stripe.md (STRIPE=9000: the port)
+	@$(BIN)/python -m tests.stripe $(STRIPE)
 
 test: $(VENV)/.tested  ## run the tests; installs the servers that they need (EVERY_CASE=1: long matrices in full)
 	EVERY_CASE="$(EVERY_CASE)" $(BIN)/python -m pytest -n $(PYTEST_WORKERS) $(TESTS)

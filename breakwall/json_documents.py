@@ -54,6 +54,7 @@ def placed_order_document(order: Order, result: PlaceResult) -> dict[str, Any]:
         "idempotency_key": order.idempotency_key,
         **_without_payment_method(_document(order)),
         "status": result.status.value,
+        "reason": result.reason,
         "charge_id": result.charge_id,
         "replayed": result.replayed,
     }

@@ -24,12 +24,15 @@ class PlaceResult:
         status: its state now; compares equal to ``"paid"``, ``"queued"``, ``"in_flight"``, ….
         charge_id: the payment service's id of the charge, once the order is paid.
         replayed: the idempotency key was known, so nothing was done; this is the earlier order's state.
+        reason: why it ended as it did, one of `EndReason` or a decline code; None while it is open, for a payment, and
+            if another process has just ended it.
     """
 
     order_id: str
     status: OrderStatus
     charge_id: str | None = None
     replayed: bool = False
+    reason: str | None = None
 
 
 class Signal(Protocol):
@@ -157,7 +160,7 @@ def _untold() -> DatabaseUnavailableError:
 
 def replay(known: StoredOrder | PrunedOrder) -> PlaceResult:
     """The result for an order that was placed before."""
-    return PlaceResult(known.id, known.status, known.charge_id, replayed=True)
+    return PlaceResult(known.id, known.status, known.charge_id, replayed=True, reason=known.reason)
 
 
 def check_wait(wait: float, name: str = "wait") -> float:

@@ -188,17 +188,15 @@ class Placing:
         order_id = attempt.claim.order_id
         try:
             send_by = deadline - self._timeout + attempt.claim.send_within
-            status, charge_id = self._charger.send(
-                attempt, permit, deadline=deadline, send_by=send_by, caller=pending
-            )
+            recorded = self._charger.send(attempt, permit, deadline=deadline, send_by=send_by, caller=pending)
         except Exception as error:
             # The order is accepted, and may have been charged. Its claim expires, and a worker finishes it.
             if not isinstance(error, DatabaseUnavailableError) and exhausted_resource(error) is None:
                 log.exception("order (id %s): the outcome of its charge could not be recorded", order_id)
             return PlaceResult(order_id, OrderStatus.IN_FLIGHT)
-        if status is OrderStatus.QUEUED:
+        if recorded.status is OrderStatus.QUEUED:
             self._publish([order_id])
-        return PlaceResult(order_id, status, charge_id)
+        return PlaceResult(order_id, recorded.status, recorded.charge_id, reason=recorded.reason)
 
     def _log_late(self, pending: PendingOrder, result: PlaceResult) -> None:
         if pending.caller_left:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from breakwall.broker.connections.base import IDS_A_MESSAGE
 from breakwall.broker.publisher import Publisher
 from breakwall.crashpoints import reach
+from breakwall.payments.ledger.accept import PUBLISH_GRACE
 from breakwall.payments.ledger.dispatch_queue import DispatchQueue
 from breakwall.settings import DispatchSettings
 from breakwall.worker.gate import Gate
@@ -58,6 +59,7 @@ class Dispatcher:
         self._next_look = float("-inf")  # For expired claims, and for orders whose last moment has passed.
         # A new dispatcher starts small too: an outage that it did not see may just have ended.
         self._allowed = 0
+        self._began: float | None = None  # When it could publish for the first time.
         self.is_draining = False  # Whether the next run soon has something to publish again.
 
     def run_once(self) -> int:
@@ -73,7 +75,7 @@ class Dispatcher:
         if is_upkeep_due:
             self._next_upkeep = now + self._settings.interval
             self._take_back_expired(now)
-        sent = self._publish_due()
+        sent = self._publish_due(now)
         # Due orders come before pruning.
         if is_upkeep_due and sent < self._settings.batch:
             self._prune()
@@ -87,11 +89,12 @@ class Dispatcher:
         if not (reclaimed or ended):
             self._next_look = now + INTERVALS_A_LOOK * self._settings.interval
 
-    def _publish_due(self) -> int:
+    def _publish_due(self, now: float) -> int:
         room = self._room()
         if room <= 0:
             return 0
-        chosen = self._due.take_due(room, republish_after=self._settings.republish_after)
+        after, ahead = self._settings.republish_after, self._grace_left(now)
+        chosen = self._due.take_due(room, republish_after=after, ahead=ahead)
         self.is_draining = bool(chosen)
         if not chosen:
             return 0
@@ -101,6 +104,16 @@ class Dispatcher:
         if sent < len(chosen):
             self._due.give_back_due(chosen[sent:])
         return sent
+
+    def _grace_left(self, now: float) -> float:
+        """The seconds of the producers' grace that orders from before this dispatcher still have.
+
+        They do not wait for its end: the broker may have been started with this worker, so that no producer reached it.
+        A second message of an order finds nothing to claim.
+        """
+        if self._began is None:
+            self._began = now
+        return max(0.0, self._began + PUBLISH_GRACE - now)
 
     def _room(self) -> int:
         """How many orders may be published: few while the circuit probes, 0 if it is open or the broker is silent."""

@@ -112,8 +112,7 @@ class Retrier:
             permit.release()
             # If the claim still holds, the reason is a cancellation or a late answer. The next claim reads it.
             return self._ledger.release(claim, 0.0, deferred=False)
-        status, _ = self._charger.send(attempt, permit, deadline=deadline, send_by=claim.send_by)
-        return status
+        return self._charger.send(attempt, permit, deadline=deadline, send_by=claim.send_by).status
 
     def _look_up(self, claim: Claim, permit: Permit, deadline: float) -> OrderStatus | None:
         with released_on_error(permit):

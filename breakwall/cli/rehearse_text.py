@@ -51,7 +51,7 @@ def write_rehearsal(rehearsal: Rehearsal, output: Format) -> None:
         write_table(
             ("verdict", "question", "the service", "the settings"),
             [_row(measurement) for measurement in rehearsal.measurements],
-            whole=("verdict", "the settings"),
+            wrapped=("question", "the service"),
         )
     say(*_settings(rehearsal.advised), *_charges(rehearsal.charges), "", _summary(rehearsal))
 

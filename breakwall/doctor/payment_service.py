@@ -15,7 +15,7 @@ from breakwall.doctor.payment_address import (
     unknown_name,
 )
 from breakwall.doctor.payment_advice import KNOWN, NO_LOOKUP, explain, given_credentials
-from breakwall.gateway_names import DEFAULT
+from breakwall.gateway_names import DEFAULT, STRIPE
 from breakwall.payments.gateways import (
     AccessCheckingGateway,
     Gateway,
@@ -31,6 +31,9 @@ NAME = "payment service"
 
 TIMEOUT = 3.0  # Seconds for its answer: far more than a healthy service needs, and a person waits for it.
 
+# About the settings of our own gateways, by their names.
+ADVICE = {STRIPE: "docs/stripe.md lists the settings for Stripe.", DEFAULT: "README.md lists the settings."}
+
 UNTESTED = "So a wrong one shows only with the first charge: place one small order."
 
 
@@ -43,7 +46,11 @@ def payment_service(settings: Settings) -> list[Finding]:
         gateway = gateway_from_settings(settings)
     except SettingsError as error:
         return [
-            problem(NAME, sentence, "docs/gateways.md says how a gateway is made.")
+            problem(
+                NAME,
+                sentence,
+                ADVICE.get(settings.payment_gateway, "docs/gateways.md says how a gateway is made."),
+            )
             for sentence in error.problems
         ]
     except ValueError as error:  # a file was changed after the settings were read

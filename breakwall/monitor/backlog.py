@@ -29,8 +29,8 @@ class Backlog(OrderCounts):
     """One snapshot: the counts of the orders, the circuit, the broker, the workers and the alarms."""
 
     # Until the queue is empty at the speed of the last minute, if no order is added and none fails again; at least
-    # until the last waiting order is due. 0.0: no order waits. None: unknown, because nothing moves or no order was
-    # drained in the last minute.
+    # until the last waiting order is due. 0.0: no order waits. None: unknown, because nothing moves, no order was
+    # drained in the last minute, or the payment service rejects each.
     drain_eta_seconds: float | None
     # The same at the speed of the last minute and at the mean speed of the last ten minutes, the shorter time first.
     drain_eta_range_seconds: tuple[float, float] | None = None
@@ -151,7 +151,7 @@ def drain_eta(counts: Counts, *, stopped: bool) -> float | None:
     """See `Backlog.drain_eta_seconds`; ``stopped``: nothing moves."""
     if counts.queued == 0:
         return 0.0
-    if stopped or counts.drained_last_minute == 0:
+    if stopped or counts.drained_last_minute == 0 or counts.rejected.orders >= counts.queued:
         return None
     seconds_per_order = max(counts.span, LEAST_SPAN) / counts.drained_last_minute
     return max(counts.queued * seconds_per_order, counts.last_due)

@@ -23,6 +23,7 @@ from breakwall.payments.gateways.base import (
 )
 from breakwall.payments.ledger.claim import Attempt
 from breakwall.payments.ledger.ledger import Ledger
+from breakwall.payments.ledger.record import Recorded
 from breakwall.payments.ledger.telling import Caller
 from breakwall.payments.orders import OrderStatus
 from breakwall.payments.retry_policy import RetryPolicy
@@ -64,12 +65,12 @@ class Charger:
         send_by: float = math.inf,
         lock_budget: LockBudget | None = None,
         caller: Caller | None = None,
-    ) -> tuple[OrderStatus, str | None]:
+    ) -> Recorded:
         """Charge by the ``deadline`` (monotonic), report to the breaker, record. No transaction is open meanwhile.
 
         After ``send_by`` (monotonic) nothing is sent: the order has expired. A ``caller`` as in `Ledger.record`.
 
-        Returns the order's state and, if it is paid, the charge's id. If the answer cannot be recorded, raises
+        Returns the order's state afterwards. If the answer cannot be recorded, raises
         `DatabaseUnavailableError`: the claim expires then, and a later claim resolves the attempt. Raises `LookupError`
         if the order is no longer in the database.
         """
@@ -122,7 +123,7 @@ class Charger:
         answer: ChargeAnswer,
         lock_budget: LockBudget | None = None,
         caller: Caller | None = None,
-    ) -> tuple[OrderStatus, str | None]:
+    ) -> Recorded:
         """Record an answer of `charge`, and what it leads to. Returns and raises what `send` does."""
         profile, progress = self.gateway.profile, attempt.claim.progress
         trusted = self.trusted(attempt, answer)
@@ -150,8 +151,13 @@ NOT_CONFIRMED = ChargeAnswer(
 )
 
 
+ONLY_PREPARED = "It was to prepare the charge only, so nothing was charged."
+
+
 def not_prepared(answer: ChargeAnswer) -> ChargeAnswer:
     """An answer of `PreparingGateway.prepare`: whatever it says, nothing was confirmed, so nothing was charged."""
+    if answer.health is Health.FAILURE:
+        answer = replace(answer, detail=" ".join(filter(None, (answer.detail, ONLY_PREPARED))))
     if answer.outcome is Outcome.UNKNOWN:
         # What is still running charges nothing either: it is tried again after the backoff.
         advice = Advice.RETRY if answer.advice is Advice.LOOK_AGAIN else answer.advice

@@ -256,11 +256,14 @@ def _metadata_problem(value: Any) -> str | None:
 def _expiry_problem(value: Any) -> str | None:
     if isinstance(value, datetime):
         return _moment_problem(value)
+    # A text is a moment in JSON and on the command line: there `expiry_in` has read it.
+    is_read = isinstance(value, str) and not isinstance(expiry_in(value), str)
+    moment = (
+        "a datetime with a time zone, not a text" if is_read else "a moment such as 2026-11-28T18:00:00+01:00"
+    )
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= _FURTHEST_EXPIRY:
-        return (
-            "should be a moment such as 2026-11-28T18:00:00+01:00, or seconds from now: more than 0, at most "
-            f"{_FURTHEST_EXPIRY:.0f}, which is 366 days"
-        )
+        most = f"at most {_FURTHEST_EXPIRY:.0f}, which is 366 days"
+        return f"should be {moment}, or seconds from now: more than 0, {most}"
     return None
 
 

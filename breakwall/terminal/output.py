@@ -6,7 +6,7 @@ import json
 import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from breakwall.terminal.options import Format
 from breakwall.texts import visible
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 Row = TypeVar("Row")
 
 USUAL_LINES = 24  # Lines of a screen if stdout is not a terminal.
+_TEXT = 20  # Columns that a wrapped text has at least, beside its longest word.
 _UNWRAPPED = 1000  # Columns if the output is not a terminal: lines in a pipe are not wrapped.
 
 _MARKUP = re.compile(r"(\\*)(\[|\Z)")
@@ -81,28 +82,37 @@ def write_table(
     rows: Sequence[Sequence[str]],
     *,
     right: Sequence[str] = (),
-    whole: Sequence[str] = (),
-    widest: Mapping[str, int] | None = None,
+    wrapped: Sequence[str] = (),
 ) -> None:
-    """Write a table of Rich markup to stdout.
+    """Write a table of Rich markup to stdout; the columns in ``right`` are right-aligned.
 
-    The columns in ``right`` are right-aligned; the lines of those in ``whole`` are not broken; those in ``widest`` have
-    at most so many characters in a line.
+    On a terminal, long texts in the columns ``wrapped`` take several lines. If the other columns leave no room for
+    them, each row is a list of its fields.
     """
+    from rich.measure import Measurement
     from rich.table import Table
 
+    console, (columns, _) = data(), screen()
     table = Table(box=None, pad_edge=False, header_style="bold")
     for head in heads:
-        table.add_column(
-            head,
-            justify="right" if head in right else "left",
-            overflow="fold",
-            no_wrap=head in whole,
-            max_width=(widest or {}).get(head),
-        )
+        fixed = bool(wrapped) and head not in wrapped
+        justify: Literal["left", "right"] = "right" if head in right else "left"
+        table.add_column(head, justify=justify, overflow="fold", no_wrap=fixed)
     for row in rows:
         table.add_row(*row)
-    data().print(table, highlight=False)
+    if wrapped and columns is not None:
+        least = Measurement.get(console, console.options.update_width(_UNWRAPPED), table).minimum + _TEXT
+        if least > columns:
+            _write_fields_of_each(heads, rows)
+            return
+        console.soft_wrap, console.width = False, columns
+    console.print(table, highlight=False)
+
+
+def _write_fields_of_each(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    for number, row in enumerate(rows):
+        gap = [""] if number else []
+        say(*gap, *field_lines(dict(zip(heads, row, strict=True))))
 
 
 def write_list(
@@ -114,13 +124,13 @@ def write_list(
     cells: Callable[[Row], Sequence[str]],
     *,
     right: Sequence[str] = (),
-    widest: Mapping[str, int] | None = None,
+    wrapped: Sequence[str] = (),
 ) -> None:
     """Write the first ``limit`` rows as a JSON array or as a table; a note on stderr if there are more."""
     if output is Format.JSON:
         write_json([document(row) for row in rows[:limit]])
     elif rows:
-        write_table(heads, [cells(row) for row in rows[:limit]], right=right, widest=widest)
+        write_table(heads, [cells(row) for row in rows[:limit]], right=right, wrapped=wrapped)
     if len(rows) > limit:
         write_note(f"There are more than these {limit}; --limit shows more.")
 

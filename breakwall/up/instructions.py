@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from breakwall.gateway_names import DEFAULT, STRIPE
 from breakwall.settings import PREFIX, Settings
 
 
@@ -29,19 +30,27 @@ class Ports:
         return Settings().payment_url.get_secret_value() == self.service_url
 
 
-def how_to_use(command: str, ports: Ports | None, environment: Mapping[str, str]) -> list[str]:
+# The payment method of the example, where an order needs one.
+EXAMPLES = {STRIPE: " --payment-method pm_card_visa"}
+
+
+def how_to_use(
+    command: str, ports: Ports | None, environment: Mapping[str, str], *, gateway: str = DEFAULT
+) -> list[str]:
     """Lines that say how to place an order, watch the backlog, and make the payment service fail.
 
     ``command`` is how the user calls Breakwall, ``ports`` is None if `breakwall up` runs no payment service, and
-    ``environment`` is this process's: the other terminal needs the same settings.
+    ``environment`` is this process's: the other terminal needs the same settings. ``gateway`` is the configured one's
+    name.
     """
+    method = EXAMPLES.get(gateway, "")
     also = any(name.startswith(PREFIX) for name in environment)
     where = "in this folder" + (" and with the same BREAKWALL_ variables" if also else "")
     if ports is not None and not ports.usual:
         command = f"BREAKWALL_PAYMENT_URL={ports.service_url} {command}"
     lines = [
         f"Everything is up. In another terminal, {where}:",
-        f"  {command} orders place --user u1 --amount 10000 --currency KRW --key cart-1",
+        f"  {command} orders place --user u1 --amount 10000 --currency KRW --key cart-1{method}",
         f"  {command} backlog --watch",
     ]
     if ports is not None:

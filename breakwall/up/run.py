@@ -72,13 +72,17 @@ class UpSession:
                 program.check()
             if not explained and all(program.ready for program in self._programs):
                 explained = True
-                for line in how_to_use(command_name(sys.argv[0], sys.executable), self._ports, os.environ):
+                for line in self._how_to_use():
                     self._say(line)
         self._say("Stopping. Waiting orders are charged after the next start.")
         if self._output_error is None:
             return 0
         write_note(f"Error: {self._output_error}; everything ends.")
         return 1
+
+    def _how_to_use(self) -> list[str]:
+        command, gateway = command_name(sys.argv[0], sys.executable), self._settings.payment_gateway
+        return how_to_use(command, self._ports, os.environ, gateway=gateway)
 
     def explain(self, error: ChildFailedError) -> None:
         """Say which program ended and how, and what to do if it never came up."""

@@ -1,24 +1,41 @@
-"""Runs localstripe on a free port of the loopback, and prints the port. It ends with its standard input."""
+"""A Stripe to try Breakwall with, on the loopback. Ctrl-C ends it, and it forgets all payments."""
 
-import asyncio
-import socket
-import sys
+import argparse
+import signal
+from contextlib import suppress
 
-from aiohttp import web
-from localstripe.resources import Store, store
-from localstripe.server import app
+from tests.stripe.proxy import StripeProxy
+from tests.stripe.service import LocalStripe
 
-Store.dump_to_disk = lambda self: None  # it would write to a file that all tests share
-store.clear()
-
-
-async def main() -> None:
-    listener = socket.create_server(("127.0.0.1", 0))
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    await web.SockSite(runner, listener).start()
-    print(listener.getsockname()[1], flush=True)
-    await asyncio.to_thread(sys.stdin.read)
+PORT = 8420
+WANTS_AUTHENTICATION = "4000002500003155"
 
 
-asyncio.run(main())
+def stand_ins(stripe: LocalStripe) -> dict[str, str]:
+    """For the payment methods of Stripe's tests that localstripe charges or does not know, one that it treats right."""
+    return {
+        "pm_card_visa_chargeDeclined": "pm_card_chargeCustomerFail",
+        "pm_card_authenticationRequired": stripe.card(WANTS_AUTHENTICATION),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m tests.stripe", description=__doc__)
+    parser.add_argument("port", nargs="?", type=int, default=PORT, metavar="PORT", help=f"default: {PORT}")
+    port = parser.parse_args().port
+    stripe = LocalStripe()
+    try:
+        try:
+            proxy = StripeProxy(stripe.port, port=port, stand_ins=stand_ins(stripe))
+        except OSError as error:
+            parser.error(f"port {port} cannot be used ({error.strerror}): name another one")
+        print(f"BREAKWALL_PAYMENT_URL={proxy.url}", flush=True)
+        with suppress(KeyboardInterrupt):
+            signal.pause()
+        proxy.close()
+    finally:
+        stripe.close()
+
+
+if __name__ == "__main__":
+    main()

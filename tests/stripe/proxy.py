@@ -11,7 +11,7 @@ import socket
 import struct
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from http.client import HTTPConnection
@@ -113,13 +113,19 @@ def answering(answer: Answer, *, stored: bool = False) -> Fault:
 
 
 class StripeProxy(ThreadingHTTPServer):
-    """On a free port of the loopback."""
+    """On a port of the loopback, by default a free one.
+
+    ``stand_ins``: by a payment method, the one that localstripe gets instead.
+    """
 
     daemon_threads = True
 
-    def __init__(self, stripe_port: int) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
+    def __init__(
+        self, stripe_port: int, *, port: int = 0, stand_ins: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(("127.0.0.1", port), Handler)
         self.stripe_port = stripe_port
+        self.stand_ins = stand_ins or {}
         self.url = f"http://127.0.0.1:{self.server_address[1]}"
         self.requests: list[Sent] = []
         self.late: list[Callable[[], object]] = []
@@ -264,7 +270,9 @@ class Handler(BaseHTTPRequestHandler):
 
     def _pass_on(self, sent: Sent) -> Answer:
         known = [
-            pair for pair in parse_qsl(sent.body.decode()) if not pair[0].startswith(UNKNOWN_TO_LOCALSTRIPE)
+            (name, self.server.stand_ins.get(value, value) if name == "payment_method" else value)
+            for name, value in parse_qsl(sent.body.decode())
+            if not name.startswith(UNKNOWN_TO_LOCALSTRIPE)
         ]
         connection = HTTPConnection("127.0.0.1", self.server.stripe_port, timeout=20)
         headers = {

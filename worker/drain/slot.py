@@ -85,7 +85,7 @@ class Slot:
                 log.exception("order %s failed", job.order_id)
                 return Finished(job.order_id)
         if isinstance(job, RecordAnswer):
-            return self._singly(job.order_id, lambda: self._charger.record(job.attempt, job.answer)[0])
+            return self._singly(job.order_id, lambda: self._charger.record(job.attempt, job.answer).status)
         mark = job.permitted.set
         return self._singly(
             job.order_id, lambda: self._retrier.run(job.order_id, released=job.released, on_permit=mark)

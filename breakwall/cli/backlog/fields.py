@@ -93,10 +93,17 @@ def _needs_a_person(snapshot: Backlog) -> str:
     return f"[bold red]{rejected}{snapshot.review:,} in review, {snapshot.dead:,} dead[/]"
 
 
+def _why_unknown(snapshot: Backlog) -> str:
+    if any(obstacle.kind.stops for obstacle in snapshot.blocked_by):
+        return "nothing moves"
+    if snapshot.rejected.orders >= snapshot.queued:
+        return "the payment service rejects each"
+    return "none was drained in the last minute"
+
+
 def _drain(snapshot: Backlog) -> str:
     if snapshot.drain_eta_seconds is None:
-        stopped = any(obstacle.kind.stops for obstacle in snapshot.blocked_by)
-        return f"unknown: {'nothing moves' if stopped else 'none was drained in the last minute'}"
+        return f"unknown: {_why_unknown(snapshot)}"
     if snapshot.queued == 0:
         return "nothing to drain"
     shortest, longest = map(duration, snapshot.drain_eta_range_seconds or (snapshot.drain_eta_seconds,) * 2)

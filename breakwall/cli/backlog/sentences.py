@@ -1,14 +1,18 @@
 """A snapshot in sentences, as Rich markup: a summary, and the alarms."""
 
+import re
+
 from breakwall.breaker import CircuitState
 from breakwall.cli.backlog.fields import how_counted
 from breakwall.cli.breaker_text import override_mode, override_with_actor
 from breakwall.monitor.alarms import AlarmKind, refuses_all
 from breakwall.monitor.backlog import Backlog
+from breakwall.monitor.counts import Rejected
 from breakwall.monitor.obstacles import ObstacleKind
 from breakwall.terminal.output import plain
 from breakwall.terminal.words import duration, state
 
+_VARIABLE = re.compile(r"BREAKWALL_[A-Z_]+")  # In an example of a rejection: it says which ones to check.
 _HELD_BY_SERVICE = {ObstacleKind.HANGING, ObstacleKind.LIMIT_REACHED, ObstacleKind.THROTTLED}
 
 
@@ -16,7 +20,7 @@ def verdict(snapshot: Backlog) -> str:
     """A summary in two or three sentences."""
     sentences = [_waiting(snapshot), _circuit(snapshot)]
     if snapshot.rejected.orders:
-        sentences.append(": ".join(_what_to_correct(snapshot.rejected.orders)))
+        sentences.append(": ".join(_what_to_correct(snapshot.rejected)))
     return " ".join(sentences)
 
 
@@ -24,7 +28,7 @@ def screen_lines(snapshot: Backlog) -> list[str]:
     """The summary and the alarms, each short enough for a line of 80 columns."""
     lines = [_waiting(snapshot), _circuit(snapshot, brief=True)]
     if snapshot.rejected.orders:
-        wrong, what_to_do = _what_to_correct(snapshot.rejected.orders)
+        wrong, what_to_do = _what_to_correct(snapshot.rejected)
         lines += [f"{wrong}.", f"  → {what_to_do[0].upper()}{what_to_do[1:]}"]
     return [*lines, *obstacles(snapshot), *warnings(snapshot)]
 
@@ -93,10 +97,11 @@ def _passing(snapshot: Backlog) -> tuple[str, str]:
     return "goes through", "go through"
 
 
-def _what_to_correct(rejected: int) -> tuple[str, str]:
+def _what_to_correct(rejected: Rejected) -> tuple[str, str]:
     """What is wrong, and what to do about it."""
-    which = "1 order when it was" if rejected == 1 else f"{rejected:,} orders when they were"
+    which = "1 order when it was" if rejected.orders == 1 else f"{rejected.orders:,} orders when they were"
+    named = " and ".join(dict.fromkeys(_VARIABLE.findall(rejected.example or "")))
     return (
         f"[bold red]The payment service rejected {which} last tried[/]",
-        "check BREAKWALL_PAYMENT_URL, its path too; run doctor.",
+        f"check {named or 'the settings of payments'}; run doctor.",
     )

@@ -1,13 +1,15 @@
 """An order's history as tables of Rich markup: its attempts, interventions and incidents."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from breakwall.cli.orders.incidents import closing, kind
 from breakwall.payments.incidents import StoredIncident
 from breakwall.payments.interventions import StoredIntervention
-from breakwall.payments.orders import StoredAttempt
+from breakwall.payments.ledger.attempt_outcomes import NOT_CONFIRMED
+from breakwall.payments.orders import StoredAttempt, StoredOrder
 from breakwall.terminal.output import plain
 from breakwall.terminal.words import duration, moment, state
 
@@ -26,8 +28,11 @@ class TableSection:
         return list(zip(*self.columns.values(), strict=True))
 
 
-def attempts_of(attempts: Sequence[StoredAttempt], key: str, *, narrow: bool) -> TableSection:
-    """The attempts, first to last; an attempt that was sent with another key than ``key`` shows it."""
+def attempts_of(order: StoredOrder, attempts: Sequence[StoredAttempt], *, narrow: bool) -> TableSection:
+    """The attempts, first to last; an attempt that was sent with another key than the order's shows it."""
+    key = order.charge_key
+    if attempts and order.status == "in_flight" and _is_prepared_now(attempts[-1]):
+        attempts = [*attempts[:-1], replace(attempts[-1], **_PREPARING)]
     columns = {
         "attempt": [str(attempt.number) for attempt in attempts],
         "by": [attempt.source for attempt in attempts],
@@ -43,6 +48,24 @@ def attempts_of(attempts: Sequence[StoredAttempt], key: str, *, narrow: bool) ->
             "-" if attempt.gateway_key == key else plain(attempt.gateway_key) for attempt in attempts
         ]
     return TableSection("attempt", columns, ("attempt", "took"), ("code", "detail", "sent as"))
+
+
+# What is shown of an attempt while its charge is prepared: its row says already what a crash would leave.
+_PREPARING: dict[str, Any] = {
+    "finished_at": None,
+    "outcome": None,
+    "code": None,
+    "detail": "The charge is being prepared.",
+}
+
+
+_AT_ONCE = timedelta(milliseconds=10)  # What PostgreSQL may let pass between two moments of one statement.
+
+
+def _is_prepared_now(attempt: StoredAttempt) -> bool:
+    """Whether its row is as it was begun, if its order is in flight."""
+    ended = attempt.finished_at
+    return attempt.code == NOT_CONFIRMED and ended is not None and ended - attempt.started_at < _AT_ONCE
 
 
 def interventions_of(interventions: Sequence[StoredIntervention], *, narrow: bool) -> TableSection:

@@ -123,4 +123,5 @@ def _list(every: bool, limit: int, output: Format) -> None:
         at, detail, closed = moment(incident.at), plain(incident.detail), closing(incident)
         return (str(incident.id), incident.order_id, kind(incident), at, detail, closed)[: len(heads)]
 
-    write_list(output, found, limit, incident_document, heads, cells, right=("incident",))
+    wrapped = ("detail", "closed")
+    write_list(output, found, limit, incident_document, heads, cells, right=("incident",), wrapped=wrapped)

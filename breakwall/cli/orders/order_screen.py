@@ -36,7 +36,7 @@ def write_order(
     columns, lines = screen()
     page = _Page(None if everything else columns)
     sections = [
-        attempts_of(attempts, order.charge_key, narrow=page.narrow),
+        attempts_of(order, attempts, narrow=page.narrow),
         interventions_of(interventions, narrow=page.narrow),
         incidents_of(incidents, narrow=page.narrow),
     ]

@@ -12,13 +12,14 @@ from breakwall.cli.orders.order_fields import charged_fields
 from breakwall.errors import ExitCode
 from breakwall.json_documents import placed_order_document
 from breakwall.payments.db.lock_timeouts import LOCK_TIMEOUT
-from breakwall.payments.orders import Order, expiry_in
+from breakwall.payments.orders import EndReason, Order, expiry_in
 from breakwall.terminal.options import Format, OutputOption
 from breakwall.terminal.output import field_lines, plain, write_result
 from breakwall.terminal.words import state
 
 if TYPE_CHECKING:
     from breakwall.producers.pending import PlaceResult
+    from breakwall.producers.producer import OrderProducer
 
 _MEANINGS = {
     "paid": "It is paid.",
@@ -26,8 +27,16 @@ _MEANINGS = {
     "in_flight": "It is accepted and is being charged. If this process stops, a worker continues.",
     "declined": "The payment service declined it.",
     "review": "It is unknown whether it was charged: a person has to find out.",
-    "dead": "Its retries are exhausted: `breakwall orders show` shows why, and its attempts.",
+    "dead": "It was not charged, and nothing more is tried: `breakwall orders show` shows its attempts.",
     "cancelled": "It was cancelled: `breakwall orders show` shows its attempts.",
+}
+# More exact ones, by the reason of the end.
+_REASONS: dict[str, str] = {
+    EndReason.REFUSED: "The payment service refused it, and would never accept it: nothing was charged.",
+    EndReason.EXHAUSTED: "Its attempts are used up, and nothing was charged.",
+    EndReason.EXPIRED: "Its last moment passed before it was charged.",
+    EndReason.WRONG_CHARGE: "The payment service named another charge than the order's: a person has to find out.",
+    EndReason.KEY_CONFLICT: "The payment service knows its key with another payment: a person has to find out.",
 }
 
 
@@ -101,8 +110,10 @@ def place(
     with OrderProducer.from_settings(settings) as producer:
         # A person waits for the outcome. The database's locks are a part of the time.
         result = producer.place(order, wait=settings.payment_timeout + LOCK_TIMEOUT)
-    write_result(output, placed_order_document(order, result), *_lines(order, result))
-    if result.status not in {"paid", "queued", "in_flight"}:
+        is_refused = result.status not in {"paid", "queued", "in_flight"}
+        error = _last_error(producer, result) if is_refused and output is Format.TEXT else None
+    write_result(output, placed_order_document(order, result), *_lines(order, result, error))
+    if is_refused:
         raise typer.Exit(ExitCode.REFUSED)
 
 
@@ -114,7 +125,25 @@ def _amount(text: str) -> Any:
     return int(text[:31]) if re.fullmatch(r"-?[0-9]+", text) else text
 
 
-def _lines(order: Order, result: PlaceResult) -> list[str]:
+def _last_error(producer: OrderProducer, result: PlaceResult) -> str | None:
+    """None if it is not kept, or cannot be read: the order's state is known without it."""
+    from breakwall.payments.db.database import DatabaseUnavailableError
+    from breakwall.payments.ledger.queries import Naming
+
+    try:
+        return producer.get(result.order_id, Naming.ID).last_error
+    except (LookupError, DatabaseUnavailableError):
+        return None
+
+
+def meaning(result: PlaceResult) -> str:
+    """An order's state as a sentence of Rich markup, with the reason of its end."""
+    if result.status == "declined" and result.reason not in {None, EndReason.DECLINED}:
+        return f"The payment service declined it: {plain(result.reason)}."
+    return _REASONS.get(result.reason or "", _MEANINGS[result.status])
+
+
+def _lines(order: Order, result: PlaceResult, error: str | None) -> list[str]:
     known = "It was placed before with this key; nothing was changed. " if result.replayed else ""
     fields = {
         "order": result.order_id,
@@ -124,4 +153,6 @@ def _lines(order: Order, result: PlaceResult) -> list[str]:
     }
     if result.charge_id:
         fields["charge"] = plain(result.charge_id)
-    return [f"{known}{_MEANINGS[result.status]}", *field_lines(fields)]
+    if error:
+        fields["last error"] = plain(error)
+    return [f"{known}{meaning(result)}", *field_lines(fields)]

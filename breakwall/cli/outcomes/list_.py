@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from breakwall.payments.outcomes.operator import StoredDelivery
 
 HEADS = ("event", "key", "type", "destination", "state", "tries", "next try", "last error")
-WIDEST_ERROR = 40  # Columns of an error, which is broken into lines.
 
 
 class Shown(StrEnum):
@@ -73,7 +72,7 @@ def list_outcomes(
         typer.echo("No delivery matches.", err=True)
         return
     document, row = partial(_document, held=held), partial(_row, held=held)
-    write_list(output, found, limit, document, HEADS, row, right=("tries",), widest={HEADS[-1]: WIDEST_ERROR})
+    write_list(output, found, limit, document, HEADS, row, right=("tries",), wrapped=HEADS[-1:])
     if output is Format.TEXT:
         write_holds(held[name] for name in held if name in {one.destination for one in found if one.due_at})
 

@@ -81,7 +81,12 @@ class Database:
         forking.remember(self)
 
     def __repr__(self) -> str:
-        return f"Database({where(self.engine.url.render_as_string(hide_password=True))!r})"
+        return f"Database({self.where!r})"
+
+    @property
+    def where(self) -> str:
+        """Its URL without user, password and query."""
+        return where(self.engine.url.render_as_string(hide_password=True))
 
     @property
     def prepared(self) -> object:

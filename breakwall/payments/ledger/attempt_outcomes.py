@@ -27,6 +27,9 @@ from breakwall.payments.ledger.attempt_conditions import FINAL, KEY_CONFLICT, UN
 from breakwall.payments.ledger.claim import Attempt, Claim
 
 MAX_ERROR = 500
+NOT_CONFIRMED = (
+    "not_confirmed"  # The code of an attempt whose charge is being prepared, or was never confirmed.
+)
 
 _UNANSWERED = {
     ResolvedBy.LEASE: "No answer was recorded: the process that sent it ended or lost its claim.",
@@ -142,8 +145,8 @@ def end_unanswered(connection: Connection, clock: Clock, order_ids: Sequence[str
 
 _UNCONFIRMED: dict[str, Any] = {
     "outcome": Outcome.NOT_SENT.value,
-    "code": "not_confirmed",
-    "detail": "The charge was not prepared, or not confirmed.",
+    "code": NOT_CONFIRMED,
+    "detail": "It was not confirmed: it is being prepared now, or its process ended before. Nothing was charged.",
     "advice": Advice.RETRY.value,
     "spends_key": False,
 }

@@ -37,6 +37,7 @@ from breakwall.payments.ledger.claim import Attempt, Claim, charge_request, seco
 from breakwall.payments.ledger.order_state import (
     HELD,
     HELD_ORDER,
+    State,
     Values,
     apply_decision,
     held,
@@ -148,7 +149,7 @@ class Claiming(LedgerBase):
             declined = status is OrderStatus.DECLINED
             why = decline_reason(declined_code(connection, claim.order_id)) if declined else reason
             decision = Decision(status, uncharged=status is OrderStatus.DEAD, reason=why)
-            return apply_decision(connection, self.clock, claim, decision, changes)
+            return _status(apply_decision(connection, self.clock, claim, decision, changes))
 
         return self.database.write(work, name="close_claim")
 
@@ -159,7 +160,13 @@ class Claiming(LedgerBase):
         changes: Values,
         counted: Callable[[Clock], Values] = nothing_counted,
     ) -> Callable[[Connection], OrderStatus | None]:
-        return lambda connection: apply_decision(connection, self.clock, claim, decision, changes, counted)
+        return lambda connection: _status(
+            apply_decision(connection, self.clock, claim, decision, changes, counted)
+        )
+
+
+def _status(applied: State | None) -> OrderStatus | None:
+    return None if applied is None else applied.status
 
 
 def _update_due(clock: Clock, gateway: str | None) -> Update:

@@ -37,12 +37,15 @@ class DispatchQueue:
         self.clock = clock
         self.gateway = gateway
 
-    def take_due(self, limit: int, *, republish_after: float) -> list[str]:
+    def take_due(self, limit: int, *, republish_after: float, ahead: float = 0.0) -> list[str]:
         """Choose up to ``limit`` due orders without a live message, oldest first, to be published now.
 
-        Each is left alone for ``republish_after`` seconds. Several dispatchers choose different orders.
+        Each is left alone for ``republish_after`` seconds. Several dispatchers choose different orders. ``ahead``: also
+        due orders that would be published in so many seconds, because they may have a message.
         """
-        due = self._locked(QUEUED, orders.c.dispatch_at, limit)
+        due = self._locked(QUEUED, orders.c.dispatch_at, limit, ahead)
+        if ahead > 0:
+            due = due.where(orders.c.next_attempt_at <= once(self.clock.after(0)))
 
         def work(connection: Connection) -> list[str]:
             own = is_own(known_gateway(connection, self.gateway))
@@ -81,11 +84,13 @@ class DispatchQueue:
 
         return self.database.write(work, name="reclaim_expired")
 
-    def _locked(self, status: ColumnElement[str], moment: Column[datetime], limit: int) -> Select[Any]:
+    def _locked(
+        self, status: ColumnElement[str], moment: Column[datetime], limit: int, ahead: float = 0.0
+    ) -> Select[Any]:
         """The orders in a state whose moment has come, oldest first, except those that another process has locked."""
         return (
             select(orders.c.id)
-            .where(likely(orders.c.status == status), moment <= once(self.clock.after(0)))
+            .where(likely(orders.c.status == status), moment <= once(self.clock.after(ahead)))
             .order_by(moment, orders.c.id)
             .limit(limit)
             .with_for_update(skip_locked=True)

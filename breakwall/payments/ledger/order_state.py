@@ -1,7 +1,7 @@
 """Gives an order a state: its columns, and the condition that a claim on it still holds."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import BindParameter, ColumnElement, Connection, Update, and_, bindparam, func, select, update
 
@@ -16,6 +16,13 @@ from breakwall.payments.orders import EndReason, OrderStatus
 Values = dict[str, Any]
 Missing = frozenset[str]
 """Names of columns that the database does not have yet."""
+
+
+class State(NamedTuple):
+    """The state that an order has now, and why it ended."""
+
+    status: OrderStatus
+    reason: str | None = None  # None while it is open, for a payment, and if another process has ended it.
 
 
 def missing_in_orders(connection: Connection) -> Missing:
@@ -90,7 +97,7 @@ def apply_decision(
     counted: Callable[[Clock], Values] = nothing_counted,
     *,
     told: bool = False,
-) -> OrderStatus | None:
+) -> State | None:
     """Give an order the state of a decision, and return it. None when the claim no longer holds.
 
     ``changes``: values of more columns. ``counted``: a function of a module, for columns that are set by SQL. ``told``:
@@ -110,7 +117,7 @@ def apply_decision(
         values["end_reason"] = reason
     moving = _move_held(clock, status, counted, told=told and status.is_final, missing=missing)
     applied = connection.execute(moving, values)
-    return status if applied.rowcount else None
+    return State(status, reason) if applied.rowcount else None
 
 
 _IS_CANCEL_REQUESTED = select(orders.c.cancel_requested).where(HELD).with_for_update()

@@ -103,7 +103,7 @@ def get_order(database: Database, name: str, by: Naming = Naming.ANY) -> StoredO
     found = database.read(lambda connection: _find(connection, name, by)) if is_allowed(name) else {}
     distinct = {order.id: order for order in found.values()}
     if not distinct:
-        raise OrderNotFoundError(f"no order has {_WAYS[by]} {quoted(name)}")
+        raise OrderNotFoundError(f"no order in {database.where} has {_WAYS[by]} {quoted(name)}")
     if len(distinct) > 1:
         raise AmbiguousNameError(name, {way: order.id for way, order in found.items()})
     order = distinct.popitem()[1]

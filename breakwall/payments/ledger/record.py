@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Update, bindparam, false, select, update
 from sqlalchemy.sql.dml import ReturningUpdate
@@ -34,6 +34,7 @@ from breakwall.payments.ledger.claim import Attempt, Claim
 from breakwall.payments.ledger.order_state import (
     HELD,
     Missing,
+    State,
     Values,
     apply_decision,
     held,
@@ -50,6 +51,14 @@ from breakwall.payments.verification import AnyAnswer, contradicted
 _FRUITLESS = {LookupResult.PROCESSING, LookupResult.UNAVAILABLE}
 
 
+class Recorded(NamedTuple):
+    """An order's state after an answer was recorded."""
+
+    status: OrderStatus
+    charge_id: str | None = None  # If the answer proves a payment: the charge that paid the order.
+    reason: str | None = None  # See `State`.
+
+
 class Recording(LedgerBase):
     """The ledger's part for results. A charge that another order owns pays nothing: it is an incident."""
 
@@ -60,18 +69,17 @@ class Recording(LedgerBase):
         decision: Decision,
         lock_budget: LockBudget | None = None,
         caller: Caller | None = None,
-    ) -> tuple[OrderStatus, str | None]:
-        """Record an answer and the state that it leads to.
+    ) -> Recorded:
+        """Record an answer and the state that it leads to; returns the order's state afterwards.
 
-        Returns the order's state afterwards and, if the answer proves a payment, the charge that paid the order.
         ``caller``: gets what this returns if it still waits. Otherwise an outcome is written if the order ends.
         """
 
-        def work(connection: Connection) -> tuple[OrderStatus, str | None]:
+        def work(connection: Connection) -> Recorded:
             with tells(caller) as telling:
-                status, paid_by = self._record(connection, attempt, answer, decision, told=telling.told)
-                telling.keep(status)
-            return status, paid_by
+                recorded = self._record(connection, attempt, answer, decision, told=telling.told)
+                telling.keep(recorded.status)
+            return recorded
 
         try:
             return self.database.write(work, name="record", lock_budget=lock_budget)
@@ -86,19 +94,19 @@ class Recording(LedgerBase):
         decision: Decision,
         *,
         told: bool,
-    ) -> tuple[OrderStatus, str | None]:
+    ) -> Recorded:
         claim = attempt.claim
         if self._pay_at_once(connection, attempt, answer, told=told):
-            return OrderStatus.PAID, answer.charge_id
+            return Recorded(OrderStatus.PAID, answer.charge_id)
         owned = register_charge(connection, self.clock, self.account, claim.request, answer)
         if owned.outcome is Outcome.SUCCEEDED and owned.charge_id:
             paid_by = pay(connection, self.clock, claim, owned.charge_id, told=told)
             end_attempt(connection, self.clock, attempt, owned)
-            return OrderStatus.PAID, paid_by
+            return Recorded(OrderStatus.PAID, paid_by)
         changes = {**last_error(owned), **_next_key(claim, decision)}
-        status = self._apply(connection, claim, decision, owned, changes, told=told)
+        state = self._apply(connection, claim, decision, owned, changes, told=told)
         end_attempt(connection, self.clock, attempt, owned)
-        return status, None
+        return Recorded(state.status, reason=state.reason)
 
     def _pay_at_once(
         self, connection: Connection, attempt: Attempt, answer: ChargeAnswer, *, told: bool
@@ -133,7 +141,7 @@ class Recording(LedgerBase):
                 is_counted = owned.result in _FRUITLESS and not owned.contradiction
                 changes = last_error(owned) if is_counted or owned.contradiction else {}
                 counted = _lookup_counted if is_counted else nothing_counted
-                status = self._apply(connection, claim, decision, owned, changes, counted)
+                status = self._apply(connection, claim, decision, owned, changes, counted).status
             if owned.contradiction:
                 record_key_conflict(connection, self.clock, claim, owned)
             elif owned.outcome.is_final:
@@ -202,10 +210,10 @@ class Recording(LedgerBase):
         counted: Callable[[Clock], Values] = nothing_counted,
         *,
         told: bool = False,
-    ) -> OrderStatus:
+    ) -> State:
         if not answer.contradiction:
             applied = apply_decision(connection, self.clock, claim, decision, changes, counted, told=told)
-            return applied or _lock_status(connection, claim.order_id)
+            return applied or State(_lock_status(connection, claim.order_id))
         review = Decision(OrderStatus.REVIEW, reason=EndReason.WRONG_CHARGE)
         applied = apply_decision(connection, self.clock, claim, review, changes, told=told)
         if applied is None:
@@ -213,7 +221,7 @@ class Recording(LedgerBase):
             self._move_to_review(connection, claim.order_id, last_error(answer))
         kind, detail = IncidentKind.WRONG_CHARGE, answer.contradiction
         report_incident(connection, self.clock, claim.order_id, kind, detail)
-        return applied or _lock_status(connection, claim.order_id)
+        return applied or State(_lock_status(connection, claim.order_id))
 
     def _move_to_review(self, connection: Connection, order_id: str, changes: dict[str, Any]) -> None:
         """Move an order without a claim to review, because a late answer contradicts it. Its fence is raised."""

@@ -9,10 +9,11 @@ from sqlalchemy import delete
 
 from breakwall.payments.db.database import Database, DatabaseUnavailableError
 from breakwall.payments.db.schema import attempts, orders
-from breakwall.payments.gateways.base import ChargeAnswer, ChargeRequest, Outcome
+from breakwall.payments.gateways.base import Advice, ChargeAnswer, ChargeRequest, Health, Outcome
+from breakwall.payments.interventions import Author
 from breakwall.payments.keys import derive_charge_key
 from breakwall.payments.ledger.queries import OrderNotFoundError
-from breakwall.payments.orders import IdempotencyConflictError, OrderStatus
+from breakwall.payments.orders import EndReason, IdempotencyConflictError, OrderStatus
 from tests.contract.site import LEASE, Site, order
 from tests.gateway import DECLINED, DOWN, LOST, PAID
 
@@ -291,3 +292,26 @@ class TestWaitFor:
     def test_refuses_what_is_no_time(self, site: Site) -> None:
         with pytest.raises(ValueError, match="timeout should be a number of seconds"):
             site.producer.wait_for("cart-1", -1.0)
+
+
+ANNA = Author("anna")
+REFUSED = ChargeAnswer(Outcome.FAILED, Health.SUCCESS, code="amount_too_small", advice=Advice.STOP)
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [(PAID, None), (DECLINED, "card_declined"), (REFUSED, EndReason.REFUSED), (DOWN, None)],
+)
+def test_the_caller_is_told_why_its_order_ended_and_again_when_it_is_placed_again(
+    site: Site, answer: ChargeAnswer, reason: str | None
+) -> None:
+    site.gateway.answers.append(answer)
+    assert [site.producer.place(order()).reason for _ in range(2)] == [reason, reason]
+    assert site.get().reason == reason
+
+
+def test_an_order_that_is_cancelled_while_it_is_charged_ends_because_somebody_wanted_it(site: Site) -> None:
+    site.gateway.during = lambda: site.people.cancel("cart-1", ANNA)
+    site.gateway.answers.append(DOWN)
+    result = site.producer.place(order())
+    assert (result.status, result.reason) == ("cancelled", EndReason.REQUESTED)

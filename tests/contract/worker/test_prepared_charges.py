@@ -8,6 +8,8 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import select
 
+from breakwall.cli.orders.history_tables import attempts_of
+from breakwall.payments.charging import ONLY_PREPARED
 from breakwall.payments.db.schema import attempts
 from breakwall.payments.gateways.base import Advice, ChargeAnswer, Health, LookupAnswer, LookupResult, Outcome
 from breakwall.payments.keys import derive_charge_key
@@ -83,6 +85,13 @@ def drained(site: Site) -> None:
 WAYS = pytest.mark.parametrize("way", [placed, retried, drained])
 
 
+def shown_outcome(site: Site) -> str:
+    """What a person is shown of the newest attempt of the order."""
+    stored = site.get()
+    section = attempts_of(stored, list_attempts(site.database, stored.id), narrow=True)
+    return section.columns["outcome"][-1]
+
+
 class TestACharge:
     @WAYS
     def test_is_confirmed_after_its_id_is_committed(self, site: Site, way: object) -> None:
@@ -100,10 +109,10 @@ class TestACharge:
     ) -> None:
         gateway, seen = site.gateway, []
         assert isinstance(gateway, PreparingScriptedGateway)
-        gateway.between = lambda: seen.extend(site.outcomes())
+        gateway.between = lambda: seen.extend([*site.outcomes(), shown_outcome(site)])
         gateway.answers.append(PAID)
         way(site)  # type: ignore[operator]
-        assert seen == [Outcome.NOT_SENT]
+        assert seen == [Outcome.NOT_SENT, "running"]
 
     def test_that_is_paid_has_one_attempt_with_the_payments_outcome(self, site: Site) -> None:
         site.gateway.answers.append(PAID)
@@ -127,6 +136,7 @@ class TestAPreparationWithoutAnAnswer:
         order_id = queued(site)
         assert site.retrier.run(order_id) is OrderStatus.QUEUED
         assert site.outcomes() == [Outcome.FAILED]
+        assert str(site.get().last_error).endswith(ONLY_PREPARED)
         site.advance(5.0)
         gateway.answers.append(PAID)
         assert site.retrier.run(order_id) is OrderStatus.PAID

@@ -240,8 +240,9 @@ class TestAnotherGateway:
 
 
 class TestStripe:
-    @pytest.fixture
-    def url(self) -> Iterator[str]:
+    @pytest.fixture(scope="class")
+    @staticmethod
+    def url() -> Iterator[str]:
         service = LocalStripe()
         yield f"http://127.0.0.1:{service.port}"
         service.close()
@@ -255,6 +256,9 @@ class TestStripe:
         assert_problem(
             found, "check BREAKWALL_PAYMENT_TOKEN", "Check BREAKWALL_PAYMENT_TOKEN, …_STRIPE_ACCOUNT"
         )
+
+    def test_a_key_that_cannot_charge_is_a_matter_of_stripes_page(self) -> None:
+        assert_problem(examine(GATEWAY="stripe", TOKEN=f"pk_test_{SECRET}"), "publishable", "docs/stripe.md")
 
     def test_an_address_where_nothing_listens(self) -> None:
         found = examine(GATEWAY="stripe", URL=f"http://127.0.0.1:{free_port()}", TOKEN=SECRET_KEY)

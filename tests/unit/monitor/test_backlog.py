@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from breakwall.monitor.backlog import drain_eta, drain_eta_range
+from breakwall.monitor.counts import Rejected
 from tests.unit.monitor.snapshots import CALM
 
 
@@ -26,6 +27,15 @@ def test_the_time_to_drain(
 ) -> None:
     counts = replace(CALM, queued=queued, drained_last_minute=drained, span=span, last_due=last_due)
     assert drain_eta(counts, stopped=stopped) == eta
+
+
+@pytest.mark.parametrize(("rejected", "eta"), [(20, None), (19, 10.0)])
+def test_the_time_to_drain_is_unknown_while_the_payment_service_rejects_each(
+    rejected: int, eta: float | None
+) -> None:
+    """What was drained in the last minute ended before the settings were wrong, or was no success."""
+    counts = replace(CALM, queued=20, drained_last_minute=10, span=5.0, rejected=Rejected(rejected, "no"))
+    assert drain_eta(counts, stopped=False) == eta
 
 
 @pytest.mark.parametrize(

@@ -197,6 +197,13 @@ def test_an_unusable_detail_is_refused_by_the_name_of_its_field(field: str, valu
         assert list(refusal(**{field: value})) == [field], value
 
 
+def test_a_moment_that_is_given_as_a_text_should_be_a_datetime() -> None:
+    assert "should be a datetime with a time zone, not a text" in str(
+        refusal(charge_before="2027-01-01T00:00:00Z")
+    )
+    assert "should be a moment such as " in str(refusal(charge_before="tomorrow"))
+
+
 def test_the_longest_details_are_accepted() -> None:
     Order(
         **GOOD,

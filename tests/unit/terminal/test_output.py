@@ -108,3 +108,28 @@ def test_a_list_says_when_there_is_more_of_it(
     write_list(output, rows, 2, lambda row: row, ("number",), lambda row: (str(row),))
     shown = capsys.readouterr()
     assert (shown.out, shown.err) == (out, err)
+
+
+def test_a_long_text_wraps_within_the_terminal_and_an_id_beside_it_does_not(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("breakwall.terminal.output.screen", lambda: (100, 24))
+    rows = [("1" * 32, "a charge to refund " * 12)]
+    write_table(("order", "detail"), rows, wrapped=("detail",))
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 100
+    assert lines[1].startswith("1" * 32)
+
+
+def test_on_a_narrow_terminal_each_row_is_a_list_of_its_fields(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("breakwall.terminal.output.screen", lambda: (40, 24))
+    write_table(("order", "detail"), [("1" * 32, "two charges")] * 2, wrapped=("detail",))
+    fields = [f"order   {'1' * 32}", "detail  two charges"]
+    assert capsys.readouterr().out.splitlines() == [*fields, "", *fields]
+
+
+def test_in_a_pipe_each_row_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    write_table(("order", "detail"), [("1", "a charge to refund " * 12)], wrapped=("detail",))
+    assert len(capsys.readouterr().out.splitlines()) == 2

@@ -20,6 +20,11 @@ def test_at_the_usual_port_a_command_needs_no_setting() -> None:
     assert "  breakwall backlog --watch" in lines
 
 
+def test_an_order_for_stripe_has_a_payment_method() -> None:
+    lines = how_to_use("breakwall", None, {}, gateway="stripe")
+    assert any(line.endswith("--key cart-1 --payment-method pm_card_visa") for line in lines)
+
+
 def test_at_another_port_every_command_says_where_the_service_is() -> None:
     commands = [line for line in how_to_use("breakwall", Ports(9000, 9001), {}) if " breakwall " in line]
     assert len(commands) == 2

@@ -26,6 +26,7 @@ class FakeSite:
     expired: list[list[str]] = field(default_factory=list)
     published: list[str] = field(default_factory=list)
     due_reads: int = 0
+    looked_ahead: list[float] = field(default_factory=list)
     reclaims: int = 0
     blocked: int = 0
     prunings: int = 0
@@ -70,8 +71,9 @@ class FakeSite:
         self.reclaims += 1
         return self.expired.pop(0) if self.expired else []
 
-    def take_due(self, limit: int, *, republish_after: float) -> list[str]:
+    def take_due(self, limit: int, *, republish_after: float, ahead: float = 0.0) -> list[str]:
         self.due_reads += 1
+        self.looked_ahead.append(ahead)
         taken, self.waiting = self.waiting[:limit], self.waiting[limit:]
         return taken
 
@@ -101,6 +103,15 @@ def test_trap_10_after_an_outage_the_backlog_is_let_out_in_growing_steps(site: F
 def test_a_new_dispatcher_begins_small_too_because_an_outage_may_just_have_ended(site: FakeSite) -> None:
     dispatcher = site.dispatcher()
     assert [dispatcher.run_once() for _ in range(3)] == [10, 20, 40]
+
+
+def test_orders_from_before_its_start_do_not_wait_until_their_producer_is_given_up(site: FakeSite) -> None:
+    """The broker may have been started with the worker: then no producer could reach it."""
+    dispatcher = site.dispatcher()
+    for depth in (None, None, *[0] * 12):
+        site.depth = depth
+        dispatcher.run_once()
+    assert site.looked_ahead == [*range(10, 0, -1), 0.0, 0.0]
 
 
 def test_the_steps_grow_only_as_orders_are_done(site: FakeSite) -> None:

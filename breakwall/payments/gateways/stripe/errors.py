@@ -92,7 +92,11 @@ def prepare_failed(failure: Failure, *, now: float, bounds: Bounds) -> ChargeAns
     answer = charge_failed(failure, now=now, bounds=bounds)
     if failure.error is not None and failure.status == NOT_FOUND and answer.advice is Advice.RECONFIGURE:
         # What is not found is in the request, unless Stripe says that it is in the other mode.
-        answer = answer if _other_mode(failure.error) else _with_code(_refused(failure.error), failure)
+        answer = (
+            answer
+            if _other_mode(failure.error)
+            else _with_code(_refused(failure.error, is_missing=True), failure)
+        )
     if answer.code == KEY_REUSED:
         # A charge may have been made for the other payload, so no other key is tried.
         return replace(answer, advice=Advice.REVIEW)
@@ -200,10 +204,15 @@ def _refusal(status: int, error: Mapping[str, Any]) -> ChargeAnswer:
     return _refused(error)
 
 
-def _refused(error: Mapping[str, Any]) -> ChargeAnswer:
+def _refused(error: Mapping[str, Any], *, is_missing: bool = False) -> ChargeAnswer:
+    """``is_missing``: Stripe does not know something that the request names."""
     parameter = error.get("param")
     named = isinstance(parameter, str) and _PARAMETER.fullmatch(parameter)
-    detail = "Stripe refused this request" + (f", for its parameter {parameter}." if named else ".")
+    if named:
+        cause = f", for its parameter {parameter}"
+    else:
+        cause = ": it knows no such payment method or customer" if is_missing else ""
+    detail = f"Stripe refused this request{cause}. docs/stripe.md says what an order needs."
     return ChargeAnswer(Outcome.UNKNOWN, Health.NEUTRAL, detail=detail, advice=Advice.STOP, spends_key=True)
 
 

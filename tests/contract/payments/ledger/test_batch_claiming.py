@@ -224,7 +224,7 @@ class TestPayments:
         exchange(book, [paid(attempt)], [])
         again = exchange(book, [paid(attempt)], [])
         assert (again.paid, again.unpaid) == ([], [paid(attempt)])
-        status, charge = book.ledger.record(attempt, paid(attempt).answer, AGAIN)
+        status, charge, _ = book.ledger.record(attempt, paid(attempt).answer, AGAIN)
         assert (status, charge, book.incidents()) == (OrderStatus.PAID, f"ch_{attempt.claim.order_id}", [])
 
     def test_by_one_charge_pay_one_order(self, book: Book) -> None:

@@ -384,7 +384,7 @@ class TestTwoOpenTransactions:
             charge = replace(PAID, charge_id=f"ch_{number}")
             both = [sent(site, f"{name}-{number}") for name in "ab"]
             recorded = together(*(partial(site.ledger.record, attempt, charge, SHOWN) for attempt in both))
-            assert sorted(status for status, _ in recorded) == [OrderStatus.PAID, OrderStatus.REVIEW]
+            assert sorted(status for status, *_ in recorded) == [OrderStatus.PAID, OrderStatus.REVIEW]
         assert incident_kinds(site) == ["wrong_charge"] * ROUNDS
 
     def test_that_hold_on_to_one_order_with_two_charges_do_not_wait_for_each_other(
@@ -401,7 +401,7 @@ class TestTwoOpenTransactions:
             site.dispatch_queue.reclaim_expired()
             charges = [replace(PAID, charge_id=f"ch_{number}_{which}") for which in range(2)]
             recorded = together(*(partial(site.ledger.record, attempt, charge, SHOWN) for charge in charges))
-            assert [status for status, _ in recorded] == [OrderStatus.PAID, OrderStatus.PAID]
+            assert [status for status, *_ in recorded] == [OrderStatus.PAID, OrderStatus.PAID]
         assert incident_kinds(site) == ["two_charges"] * 3
         assert deadlocks == []
 

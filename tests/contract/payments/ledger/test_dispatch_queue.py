@@ -18,6 +18,13 @@ def test_a_new_order_is_left_to_its_producer_for_a_moment(book: Book) -> None:
     assert book.dispatch_queue.take_due(10, republish_after=60) == [order_id]
 
 
+def test_a_new_order_is_not_left_to_a_producer_from_before_the_broker(book: Book) -> None:
+    first = book.queued()
+    book.ledger.accept_queued([order("not-due")], delay=5.0)
+    assert book.dispatch_queue.take_due(10, republish_after=60, ahead=PUBLISH_GRACE) == [first]
+    assert book.dispatch_queue.take_due(10, republish_after=60, ahead=PUBLISH_GRACE) == []
+
+
 def test_an_order_that_waits_for_the_circuit_is_the_dispatchers_from_the_moment_it_is_due(book: Book) -> None:
     book.ledger.accept_queued([order()], delay=2.0, deferrals=1)
     book.clock.advance(1.9)

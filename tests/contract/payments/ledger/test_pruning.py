@@ -485,7 +485,7 @@ class TestAnAnswerThatComesAfterThePruning:
         recorded = pruned_site.site.ledger.record(
             _attempt(self.late(order_id)), replace(PAID, charge_id="ch_of_cart-1"), Decision(OrderStatus.PAID)
         )
-        assert recorded == (OrderStatus.PAID, "ch_of_cart-1")
+        assert recorded[:2] == (OrderStatus.PAID, "ch_of_cart-1")
         assert pruned_site.number(orders) == 0
 
     def test_brings_the_order_back_where_it_proves_a_second_charge(self, pruned_site: PruningSite) -> None:
@@ -494,7 +494,7 @@ class TestAnAnswerThatComesAfterThePruning:
         recorded = pruned_site.site.ledger.record(
             _attempt(self.late(order_id)), replace(PAID, charge_id="ch_2"), Decision(OrderStatus.PAID)
         )
-        assert recorded == (OrderStatus.PAID, "ch_of_cart-1")
+        assert recorded[:2] == (OrderStatus.PAID, "ch_of_cart-1")
         assert [found.kind for found in list_incidents(pruned_site.site.database, order_id)] == [
             "two_charges"
         ]
@@ -514,7 +514,7 @@ class TestAnAnswerThatComesAfterThePruning:
         recorded = pruned_site.site.ledger.record(
             _attempt(self.late(order_id)), replace(PAID, charge_id="ch_9"), Decision(OrderStatus.PAID)
         )
-        assert recorded == (OrderStatus.PAID, "ch_9")
+        assert recorded[:2] == (OrderStatus.PAID, "ch_9")
         assert pruned_site.site.get().status is OrderStatus.PAID
         kinds = [found.kind for found in list_incidents(pruned_site.site.database, order_id)]
         assert kinds == (["charged_after_cancel"] if ended == "cancelled" else [])
@@ -522,7 +522,7 @@ class TestAnAnswerThatComesAfterThePruning:
     def test_that_proves_nothing_changes_nothing(self, pruned_site: PruningSite) -> None:
         order_id = pruned_site.paid()
         pruned_site.prune_after()
-        status, _ = pruned_site.site.ledger.record(
+        status, *_ = pruned_site.site.ledger.record(
             _attempt(self.late(order_id)), DECLINED, Decision(OrderStatus.DECLINED)
         )
         assert status is OrderStatus.PAID

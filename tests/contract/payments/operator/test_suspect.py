@@ -280,7 +280,7 @@ class TestAClaimFromBefore:
         attempt = begun(site)
         site.people.cancel("cart-1")
         suspect(site)
-        status, _ = site.ledger.record(attempt, answer, decision)  # type: ignore[arg-type]
+        status, *_ = site.ledger.record(attempt, answer, decision)  # type: ignore[arg-type]
         assert status is OrderStatus.IN_FLIGHT
         site.advance(LEASE)
         site.dispatch_queue.reclaim_expired()

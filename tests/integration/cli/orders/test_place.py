@@ -8,6 +8,8 @@ from breakwall.currencies import max_amount
 from breakwall.simulator.client import SimulatorControl
 from tests.command import Terminal
 
+LINE = ["--user", "u1", "--amount", "10000", "--currency", "KRW", "--key", "cart-1"]
+
 
 def test_an_order_that_can_be_charged_is_paid(terminal: Terminal, payments: SimulatorControl) -> None:
     placed = terminal.place()
@@ -45,12 +47,13 @@ def test_a_declined_order_exits_with_refused(terminal: Terminal, payments: Simul
     payments.set_faults(decline_rate=1.0)
     placed = terminal.place()
     assert placed.code == 4
-    assert placed.document["status"] == "declined"
+    assert (placed.document["status"], placed.document["reason"]) == ("declined", "card_declined")
+    again = terminal.run("orders", "place", *LINE)
+    assert "The payment service declined it: card_declined.\n" in again.out
 
 
 def test_the_same_is_reported_in_words(terminal: Terminal, payments: SimulatorControl) -> None:
-    line = ["--user", "u1", "--amount", "10000", "--currency", "KRW", "--key", "cart-1"]
-    placed = terminal.run("orders", "place", *line)
+    placed = terminal.run("orders", "place", *LINE)
     assert placed.code == 0
     assert placed.out.startswith("It is paid.\n")
     assert "₩10,000 from u1" in placed.out
@@ -60,8 +63,7 @@ def test_the_same_is_reported_in_words(terminal: Terminal, payments: SimulatorCo
 def test_placing_a_cancelled_order_again_claims_nothing(terminal: Terminal) -> None:
     terminal.place()
     terminal.run("orders", "cancel", "cart-1")
-    line = ["--user", "u1", "--amount", "10000", "--currency", "KRW", "--key", "cart-1"]
-    placed = terminal.run("orders", "place", *line)
+    placed = terminal.run("orders", "place", *LINE)
     assert placed.code == 4
     assert "nothing was charged" not in placed.out
 

@@ -40,6 +40,11 @@ ALARMED = replace(OUTAGE, breaker=CLOSED, workers=0, warnings=(NO_WORKER,))
         (QUIET, "oldest", "none waits"),
         (replace(OUTAGE, blocked_by=(DEAD_FLEET,)), "time to drain", "unknown: nothing moves"),
         (OUTAGE, "time to drain", "unknown: none was drained in the last minute"),
+        (
+            replace(OUTAGE, rejected=Rejected(1284, REJECTION)),
+            "time to drain",
+            "unknown: the payment service rejects each",
+        ),
         (replace(OUTAGE, breaker=CLOSED), "time to drain", "unknown: none was drained in the last minute"),
         (
             replace(OUTAGE, drain_eta_seconds=240.0),

@@ -19,7 +19,7 @@ NO_WORKER = Alarm(AlarmKind.NO_WORKER, "No worker is alive: waiting orders are n
 ALARMED = replace(OUTAGE, due=9, workers=0, breaker=CLOSED, warnings=(NO_WORKER,))
 REJECTIONS = (
     "[bold red]The payment service rejected 1,270 orders when they were last tried[/]: "
-    "check BREAKWALL_PAYMENT_URL, its path too; run doctor."
+    "check BREAKWALL_PAYMENT_URL; run doctor."
 )
 
 
@@ -134,3 +134,21 @@ def test_why_nothing_moves_is_one_line_without_what_the_other_sentences_say() ->
     assert obstacles(replace(OUTAGE, blocked_by=(REFUSED,))) == []
     assert obstacles(replace(ALARMED, blocked_by=(DEAD_FLEET,))) == []
     assert obstacles(QUIET) == []
+
+
+@pytest.mark.parametrize(
+    ("example", "advice"),
+    [
+        (
+            "http_401: Stripe does not accept the API key: check BREAKWALL_PAYMENT_TOKEN.",
+            "check BREAKWALL_PAYMENT_TOKEN; run doctor.",
+        ),
+        (
+            "check BREAKWALL_PAYMENT_CERT_FILE and BREAKWALL_PAYMENT_KEY_FILE, or BREAKWALL_PAYMENT_KEY_FILE",
+            "check BREAKWALL_PAYMENT_CERT_FILE and BREAKWALL_PAYMENT_KEY_FILE; run doctor.",
+        ),
+        ("acme_says_no: Acme does not know us.", "check the settings of payments; run doctor."),
+    ],
+)
+def test_the_settings_to_check_are_those_that_the_rejection_names(example: str, advice: str) -> None:
+    assert verdict(replace(REJECTED, rejected=Rejected(2, example))).endswith(advice)

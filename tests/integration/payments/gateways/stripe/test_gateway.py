@@ -21,6 +21,7 @@ from breakwall.payments.gateways.stripe.gateway import StripeGateway
 from breakwall.payments.verification import verified
 from tests.integration.payments.gateways.stripe.conftest import Gateways, Orders, soon
 from tests.stripe import proxy as faults
+from tests.stripe.__main__ import stand_ins
 from tests.stripe.proxy import Answer, StripeProxy, answering, error
 from tests.stripe.service import SECRET_KEY, LocalStripe
 from tests.waiting import wait_until
@@ -34,6 +35,23 @@ ASKS_THE_CUSTOMER = "4000002500003155"
 def test_it_is_a_gateway_that_prepares_and_cancels(gateway: StripeGateway) -> None:
     assert isinstance(gateway, PreparingGateway)
     assert isinstance(gateway, CancellingGateway)
+
+
+def test_the_imitation_to_try_declines_what_stripes_test_methods_decline(
+    stripe: LocalStripe, gateway: StripeGateway, proxy: StripeProxy, new_order: Orders
+) -> None:
+    proxy.stand_ins = stand_ins(stripe)
+    codes = []
+    for method in ("pm_card_visa_chargeDeclined", "pm_card_authenticationRequired"):
+        order = new_order(payment_method=method)
+        created = gateway.prepare(order, deadline=soon())
+        assert isinstance(created, Prepared)
+        answer = gateway.charge(replace(order, prepared=created.id), deadline=soon())
+        codes.append((answer.outcome, answer.code))
+    assert codes == [
+        (Outcome.DECLINED, "card_declined"),
+        (Outcome.DECLINED, "authentication_required"),
+    ]
 
 
 class TestPrepare:

@@ -124,6 +124,16 @@ def test_what_a_preparation_does_not_find_is_in_its_request() -> None:
     assert "payment_method" in answer.detail
 
 
+def test_a_refusal_without_a_parameter_says_where_to_read_on() -> None:
+    """An imitation of Stripe names no parameter."""
+    error = {"type": "invalid_request_error", "message": "Unexpected automatic_payment_methods"}
+    refused, missing = prepared(failure(400, error)), prepared(failure(404, error))
+    assert refused.detail == "Stripe refused this request. docs/stripe.md says what an order needs."
+    assert missing.detail.startswith(
+        "Stripe refused this request: it knows no such payment method or customer."
+    )
+
+
 @pytest.mark.parametrize("status", [500, 502, 503])
 def test_a_server_error_may_be_stored(status: int) -> None:
     assert confirmed(failure(status, answers.API_ERROR)).spends_key
