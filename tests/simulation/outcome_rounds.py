@@ -73,7 +73,7 @@ def _destination(way: str, worker: WorkerProcess, context: Context) -> Destinati
     if way == LISTENER:
         return ListenerDestination(context.shop.hear)
     webhook = WebhookDestination(
-        URL, [SECRET], allow_private=True, wall_clock=lambda: EPOCH + context.engine.now
+        URL, lambda: [SECRET], allow_private=True, wall_clock=lambda: EPOCH + context.engine.now
     )
     webhook._pool = ShopConnections(context, worker, context.shop)  # type: ignore[assignment]
     return webhook
