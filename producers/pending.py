@@ -160,7 +160,10 @@ def _untold() -> DatabaseUnavailableError:
 
 def replay(known: StoredOrder | PrunedOrder) -> PlaceResult:
     """The result for an order that was placed before."""
-    return PlaceResult(known.id, known.status, known.charge_id, replayed=True, reason=known.reason)
+    # A process of the version before leaves the reason of an earlier end as it is, also when the order is paid.
+    has_reason = known.status.is_final and known.status is not OrderStatus.PAID
+    reason = known.reason if has_reason else None
+    return PlaceResult(known.id, known.status, known.charge_id, replayed=True, reason=reason)
 
 
 def check_wait(wait: float, name: str = "wait") -> float:

@@ -93,7 +93,9 @@ class Dispatcher:
         room = self._room()
         if room <= 0:
             return 0
-        after, ahead = self._settings.republish_after, self._grace_left(now)
+        after = self._settings.republish_after
+        # An order that was just published is due again after ``after``, so the next run must not look so far ahead.
+        ahead = min(self._grace_left(now), after / 2)
         chosen = self._due.take_due(room, republish_after=after, ahead=ahead)
         self.is_draining = bool(chosen)
         if not chosen:

@@ -9,6 +9,7 @@ from breakwall.texts import MAX_LENGTH, visible
 
 NAME = "broker"
 SOCKET = "redis+socket://"
+REDIS_KINDS = {"redis", "redis+socket", "sentinel"}  # Of addresses from `broker_address`.
 SHOWN = 3  # Workers that are named.
 
 _SET = "Set BREAKWALL_BROKER_URL to the same value here and in the worker's environment"
@@ -21,7 +22,7 @@ def this_host() -> str:
 
 def reads_from(worker: Worker, address: str, here: str) -> bool:
     """Whether a worker has said that it reads from the broker at this address, as the machine ``here`` sees it."""
-    return worker.broker == address and (not address.startswith(SOCKET) or worker.host == here)
+    return worker.broker == address and (worker.host == here or not _is_of_one_machine(address))
 
 
 def other_brokers(
@@ -29,8 +30,8 @@ def other_brokers(
 ) -> list[Finding]:
     """A finding for each other address that a live worker reads from.
 
-    Two hosts may be names of one broker. So it is a problem only if something else differs, or if messages wait in our
-    broker and no worker has said that it reads from there.
+    Two hosts may be names of one broker, and so may two sockets, or a socket and a host. So it is a problem only if
+    something else differs, or if messages wait in our broker and no worker has said that it reads from there.
 
     Args:
         ours: the address of the broker that this environment publishes to, from `broker_address`.
@@ -39,7 +40,7 @@ def other_brokers(
     others: dict[tuple[str, bool], list[str]] = {}
     for worker in fleet:
         if worker.broker is not None and not reads_from(worker, ours, here):
-            others.setdefault((worker.broker, _differs(worker, ours, here)), []).append(worker.name)
+            others.setdefault((worker.broker, _differs(worker.broker, ours)), []).append(worker.name)
     is_read = any(worker.broker is None or reads_from(worker, ours, here) for worker in fleet)
     is_waiting = not is_read and not all(differs for _, differs in others) and bool(depth())
     return [
@@ -48,17 +49,26 @@ def other_brokers(
     ]
 
 
-def _differs(worker: Worker, ours: str, here: str) -> bool:
-    """Whether the address names another broker, whatever names its host has."""
-    theirs = worker.broker or ""
-    if theirs.startswith(SOCKET) and ours.startswith(SOCKET):
-        return worker.host == here
-    return _without_hosts(theirs) != _without_hosts(ours)
+def _differs(theirs: str, ours: str) -> bool:
+    """Whether the address names another queue, whatever names its host or socket has."""
+    kind, within = _without_hosts(theirs)
+    our_kind, our_within = _without_hosts(ours)
+    if kind == our_kind and kind != "redis+socket":
+        return within != our_within
+    # One Redis can be reached by TCP, by a socket, and through Sentinel. What remains is the database.
+    are_redis = {kind, our_kind} <= REDIS_KINDS
+    return not are_redis or within.rpartition("/")[2] != our_within.rpartition("/")[2]
 
 
 def _without_hosts(address: str) -> tuple[str, str]:
     kind, _, rest = address.partition("://")
     return kind, rest.partition("/")[2]
+
+
+def _is_of_one_machine(address: str) -> bool:
+    """Whether the address names another broker on each machine."""
+    hosts = address.partition("://")[2].partition("/")[0]
+    return address.startswith(SOCKET) or "localhost" in {host.rpartition(":")[0] for host in hosts.split(",")}
 
 
 def _finding(names: Sequence[str], theirs: str, ours: str, *, differs: bool, is_waiting: bool) -> Finding:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from breakwall.texts import visible
 from breakwall.urls.parameters import BROKERS, check_parameters
 from breakwall.urls.redis import check_redis_address, check_redis_database
 from breakwall.urls.sentinel import is_sentinel, parse_sentinel_url
@@ -55,8 +56,12 @@ def broker_address(url: str) -> str:
     """Which broker a checked URL names, without users, passwords and options.
 
     ``broker_address("redis://:pw@h") == "redis://h:6379/0"``. A host can have several names, and so a broker several
-    addresses.
+    addresses. It is visible: a virtual host may hold any character, and this is stored and shown.
     """
+    return visible(_address(url))
+
+
+def _address(url: str) -> str:
     if is_sentinel(url):
         named = parse_sentinel_url(url)
         return f"sentinel://{_hosts(named.nodes)}/{named.master_name}/{named.database}"

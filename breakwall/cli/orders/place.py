@@ -140,7 +140,8 @@ def meaning(result: PlaceResult) -> str:
     """An order's state as a sentence of Rich markup, with the reason of its end."""
     if result.status == "declined" and result.reason not in {None, EndReason.DECLINED}:
         return f"The payment service declined it: {plain(result.reason)}."
-    return _REASONS.get(result.reason or "", _MEANINGS[result.status])
+    exact = _REASONS.get(result.reason or "") if result.status in {"dead", "review", "cancelled"} else None
+    return exact or _MEANINGS[result.status]
 
 
 def _lines(order: Order, result: PlaceResult, error: str | None) -> list[str]:

@@ -73,8 +73,10 @@ def downgrade() -> None:
     _run(drop_trigger)(op.get_bind())
     op.drop_index("ix_orders_expiry", table_name="orders")
     for table, columns in _NEW_COLUMNS.items():
+        there = _column_names(table, op.get_bind())
         for name, _ in columns:
-            op.drop_column(table, name)
+            if name in there:  # An unreleased version of this revision had fewer columns.
+                op.drop_column(table, name)
     op.execute("DELETE FROM incidents WHERE kind = 'undelivered'")
     _check_kinds(f"kind IN ({_KINDS})", op.get_bind())
     for table in ("deliveries", "destinations", "outcomes"):
@@ -95,10 +97,14 @@ def _begin_outcomes(connection: sa.Connection) -> None:
 
 
 def _widen(table: str, connection: sa.Connection) -> None:
-    there = {column["name"] for column in sa.inspect(connection).get_columns(table)}
+    there = _column_names(table, connection)
     for name, kind in _NEW_COLUMNS[table]:
         if name not in there:
             op.add_column(table, sa.Column(name, kind, nullable=True))
+
+
+def _column_names(table: str, connection: sa.Connection) -> set[str]:
+    return {column["name"] for column in sa.inspect(connection).get_columns(table)}
 
 
 def _check_kinds(check: str, connection: sa.Connection) -> None:

@@ -134,7 +134,8 @@ def _stored(worker: Identity) -> dict[str, Any]:
 
 def _newest(worker: Identity) -> dict[str, Any]:
     ways = None if worker.ways is None else " ".join(worker.ways)
-    return {"gateway": worker.gateway, "broker": worker.broker, "ways": ways}
+    broker = None if worker.broker is None else visible(worker.broker)
+    return {"gateway": worker.gateway, "broker": broker, "ways": ways}
 
 
 def _worker(row: Any) -> Worker:

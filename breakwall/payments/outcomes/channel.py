@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 
 from breakwall.breaker import CircuitBreaker, CircuitBreakerConfig, CircuitBreakerError, Permit
 from breakwall.crashpoints import reach
@@ -67,6 +68,7 @@ class Channel:
         self.destination, self.breaker = destination, breaker
         self.timeout, self.clock = timeout, clock
         self._finished: deque[FinishedDelivery] = deque()
+        self._in_hand: dict[tuple[int, datetime], Claimed] = {}
         self._pool = pool or CallPool(
             circuit_name(destination.name),
             threads=THREADS[destination.name],
@@ -89,9 +91,17 @@ class Channel:
         """Whether every thread is in such a call."""
         return self._pool.is_blocked
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether all that was started has finished, and was taken by `take_finished`."""
+        return not self._in_hand
+
     def room(self) -> int:
-        """How many deliveries may be claimed now: none while the circuit is open. May wait for the circuit's store."""
-        if not (room := self._pool.room):
+        """How many deliveries may be claimed now. May wait for the circuit's store.
+
+        None while the circuit is open, and none beside an event that may end this process.
+        """
+        if not (room := self._pool.room) or any(claimed.is_suspect for claimed in self._in_hand.values()):
             return 0
         slots = self.breaker.status().slots
         return room if slots is None else min(room, slots)
@@ -103,6 +113,7 @@ class Channel:
         for claimed in claims:
             with suppress(Exception):
                 _ = claimed.event.body
+        self._in_hand.update((_key(claimed), claimed) for claimed in claims)
         for claimed in claims:
             self._pool.submit(_Delivery(self, claimed))
 
@@ -115,6 +126,8 @@ class Channel:
         found = []
         while self._finished:
             found.append(self._finished.popleft())
+        for one in found:
+            self._in_hand.pop(_key(one.claimed), None)  # A late success finishes a second time.
         return found
 
     def ask_to_stop(self) -> None:
@@ -131,6 +144,10 @@ class Channel:
 
     def finish(self, finished: FinishedDelivery) -> None:
         self._finished.append(finished)
+
+
+def _key(claimed: Claimed) -> tuple[int, datetime]:
+    return claimed.event.number, claimed.until
 
 
 class _Delivery:

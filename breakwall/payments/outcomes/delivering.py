@@ -170,8 +170,11 @@ class Delivering:
         taken = take_new(connection, self._clock, self._batch) if pending.new else 0
         claims = [
             claimed
-            for name, room in rooms.items()
-            for claimed in claim(connection, self._clock, name, room, lease=LEASE)
+            for channel in self._channels
+            if (room := rooms.get(channel.name))
+            for claimed in claim(
+                connection, self._clock, channel.name, room, lease=LEASE, is_idle=channel.is_idle
+            )
         ]
         for claimed in claims:
             if claimed.is_spent:

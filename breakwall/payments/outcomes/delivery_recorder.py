@@ -14,8 +14,11 @@ from breakwall.payments.outcomes.incident_reports import report_claim
 from breakwall.payments.outcomes.outbox import recording
 from breakwall.payments.outcomes.outbox.claiming import Claimed
 from breakwall.payments.outcomes.schedule import delay_after, delay_after_hang
+from breakwall.texts import visible
 
 log = logging.getLogger("breakwall.outcomes")
+
+MAX_ERROR = 500  # Characters of an error that are kept.
 
 
 class DeliveryRecorder:
@@ -51,7 +54,7 @@ class DeliveryRecorder:
         self._give_up(connection, claimed, "its last calls ended their worker, or were not recorded")
 
     def _record_failure(self, connection: Connection, claimed: Claimed, result: Result) -> None:
-        error = result.error or ""
+        error = _storable(result.error or "")
         delay = delay_after(claimed.tries, self._jitter(), result.retry_after)
         if result.hung and claimed.destination in ENDLESS:
             delay = delay_after_hang(2 if claimed.last_error == error else 1, self._jitter())
@@ -60,12 +63,11 @@ class DeliveryRecorder:
         if delay is None:
             self._give_up(connection, claimed, error)
         elif recording.record_failed(connection, self._clock, claimed, error, delay):
-            self._log_failure(claimed.destination, result)
+            self._log_failure(claimed.destination, result, error)
 
-    def _log_failure(self, name: str, result: Result) -> None:
+    def _log_failure(self, name: str, result: Result, error: str) -> None:
         if result.gone:
             return  # it is not tried again, and the incident is in the log
-        error = result.error
         if number := self._throttle.admit(f"{name} {error}"):
             more = "" if number == 1 else f" (and {number - 1:,} more like it)"
             log.warning("the %s did not take an outcome: %s%s; it is tried again", name, error, more)
@@ -90,3 +92,8 @@ class DeliveryRecorder:
             f"configure another one, or `breakwall outcomes enable {claimed.destination}`"
         )
         report_claim(connection, self._clock, claimed, detail)
+
+
+def _storable(error: str) -> str:
+    """The error as every database takes it: one that cannot be stored would stop all that is recorded with it."""
+    return visible(error)[:MAX_ERROR]

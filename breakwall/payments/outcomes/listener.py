@@ -10,6 +10,7 @@ from typing import Any
 from breakwall.log_throttle import throttled
 from breakwall.payments.outcomes.destination import DELIVERED, Result
 from breakwall.payments.outcomes.event import Event
+from breakwall.texts import visible
 
 log = logging.getLogger("breakwall.outcomes")
 
@@ -56,4 +57,4 @@ class ListenerDestination:
 def _frames(found: TracebackType | None) -> list[str]:
     """The listener's calls, the innermost first, without our own."""
     calls = traceback.extract_tb(found)[1:][-MOST_FRAMES:]
-    return [f"{call.filename}:{call.lineno} in {call.name}" for call in reversed(calls)]
+    return [visible(f"{call.filename}:{call.lineno} in {call.name}") for call in reversed(calls)]

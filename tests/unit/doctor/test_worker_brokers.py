@@ -32,7 +32,7 @@ def test_workers_of_this_broker_and_those_that_say_nothing_are_no_finding() -> N
 
 
 @pytest.mark.parametrize(
-    "theirs", ["redis://shop:6379/1", "amqp://shop:5672//", "sentinel://shop:26379/m/0", SOCKET]
+    "theirs", ["redis://shop:6379/1", "amqp://shop:5672//", "sentinel://shop:26379/m/1", f"{SOCKET[:-1]}1"]
 )
 def test_another_kind_or_database_is_a_problem(theirs: str) -> None:
     [finding] = found(worker(theirs))
@@ -52,8 +52,26 @@ def test_another_hosts_name_is_a_problem_only_if_nobody_reads_the_messages_that_
 
 def test_an_embedded_broker_of_another_machine_may_be_another_one() -> None:
     assert [one.ok for one in found(worker(SOCKET), ours=SOCKET)] == [True]
-    elsewhere = worker("redis+socket:///home/u/broker.sock/0", host=HERE)
-    assert [one.ok for one in found(elsewhere, ours=SOCKET)] == [False]
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours"),
+    [
+        (SOCKET, OURS),
+        ("sentinel://shop:26379/m/0", OURS),
+        ("redis+socket:///run/broker.sock/0", "redis+socket:///var/run/broker.sock/0"),
+    ],
+)
+def test_two_ways_to_one_redis_are_a_problem_only_if_messages_wait(theirs: str, ours: str) -> None:
+    assert [one.ok for one in found(worker(theirs, host=HERE), ours=ours)] == [True]
+    assert [one.ok for one in found(worker(theirs, host=HERE), ours=ours, depth=3)] == [False]
+
+
+@pytest.mark.parametrize("ours", ["redis://localhost:6379/0", "amqp://a:5672,localhost:5672//"])
+def test_each_machine_has_a_localhost_of_its_own(ours: str) -> None:
+    assert found(worker(ours, host=HERE), ours=ours, depth=3) == []
+    assert [one.ok for one in found(worker(ours), ours=ours)] == [True]
+    assert [one.ok for one in found(worker(ours), ours=ours, depth=3)] == [False]
 
 
 def test_workers_of_one_broker_are_one_finding() -> None:

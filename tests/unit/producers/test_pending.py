@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 import pickle
+from unittest.mock import Mock
 
 import pytest
 
 from breakwall.payments.db.database import DatabaseUnavailableError
-from breakwall.payments.orders import Order, OrderStatus
-from breakwall.producers.pending import LONGEST_WAIT, PendingOrder, PlaceResult, check_wait
+from breakwall.payments.ledger.pruned_orders import PrunedOrder
+from breakwall.payments.orders import EndReason, Order, OrderStatus
+from breakwall.producers.pending import LONGEST_WAIT, PendingOrder, PlaceResult, check_wait, replay
 from breakwall.producers.threads import Latch
 
 
@@ -139,3 +141,15 @@ def test_an_endless_wait_is_a_long_one() -> None:
 def test_a_result_can_be_pickled() -> None:
     result = PlaceResult("order-1", OrderStatus.PAID, "ch_1", replayed=True)
     assert pickle.loads(pickle.dumps(result)) == result
+
+
+@pytest.mark.parametrize(
+    ("status", "reason"),
+    [(OrderStatus.PAID, None), (OrderStatus.QUEUED, None), (OrderStatus.DEAD, EndReason.EXHAUSTED)],
+)
+def test_the_reason_of_an_earlier_end_is_not_given_for_what_came_after_it(
+    status: OrderStatus, reason: str | None
+) -> None:
+    """A process of the version before retries an order, and leaves the reason as it was."""
+    known = Mock(spec=PrunedOrder, id="order-1", status=status, charge_id=None, reason=EndReason.EXHAUSTED)
+    assert replay(known).reason == reason

@@ -47,6 +47,7 @@ def test_nodes_that_differ_in_more_than_the_host_are_not_one_rabbitmq(other: str
         ("redis+socket:///run/b.sock?virtual_host=3", "redis+socket:///run/b.sock/3"),
         ("amqp://u:geheim@h//", "amqp://h:5672//"),
         ("amqps://u:geheim@h/shop", "amqp://h:5671/shop"),
+        ("amqp://u:geheim@h/a%00b", r"amqp://h:5672/a\x00b"),
         ("amqp://u:geheim@b/shop;amqp://u:geheim@a:5673/shop", "amqp://a:5673,b:5672/shop"),
         (
             "sentinel://:geheim@b;sentinel://:geheim@a/1?master_name=m&sentinel_password=geheim",

@@ -114,6 +114,12 @@ def test_orders_from_before_its_start_do_not_wait_until_their_producer_is_given_
     assert site.looked_ahead == [*range(10, 0, -1), 0.0, 0.0]
 
 
+def test_what_was_just_published_is_not_published_again_by_the_next_run(site: FakeSite) -> None:
+    dispatcher = site.dispatcher(republish_after=4)
+    dispatcher.run_once()
+    assert site.looked_ahead == [2.0]
+
+
 def test_the_steps_grow_only_as_orders_are_done(site: FakeSite) -> None:
     """A slow service gets no more while it works on the first ones."""
     dispatcher = site.dispatcher()

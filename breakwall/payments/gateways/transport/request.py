@@ -1,7 +1,8 @@
 """A request as bytes.
 
 h11 would check each header by itself, and write it by itself: that is most of the processor time of a whole call. Here
-one check covers the whole head. h11 reads the answers, and so has to know what kind of request they answer.
+one check covers the whole head, and a count shows that no part of it is several. h11 reads the answers, and so has to
+know what kind of request they answer.
 """
 
 from __future__ import annotations
@@ -44,6 +45,9 @@ class Request:
             raise h11.LocalProtocolError("a header is not ASCII") from None
         if not _HEAD.fullmatch(head) or not _FRAMING.isdisjoint(map(str.lower, self.headers)):
             raise h11.LocalProtocolError("the request is not valid")
+        # A part may be several valid lines, and a name may be a name with a value.
+        if head.count(b"\n") != len(lines) + 2 or any(":" in name for name in self.headers):
+            raise h11.LocalProtocolError("a part of the request holds a line break or a colon")
         return head + self.body
 
 

@@ -4,6 +4,7 @@ A claim lasts until `Claimed.until`, which is also the delivery's ``due_at``: af
 because its worker is gone.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -12,6 +13,7 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Integer,
+    Row,
     Select,
     String,
     Update,
@@ -29,6 +31,9 @@ from breakwall.payments.outcomes.event import Event
 from breakwall.payments.outcomes.schedule import MAX_TRIES, MAX_UNRECORDED
 
 SUSPECT = 2  # Claims in a row without a record, after which an event is claimed alone.
+SUSPECT_WAITS = (
+    30.0  # Seconds that a suspect is due, after which the others wait until it can be claimed alone.
+)
 
 # The columns of an event, in the order of `Event`'s fields.
 EVENT_COLUMNS = (
@@ -72,20 +77,29 @@ class Claimed:
         return self.until - timedelta(seconds=self.lease)
 
     @property
+    def is_suspect(self) -> bool:
+        """Whether nothing should be in hand beside it: its last claims ended without a record."""
+        return self.unrecorded > SUSPECT
+
+    @property
     def is_spent(self) -> bool:
         """Whether it should be given up, not tried: no worker has come to record that its last tries failed."""
         return self.tries > MAX_TRIES or self.unrecorded > MAX_UNRECORDED
 
 
-def claim(connection: Connection, clock: Clock, name: str, limit: int, *, lease: float) -> list[Claimed]:
+def claim(
+    connection: Connection, clock: Clock, name: str, limit: int, *, lease: float, is_idle: bool
+) -> list[Claimed]:
     """Claim due deliveries to a destination, at most ``limit``, for ``lease`` seconds.
 
     An event waits until each earlier one of its order has been delivered there, or was given up. One whose claims have
     expired without a record may end each worker, so it comes alone, and takes no other event with it.
+
+    Args:
+        is_idle: this worker has no event of this destination in hand. Only then it may claim such a suspect.
     """
     due = connection.execute(_claimable(clock), {"wanted": name, "at_most": limit}).all()
-    suspects = [row.outcome_id for row in due if row.unrecorded >= SUSPECT]
-    chosen = suspects[:1] or [row.outcome_id for row in due]
+    chosen = _chosen(due, is_idle=is_idle)
     if not chosen:
         return []
     wanted = {"claimed_for": name, "claimed_events": chosen}
@@ -98,10 +112,21 @@ def claim(connection: Connection, clock: Clock, name: str, limit: int, *, lease:
     return [Claimed(name, event, *(*claims[event.number], lease)) for event in events]
 
 
+def _chosen(due: Sequence[Row[Any]], *, is_idle: bool) -> list[int]:
+    suspects = [row for row in due if row.unrecorded >= SUSPECT]
+    if suspects and is_idle:
+        return [suspects[0].outcome_id]
+    # In a worker that always has something in hand, a suspect would wait forever.
+    if any(row.is_late for row in suspects):
+        return []
+    return [row.outcome_id for row in due if row.unrecorded < SUSPECT]
+
+
 @built_once
 def _claimable(clock: Clock) -> Select[Any]:
+    is_late = deliveries.c.due_at <= clock.after(-SUSPECT_WAITS)
     return (
-        select(deliveries.c.outcome_id, deliveries.c.unrecorded)
+        select(deliveries.c.outcome_id, deliveries.c.unrecorded, is_late.label("is_late"))
         .where(*can_be_claimed(clock, bindparam("wanted", type_=String)))
         .order_by(deliveries.c.due_at, deliveries.c.outcome_id)
         .limit(bindparam("at_most", type_=Integer))

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Integer, String, Update, bindparam, update
+from sqlalchemy import Connection, String, Update, bindparam, update
 
 from breakwall.payments.db.clock import Clock
 from breakwall.payments.db.number_lists import is_one_of, numbers
@@ -55,7 +55,7 @@ def _delivered(clock: Clock) -> Update:
 
 # A claim that still holds.
 _HELD = (
-    deliveries.c.outcome_id == bindparam("claimed_event", type_=Integer),
+    deliveries.c.outcome_id == bindparam("claimed_event", type_=deliveries.c.outcome_id.type),
     deliveries.c.destination == bindparam("claimed_for", type_=String),
     deliveries.c.due_at == bindparam("claimed_until", type_=deliveries.c.due_at.type),
 )

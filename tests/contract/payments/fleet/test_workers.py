@@ -205,6 +205,11 @@ def test_a_heartbeat_names_the_gateway_the_broker_and_the_ways_to_the_shop(fleet
     assert told(fleet) == [tuple(TOLD.values()), (None, None, ())]
 
 
+def test_no_character_of_a_brokers_address_stops_the_heartbeat(fleet: Fleet) -> None:
+    fleet.worker(broker="amqp://h:5672/a\0b")
+    assert told(fleet) == [(None, r"amqp://h:5672/a\x00b", None)]
+
+
 def test_before_the_columns_exist_heartbeats_leave_them_out(fleet: Fleet) -> None:
     fleet.drop_the_columns()
     heartbeat = fleet.worker(**TOLD)

@@ -62,6 +62,10 @@ class TestGoingBack:
                 downgrade(engine)
         assert current_revision(engine) == HEAD
 
+    def test_works_without_the_columns_that_an_unreleased_version_did_not_have(self, site: Site) -> None:
+        execute(site, *(f"ALTER TABLE workers DROP COLUMN {name}" for name in ("broker", "ways")))
+        assert downgrade(site.database.engine) == BEFORE
+
     def test_twice_is_going_back_once(self, site: Site) -> None:
         assert downgrade(site.database.engine) == downgrade(site.database.engine) == BEFORE
         assert losses(site.database.engine) == Losses()

@@ -36,6 +36,11 @@ class PoolInThisThread(CallPool):
         if not self.keeps:
             self.run_kept()
 
+    @property
+    def kept_keys(self) -> list[str]:
+        """The orders' keys of the calls that it keeps."""
+        return [call._claimed.event.idempotency_key for call in self.kept]  # type: ignore[attr-defined]
+
     def run_kept(self) -> None:
         while self.kept:
             self.kept.pop(0).run()

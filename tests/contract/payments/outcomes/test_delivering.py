@@ -14,11 +14,11 @@ from breakwall.payments.outcomes.delivering import BUSY, IDLE
 from breakwall.payments.outcomes.destination import Result
 from breakwall.payments.outcomes.event import Event
 from breakwall.payments.outcomes.operator import forget, redeliver
-from breakwall.payments.outcomes.outbox.claiming import claim
+from breakwall.payments.outcomes.outbox.claiming import SUSPECT_WAITS, claim
 from breakwall.payments.outcomes.outbox.recording import record_delivered
 from breakwall.payments.outcomes.outbox.taking import take_new
 from breakwall.payments.outcomes.schedule import AFTER_HANG, DELAYS, MAX_TRIES, MAX_UNRECORDED, OUTAGE
-from tests.contract.payments.outcomes.outbox_site import OutboxSite, Shop
+from tests.contract.payments.outcomes.outbox_site import OutboxSite, PoolInThisThread, Shop, Worker
 
 FAILS = Result("HTTP 500")
 
@@ -148,7 +148,7 @@ def test_an_event_waits_while_an_earlier_one_is_not_taken(outbox_site: OutboxSit
     taken = "UPDATE outcomes SET taken_at = at WHERE id = (SELECT max(id) FROM outcomes)"
     outbox_site.database.write(lambda connection: [connection.execute(text(one)) for one in (later, taken)])
     claimed = outbox_site.database.write(
-        lambda connection: claim(connection, outbox_site.clock, "webhook", 10, lease=LEASE)
+        lambda connection: claim(connection, outbox_site.clock, "webhook", 10, lease=LEASE, is_idle=True)
     )
     assert claimed == []
 
@@ -393,6 +393,79 @@ def test_an_event_that_ends_its_worker_takes_no_other_event_with_it(outbox_site:
     assert told == ["innocent"]
 
 
+def suspect_and_two_others(site: OutboxSite) -> tuple[Worker, PoolInThisThread]:
+    """A worker with an event in hand, for which a suspect and another event are due."""
+    worker = site.worker(Shop(), keeps=True)
+    site.end("before")
+    worker.run()
+    for key in ("suspect", "other"):
+        site.end(key)
+    site.database.write(lambda connection: take_new(connection, site.clock, 10))
+    doubted = "UPDATE deliveries SET unrecorded = 2 WHERE order_id = 'order-suspect'"
+    site.database.write(lambda connection: connection.execute(text(doubted)))
+    return worker, worker.pools[0]
+
+
+def test_an_event_that_may_end_its_worker_waits_until_nothing_else_is_in_hand(
+    outbox_site: OutboxSite,
+) -> None:
+    worker, pool = suspect_and_two_others(outbox_site)
+    worker.run()
+    assert pool.kept_keys == ["before", "other"]
+    pool.run_kept()
+    worker.run()
+    assert pool.kept_keys == ["suspect"]
+
+
+def test_nothing_is_claimed_beside_an_event_that_may_end_its_worker(outbox_site: OutboxSite) -> None:
+    worker, pool = suspect_and_two_others(outbox_site)
+    worker.run()
+    pool.run_kept()
+    worker.run()
+    outbox_site.end("after")
+    worker.run()
+    assert pool.kept_keys == ["suspect"]
+    pool.run_kept()
+    worker.run()
+    assert pool.kept_keys == ["after"]
+
+
+def test_an_event_that_may_end_its_worker_does_not_wait_forever(outbox_site: OutboxSite) -> None:
+    worker, pool = suspect_and_two_others(outbox_site)
+    outbox_site.advance(SUSPECT_WAITS)
+    worker.run()
+    assert pool.kept_keys == ["before"]
+    pool.run_kept()
+    worker.run()
+    assert pool.kept_keys == ["suspect"]
+
+
+def test_an_error_that_no_database_can_hold_stops_nothing(outbox_site: OutboxSite) -> None:
+    shop = Shop()
+    shop.answers = [Result("at /srv/\udcff/hooks.py:1 \0" + "x" * 1000)]
+    worker = outbox_site.worker(shop)
+    outbox_site.end("k1")
+    outbox_site.end("k2")
+    worker.run()
+    assert shop.told == [("k2", "order.paid")]
+    outbox_site.advance(DELAYS[0])
+    shop.answers = [Result("\udcff", gone=True)]
+    worker.run()
+    assert outbox_site.row()[1]
+
+
+def test_outcomes_that_many_orders_came_before_are_recorded(outbox_site: OutboxSite) -> None:
+    shop = Shop()
+    shop.answers = [FAILS]
+    worker = outbox_site.worker(shop)
+    outbox_site.end("k1")
+    outbox_site.database.write(
+        lambda connection: connection.execute(text(f"UPDATE outcomes SET id = {2**31}"))
+    )
+    worker.run()
+    assert outbox_site.row() == (1, False, False, "HTTP 500")
+
+
 def test_an_event_that_cannot_be_written_delays_no_other_one(
     outbox_site: OutboxSite, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -419,7 +492,7 @@ def claim_until_it_dies(site: OutboxSite) -> list[str]:
     told: list[str] = []
     while True:
         claimed = site.database.write(
-            lambda connection: claim(connection, site.clock, "webhook", 10, lease=LEASE)
+            lambda connection: claim(connection, site.clock, "webhook", 10, lease=LEASE, is_idle=True)
         )
         keys = [one.event.idempotency_key for one in claimed if not one.is_spent]
         if not keys or "poison" in keys:

@@ -20,6 +20,8 @@ from breakwall.producers import PlaceResult
         (OrderStatus.DECLINED, EndReason.DECLINED, "The payment service declined it."),
         (OrderStatus.CANCELLED, EndReason.EXPIRED, "Its last moment passed"),
         (OrderStatus.PAID, EndReason.RESOLVED, "It is paid."),
+        (OrderStatus.PAID, EndReason.EXHAUSTED, "It is paid."),
+        (OrderStatus.QUEUED, EndReason.EXHAUSTED, "It waits in the queue"),
     ],
 )
 def test_the_end_is_said_by_its_reason(status: OrderStatus, reason: str | None, text: str) -> None:

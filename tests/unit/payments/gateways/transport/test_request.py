@@ -42,6 +42,23 @@ def test_nothing_that_could_end_a_line_is_sent(where: str, character: str) -> No
     assert "secret" not in str(raised.value)
 
 
+@pytest.mark.parametrize(
+    "request_",
+    [
+        Request("POST", b"/", {"Host": "a", "X": "a\r\nTransfer-Encoding: chunked"}, b"body"),
+        Request("POST", b"/", {"Host": "a", "X: a\r\nTransfer-Encoding": "chunked"}, b"body"),
+        Request("POST", b"/ HTTP/1.1\r\nTransfer-Encoding: chunked\r\nX: b", {"Host": "a"}, b"body"),
+        Request("GET / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nPOST", b"/", {"Host": "a"}, b"body"),
+        Request("POST", b"/", {"Host": "a", "Transfer-Encoding: chunked;a": "b"}, b"body"),
+        Request("POST", b"/", {"Host": "a", "X:": "b"}, b"body"),
+    ],
+    ids=["value", "name", "target", "method", "name and value", "colon"],
+)
+def test_no_part_holds_another_one(request_: Request) -> None:
+    with pytest.raises(h11.LocalProtocolError):
+        request_.encode()
+
+
 @pytest.mark.parametrize("name", ["connection", "Content-Length", "Expect", "Transfer-Encoding", "UPGRADE"])
 def test_no_header_says_where_the_request_ends(name: str) -> None:
     with pytest.raises(h11.LocalProtocolError):
