@@ -28,9 +28,11 @@ _OTHER_BROKER = (
 
 def broker(settings: Settings) -> list[Finding]:
     """Whether the broker answers, takes messages, has the right queue, and is the workers' broker."""
-    found = embedded_broker(settings) if settings.embedded_broker else configured_broker(settings)
+    is_embedded = settings.embedded_broker
+    found = embedded_broker(settings) if is_embedded else configured_broker(settings)
     ours, fleet = broker_address(settings.broker), _live_workers(settings)
-    return [*found, *other_brokers(fleet, ours, this_host(), lambda: queue_depth(settings))]
+    others = other_brokers(fleet, ours, this_host(), lambda: queue_depth(settings), is_embedded=is_embedded)
+    return [*found, *others]
 
 
 def configured_broker(settings: Settings) -> list[Finding]:

@@ -26,7 +26,12 @@ def reads_from(worker: Worker, address: str, here: str) -> bool:
 
 
 def other_brokers(
-    fleet: Sequence[Worker], ours: str, here: str, depth: Callable[[], int | None]
+    fleet: Sequence[Worker],
+    ours: str,
+    here: str,
+    depth: Callable[[], int | None],
+    *,
+    is_embedded: bool = False,
 ) -> list[Finding]:
     """A finding for each other address that a live worker reads from.
 
@@ -36,11 +41,13 @@ def other_brokers(
     Args:
         ours: the address of the broker that this environment publishes to, from `broker_address`.
         depth: how many messages wait there; called at most once, and only if it matters.
+        is_embedded: ours is the embedded broker, which has no address but its socket.
     """
     others: dict[tuple[str, bool], list[str]] = {}
     for worker in fleet:
         if worker.broker is not None and not reads_from(worker, ours, here):
-            others.setdefault((worker.broker, _differs(worker.broker, ours)), []).append(worker.name)
+            differs = _differs(worker.broker, ours, is_embedded=is_embedded)
+            others.setdefault((worker.broker, differs), []).append(worker.name)
     is_read = any(worker.broker is None or reads_from(worker, ours, here) for worker in fleet)
     is_waiting = not is_read and not all(differs for _, differs in others) and bool(depth())
     return [
@@ -49,8 +56,10 @@ def other_brokers(
     ]
 
 
-def _differs(theirs: str, ours: str) -> bool:
+def _differs(theirs: str, ours: str, *, is_embedded: bool) -> bool:
     """Whether the address names another queue, whatever names its host or socket has."""
+    if is_embedded and not theirs.startswith(SOCKET):
+        return True
     kind, within = _without_hosts(theirs)
     our_kind, our_within = _without_hosts(ours)
     if kind == our_kind and kind != "redis+socket":

@@ -50,6 +50,11 @@ def test_another_hosts_name_is_a_problem_only_if_nobody_reads_the_messages_that_
     assert "two names of one broker" in found(other)[0].advice
 
 
+def test_a_host_is_no_other_name_of_the_embedded_broker() -> None:
+    [finding] = other_brokers([worker(OURS)], SOCKET, HERE, lambda: 0, is_embedded=True)
+    assert not finding.ok
+
+
 def test_an_embedded_broker_of_another_machine_may_be_another_one() -> None:
     assert [one.ok for one in found(worker(SOCKET), ours=SOCKET)] == [True]
 
