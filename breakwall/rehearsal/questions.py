@@ -59,6 +59,11 @@ def questions_for(promises: Promises, *, skip: Sequence[str] = (), burst: int = 
     return [question for question in asked if question.name not in skip]
 
 
+def left_out(skip: Sequence[str], burst: int) -> dict[str, str]:
+    """The names of the questions that are not to be asked, and why."""
+    return dict.fromkeys(skip, "--skip") | ({} if burst else {"burst": "--burst says how many calls"})
+
+
 def _burst(calls: int, sandbox: Sandbox, promises: Promises) -> Iterator[Measurement]:
     return ask_too_often(sandbox, calls)
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+import signal
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from breakwall.rehearsal import sandbox
 from breakwall.rehearsal.sandbox import Sandbox
 from breakwall.simulator.server import Simulator
 from tests.command import Terminal
@@ -30,8 +32,10 @@ def simulator(
 
 
 @pytest.fixture
-def terminal(short_terminal: Terminal, simulator: Simulator) -> Terminal:
+def terminal(short_terminal: Terminal, simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> Terminal:
+    monkeypatch.setattr(sandbox, "FIRST_WAIT", 0.01)
     short_terminal.set(PAYMENT_URL=simulator.url, PAYMENT_TOKEN=SECRETS[2], PAYMENT_DEDUPLICATES="true")
+    short_terminal.set(PAYMENT_SETTLE_SECONDS="0.2")
     return short_terminal
 
 
@@ -105,8 +109,8 @@ def test_a_table_the_settings_and_the_charges_are_for_people(
     assert f"\nBREAKWALL_PAYMENT_DEDUPLICATES={str(right).lower()}\n" in ran.out
     assert "  $0.50  key " in ran.out
     last = ran.out.splitlines()[-1]
-    assert last.partition(": ")[0].rstrip(".") == (
-        "Nothing promises more than was seen"
+    assert last.partition(": ")[0] == (
+        "Nothing promises more than was seen. Not asked"
         if right
         else "The settings or the profile promise more than was seen"
     )
@@ -129,6 +133,16 @@ def test_after_ctrl_c_the_charges_until_then_are_listed(
     monkeypatch.setattr(Sandbox, "at_once", interrupted)
     ran = terminal.run(*LINE, "-o", "json")
     assert (ran.code, ran.document["stopped"], ran.document["ok"]) == (1, True, False)
+    assert len(ran.document["charges"]) == made(simulator) - before > 0
+
+
+def test_after_sigterm_the_charges_until_then_are_listed(
+    terminal: Terminal, simulator: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = made(simulator)
+    monkeypatch.setattr(Sandbox, "at_once", lambda *_: signal.raise_signal(signal.SIGTERM))
+    ran = terminal.run(*LINE, "-o", "json")
+    assert (ran.code, ran.document["stopped"]) == (1, True)
     assert len(ran.document["charges"]) == made(simulator) - before > 0
 
 

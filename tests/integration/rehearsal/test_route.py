@@ -59,7 +59,11 @@ def test_a_tunnel_is_cut_without_being_read(
         )
         assert (configured.received > 0) is chained
     front.close()
-    assert unasked(rehearsal) == {REPEATED: "the requests are encrypted"}
+    assert unasked(rehearsal) == {
+        REPEATED: "the requests are encrypted",
+        "the same key after its request was cut": "the requests are encrypted: the service can read no half of one",
+    }
+    assert rehearsal.advised[0].value == str(deduplicates(simulator)).lower()
     assert rehearsal.ok is deduplicates(simulator)
     assert ("the same key after its answer was cut" in wrong(rehearsal)) is not deduplicates(simulator)
 

@@ -24,7 +24,7 @@ class Passage:
     """One connection of a gateway.
 
     ``instructions`` gives what the proxy does now; ``count`` is called with the number of bytes that came from the
-    gateway; ``closed`` is set when the proxy is closed.
+    gateway; ``closed`` is set when the proxy is closed; ``repeated`` is called for each request that was sent again.
     """
 
     def __init__(
@@ -34,9 +34,10 @@ class Passage:
         instructions: Callable[[], Instructions],
         count: Callable[[int], None],
         closed: threading.Event,
+        repeated: Callable[[], None] = lambda: None,
     ) -> None:
         self._client, self._way, self._count, self._closed = client, way, count, closed
-        self._instructions = instructions
+        self._instructions, self._repeated = instructions, repeated
         self._request = bytearray()  # Since the last answer.
         self._answered = True
         self._gathered: threading.Barrier | None = None
@@ -139,6 +140,7 @@ class Passage:
         self._way.service = self._way.reopen()
         self._way.service.sendall(self._request)
         self._request.clear()
+        self._repeated()
 
     def _reset(self) -> None:
         """Reset the gateway's connection. What came in a tunnel may be no answer, so the request goes on to its end."""

@@ -30,6 +30,8 @@ class FaultProxy:
         self._ways: Ways = WayAsAsked(next_proxy) if target is None else WayToOneService(target, self.port)
         self.url = _url(self.port, target, next_proxy)
         self.received = 0  # Bytes of gateways, without those of a CONNECT.
+        self.tunnels = 0  # Connections that cannot be read.
+        self.repeated = 0  # Requests that were delivered twice.
 
     @contextmanager
     def failing(self, fault: Fault) -> Iterator[None]:
@@ -103,12 +105,16 @@ class FaultProxy:
             # If the service does not answer, the gateway's connection ends.
             with client, suppress(OSError):
                 way = self._ways.open(client)
-                Passage(client, way, lambda: self._now, self._count, self._closed).run()
+                self.tunnels += way.tls is not None
+                Passage(client, way, lambda: self._now, self._count, self._closed, self._count_repeat).run()
         finally:
             self._open.discard(client)
 
     def _count(self, received: int) -> None:
         self.received += received
+
+    def _count_repeat(self) -> None:
+        self.repeated += 1
 
 
 def _url(port: int, target: str | None, next_proxy: str | None) -> str:
