@@ -65,8 +65,8 @@ def rehearse(
         list[str] | None,
         typer.Option(
             metavar="QUESTION",
-            help="Leave a question out; may be repeated: unknown, repeat, lookup, at-once, cut, resend, amount, keys, "
-            "declined, prepare.",
+            help="Leave a question out; may be repeated: unknown, repeat, lookup, at-once, cut, late, resend, amount, "
+            "keys, declined, prepare.",
         ),
     ] = None,
     output: OutputOption = Format.TEXT,

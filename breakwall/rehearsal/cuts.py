@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
+from contextlib import AbstractContextManager
 
 from breakwall.payments.gateways import ChargeRequest, Outcome
 from breakwall.payments.gateways.fault_proxy import Delivery, Fault, FaultProxy
@@ -15,14 +16,18 @@ from breakwall.rehearsal.sandbox import Sandbox
 CUT_ANSWER = "the same key after its answer was cut"
 CUT_FOUND = "a charge whose answer was cut is found"
 CUT_REQUEST = "the same key after its request was cut"
+LATE = "the same key after its request came late"
+LATE_FOUND = "a request that comes after its caller gave up is found"
 REPEATED = "a request that something on the way repeats"
+
+GIVES_UP = 1.0  # Seconds after which the caller of a late request gives up.
 
 _NO_WAY = "the gateway's calls go neither through PAYMENT_PROXY nor to PAYMENT_URL"
 _NO_LOOKUP = "without a look-up, the first charge cannot be seen"
 _ENCRYPTED = "the requests are encrypted"
 _NO_PART = "the requests are encrypted: the service can read no half of one"
 _NOT_CUT = "it could not be cut"
-_NOT_FOUND = "the look-up did not find a charge whose answer was cut"
+_NOT_FOUND = "the look-up did not find a charge whose answer was lost"
 
 
 def ask_after_cuts(sandbox: Sandbox, promises: Promises) -> Iterator[Measurement]:
@@ -32,11 +37,22 @@ def ask_after_cuts(sandbox: Sandbox, promises: Promises) -> Iterator[Measurement
         for question in (CUT_ANSWER, CUT_REQUEST):
             yield not_asked(question, why or _NO_WAY, promises.deduplicates)
         return
-    found = yield from _after_a_cut_answer(sandbox, promises, sandbox.proxy)
+    losing = sandbox.proxy.failing(Fault.RESET)
+    found = yield from _after_a_lost_answer(sandbox, promises, (CUT_FOUND, CUT_ANSWER), losing)
     if sandbox.can_read:
         yield _after_a_cut_request(sandbox, promises, sandbox.proxy, doubt=None if found else _NOT_FOUND)
     else:
         yield not_asked(CUT_REQUEST, _NO_PART, promises.deduplicates)
+
+
+def ask_for_a_late_arrival(sandbox: Sandbox, promises: Promises) -> Iterator[Measurement]:
+    """A request that something on the way holds until its caller has given up, and then lets through."""
+    why = _why_not(sandbox)
+    if why is not None or sandbox.proxy is None:
+        yield not_asked(LATE, why or _NO_WAY, promises.deduplicates)
+        return
+    losing = sandbox.proxy.delivering(Delivery.LATE)
+    yield from _after_a_lost_answer(sandbox, promises, (LATE_FOUND, LATE), losing, GIVES_UP)
 
 
 def ask_for_repeats(sandbox: Sandbox, promises: Promises) -> Iterator[Measurement]:
@@ -61,19 +77,23 @@ def _why_not(sandbox: Sandbox) -> str | None:
     return None if sandbox.profile.finds_charges else _NO_LOOKUP
 
 
-def _after_a_cut_answer(
-    sandbox: Sandbox, promises: Promises, proxy: FaultProxy
+def _after_a_lost_answer(
+    sandbox: Sandbox,
+    promises: Promises,
+    questions: tuple[str, str],
+    losing: AbstractContextManager[None],
+    timeout: float | None = None,
 ) -> Generator[Measurement, None, bool]:
-    """Returns whether the charge was found before it was repeated."""
+    """Is the charge found, and does a repeat charge again? Returns whether it was found before the repeat."""
     request = sandbox.ready()
-    with proxy.failing(Fault.RESET):
-        cut = sandbox.charge_once(request)
-    found = sandbox.search(request, shortest=2 * promises.profile.absent_after)
-    yield found_after(CUT_FOUND, found.seconds, promises)
-    doubt = None if cut.outcome is Outcome.UNKNOWN else _NOT_CUT
+    with losing:
+        lost, since = sandbox.charge_once(request, timeout=timeout), sandbox.clock()
+    found = sandbox.search(request, shortest=2 * promises.profile.absent_after, since=since)
+    yield found_after(questions[0], found.seconds, promises)
+    doubt = None if lost.outcome is Outcome.UNKNOWN else _NOT_CUT
     if found.seconds is None:
         doubt = _NOT_FOUND
-    yield _repeated(sandbox, promises, CUT_ANSWER, request, doubt=doubt)
+    yield _repeated(sandbox, promises, questions[1], request, doubt=doubt)
     return found.seconds is not None
 
 

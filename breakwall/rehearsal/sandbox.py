@@ -25,7 +25,7 @@ from breakwall.payments.gateways import (
     PreparingGateway,
 )
 from breakwall.payments.gateways.fault_proxy import FaultProxy
-from breakwall.payments.gateways.trusted_answers import without_secrets
+from breakwall.payments.gateways.trusted_answers import hide_secrets
 from breakwall.pickling import Picklable
 from breakwall.rehearsal.charges import MadeCharges
 from breakwall.rehearsal.requests import Requests
@@ -129,17 +129,19 @@ class Sandbox:
             answer = self.charge_once(request, deliveries=deliveries)
         return answer
 
-    def charge_once(self, request: ChargeRequest, *, deliveries: int = 1) -> ChargeAnswer:
-        """The same without waiting."""
+    def charge_once(
+        self, request: ChargeRequest, *, deliveries: int = 1, timeout: float | None = None
+    ) -> ChargeAnswer:
+        """The same without waiting. ``timeout``: seconds, instead of those of the limits."""
         self._take(deliveries)
         ready = self.prepared(request)
-        answer = ready if isinstance(ready, ChargeAnswer) else self._confirm(ready, deliveries)
+        answer = ready if isinstance(ready, ChargeAnswer) else self._confirm(ready, deliveries, timeout)
         self.has_charged = self.has_charged or answer.outcome is Outcome.SUCCEEDED
         return answer
 
-    def _confirm(self, request: ChargeRequest, deliveries: int) -> ChargeAnswer:
+    def _confirm(self, request: ChargeRequest, deliveries: int, timeout: float | None) -> ChargeAnswer:
         self.charges.sending(request, deliveries)
-        answer = without_secrets(self.gateway.charge(request, deadline=self._deadline()), request)
+        answer = hide_secrets(self.gateway.charge(request, deadline=self._deadline(timeout)), request)
         self.charges.answered(request, answer, self.clock(), deliveries)
         return answer
 
@@ -161,9 +163,7 @@ class Sandbox:
         self._check_time()
         made = self.gateway.prepare(request, deadline=self._deadline())
         return (
-            replace(request, prepared=made.id)
-            if isinstance(made, Prepared)
-            else without_secrets(made, request)
+            replace(request, prepared=made.id) if isinstance(made, Prepared) else hide_secrets(made, request)
         )
 
     def ready(self) -> ChargeRequest:
@@ -181,7 +181,7 @@ class Sandbox:
             answer = self.gateway.look_up_prepared(request.prepared, deadline=self._deadline())
         else:
             answer = self.gateway.look_up(request.idempotency_key, deadline=self._deadline())
-        answer = without_secrets(answer, request)
+        answer = hide_secrets(answer, request)
         self.charges.looked_up(request, answer, at)
         return answer
 
@@ -189,16 +189,20 @@ class Sandbox:
         """Cancel the charge of a request. The gateway's profile says that it can."""
         self._check_time()
         gateway, at = cast("CancellingGateway", self.gateway), self.clock()
-        answer = without_secrets(gateway.cancel(request, deadline=self._deadline()), request)
+        answer = hide_secrets(gateway.cancel(request, deadline=self._deadline()), request)
         self.charges.looked_up(request, answer, at)
         return answer
 
-    def search(self, request: ChargeRequest, *, shortest: float = NEXT_SEARCH) -> Found:
+    def search(
+        self, request: ChargeRequest, *, shortest: float = NEXT_SEARCH, since: float | None = None
+    ) -> Found:
         """Look a charge up until it is found `IN_A_ROW` times, or for as long as is sensible.
 
-        ``shortest``: seconds, at least, if it is known already how long its look-up needs.
+        ``shortest``: seconds, at least, if it is known already how long its look-up needs. ``since``: from when on the
+        seconds count, by `clock`; None: from now on.
         """
-        start, wait, in_a_row, first = self.clock(), FIRST_WAIT, 0, 0.0
+        start = self.clock() if since is None else since
+        wait, in_a_row, first = FIRST_WAIT, 0, 0.0
         end = min(start + self._search_time(shortest), self._end)
         while True:
             at = self.clock() - start
@@ -239,6 +243,6 @@ class Sandbox:
         if self.clock() >= self._end:
             raise LimitReachedError(f"its {self.limits.seconds:g} s were over")
 
-    def _deadline(self) -> float:
+    def _deadline(self, timeout: float | None = None) -> float:
         """Of one call. Gateways read the real clock."""
-        return time.monotonic() + self.limits.timeout
+        return time.monotonic() + (timeout or self.limits.timeout)

@@ -93,8 +93,19 @@ def test_of_a_gateway_with_a_way_of_its_own_it_is_said_what_could_not_be_asked(
         skip=SKIP,
         **TRUSTED,
     )
-    assert set(unasked(rehearsal)) == {*CUTS, REPEATED}
+    assert set(unasked(rehearsal)) == {*CUTS, "the same key after its request came late", REPEATED}
     assert rehearsal.ok is deduplicates(simulator)
+
+
+def test_a_way_on_which_the_service_answers_otherwise_is_not_used(
+    simulator: Simulator, rehearse: Rehearse
+) -> None:
+    skip = (*SKIP, "unknown", "repeat", "lookup", "at-once", "cut", "late", "amount")
+    rehearsal = rehearse(
+        PAYMENT_GATEWAY=f"{GATEWAYS}:by_a_proxy_that_fails", PAYMENT_URL=simulator.url, skip=skip, **TRUSTED
+    )
+    assert rehearsal.refusal is None
+    assert REPEATED not in unasked(rehearsal), "the next way goes through the proxy, too"
 
 
 @pytest.mark.parametrize("status", [401, 500])

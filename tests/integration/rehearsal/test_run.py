@@ -26,6 +26,7 @@ REPEATS = {
     "the same key again",
     "the same key 3 times at once",
     "the same key after its answer was cut",
+    "the same key after its request came late",
     "a request that something on the way repeats",
     "the same key with another amount",
 }
@@ -127,7 +128,7 @@ def test_too_many_calls_are_understood_as_a_wish_for_a_pause(
     simulator: Simulator, rehearse: Rehearse, pause: float | None, seen: str
 ) -> None:
     simulator.change({"throttle": {"rate_per_second": None, "retry_after": pause}}, replace=True)
-    skip = ("unknown", "repeat", "lookup", "at-once", "cut", "resend", "amount", *KEYS)
+    skip = ("unknown", "repeat", "lookup", "at-once", "cut", "late", "resend", "amount", *KEYS)
     rehearsal = rehearse(PAYMENT_URL=simulator.url, skip=skip, burst=4)
     burst = measured(rehearsal, "4 calls as fast as possible")
     assert (burst.seen, burst.verdict) == (f"it asks for a pause{seen}", Verdict.HOLDS)

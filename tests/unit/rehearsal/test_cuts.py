@@ -15,8 +15,11 @@ from breakwall.rehearsal.cuts import (
     CUT_ANSWER,
     CUT_FOUND,
     CUT_REQUEST,
+    LATE,
+    LATE_FOUND,
     REPEATED,
     ask_after_cuts,
+    ask_for_a_late_arrival,
     ask_for_repeats,
 )
 from breakwall.rehearsal.measurements import Measurement, Verdict
@@ -37,7 +40,7 @@ class CutService(ServiceDouble):
 
     def charge(self, request: ChargeRequest, *, deadline: float) -> ChargeAnswer:
         match self.cut:
-            case Fault.RESET:
+            case Fault.RESET | Delivery.LATE:
                 if not self.loses_cut:
                     super().charge(request, deadline=deadline)
                     self._forget_the_cut()
@@ -83,11 +86,16 @@ def measured(
     sandbox.proxy = cast("FaultProxy", ProxyDouble(service, received, cuts, tunnels, repeats=repeats))
     sandbox.finds = service.find("k") == "k"
     promises = Promises(service.profile)
-    found = [*ask_after_cuts(sandbox, promises), *ask_for_repeats(sandbox, promises)]
+    found = [
+        *ask_after_cuts(sandbox, promises),
+        *ask_for_a_late_arrival(sandbox, promises),
+        *ask_for_repeats(sandbox, promises),
+    ]
     return {one.question: one for one in found}
 
 
 def verdicts(found: dict[str, Measurement]) -> list[Verdict]:
+    assert found[LATE].verdict is found[CUT_ANSWER].verdict
     return [found[question].verdict for question in (CUT_ANSWER, CUT_REQUEST, REPEATED)]
 
 
@@ -120,11 +128,28 @@ def test_a_cut_charge_that_is_found_later_than_others_is_still_waited_for() -> N
     assert found[CUT_FOUND].verdict is Verdict.BROKEN
 
 
+def test_a_request_that_comes_late_is_found_and_repeated() -> None:
+    found = measured(CutService(delay=7))
+    assert (found[LATE].verdict, found[LATE_FOUND].verdict) == (Verdict.HOLDS, Verdict.HOLDS)
+    assert found[LATE_FOUND].seen.startswith("after ")
+
+
 def test_the_repeats_own_charge_does_not_stand_for_the_one_that_was_cut() -> None:
     """The service was down for a moment: nothing was charged before the repeat."""
     found = measured(CutService(loses_cut=True))
     assert found[CUT_ANSWER].verdict is Verdict.NOT_SHOWN
     assert found[CUT_REQUEST].verdict is Verdict.NOT_SHOWN
+
+
+def test_what_is_found_no_more_after_the_repeat_shows_nothing() -> None:
+    class Losing(CutService):
+        def charge(self, request: ChargeRequest, *, deadline: float) -> ChargeAnswer:
+            if self.cut is None:
+                self.find = lambda key: "nothing"
+            return super().charge(request, deadline=deadline)
+
+    found = measured(Losing())
+    assert (found[CUT_FOUND].seen, found[CUT_ANSWER].verdict) == ("at once", Verdict.NOT_SHOWN)
 
 
 def test_a_request_that_the_proxy_did_not_repeat_shows_nothing() -> None:

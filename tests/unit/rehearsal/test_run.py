@@ -133,6 +133,8 @@ def test_no_key_is_trusted_unless_one_charge_was_shown_after_a_cut(
     rehearsal._asked = set(NEEDED)
     rehearsal.measurements = [promises.about_repeats(name, "", value) for name, value in shown.items()]
     assert rehearsal._is_complete is complete
+    rehearsal._asked = {"cut"}
+    assert not rehearsal._is_complete
 
 
 def test_an_error_of_a_gateway_ends_it_and_what_was_charged_stays() -> None:

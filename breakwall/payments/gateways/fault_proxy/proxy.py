@@ -11,6 +11,8 @@ from breakwall.payments.gateways.fault_proxy.faults import Delivery, Fault, Inst
 from breakwall.payments.gateways.fault_proxy.passing import Passage
 from breakwall.payments.gateways.fault_proxy.ways import WayAsAsked, Ways, WayToOneService
 
+LONGEST_ARRIVAL = 30.0  # Seconds for which a late request is awaited, at most.
+
 
 class FaultProxy:
     """Listens on the loopback and passes everything on until it is told to fail.
@@ -47,9 +49,11 @@ class FaultProxy:
 
     @contextmanager
     def delivering(self, delivery: Delivery) -> Iterator[None]:
-        """Deliver requests in this way inside the block."""
-        with self._following(Instructions(delivery=delivery)):
+        """Deliver requests in this way inside the block. Its end waits for a late request's arrival."""
+        with self._following(Instructions(delivery=delivery)) as now:
             yield
+            if now.held.is_set():
+                now.arrived.wait(LONGEST_ARRIVAL)
 
     @contextmanager
     def gathering(self, number: int) -> Iterator[None]:
@@ -70,10 +74,10 @@ class FaultProxy:
         self.close()
 
     @contextmanager
-    def _following(self, instructions: Instructions) -> Iterator[None]:
+    def _following(self, instructions: Instructions) -> Iterator[Instructions]:
         self._now = instructions
         try:
-            yield
+            yield instructions
         finally:
             self._now = Instructions()
             instructions.healed.set()

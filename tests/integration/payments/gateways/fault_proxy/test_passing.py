@@ -46,6 +46,21 @@ def test_a_tunnel_is_passed_on(service: StubServer, certificate: Path) -> None:
         assert charge(gateway).outcome is Outcome.SUCCEEDED
 
 
+def test_a_late_request_arrives_in_a_tunnel_too(service: StubServer, certificate: Path) -> None:
+    with tunnelled(service, certificate) as (gateway, proxy), proxy.delivering(Delivery.LATE):
+        assert charge(gateway, 0.5).outcome is Outcome.UNKNOWN
+        wait_until(lambda: len(service.requests) == 1)
+
+
+def test_to_an_https_target_messages_of_tls_itself_are_no_answer(
+    service: StubServer, certificate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    with FaultProxy(service.url) as proxy, gateway_to(proxy.url) as gateway:
+        assert charge(gateway).outcome is Outcome.SUCCEEDED
+        assert charge(gateway).outcome is Outcome.SUCCEEDED
+
+
 def test_the_first_request_arrives_and_its_answer_does_not(service: StubServer, certificate: Path) -> None:
     with tunnelled(service, certificate) as (gateway, proxy), proxy.failing(Fault.RESET):
         assert charge(gateway).outcome is Outcome.UNKNOWN

@@ -13,6 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from breakwall.payments.gateways.fault_proxy import Delivery, Fault, FaultProxy
+from tests.waiting import wait_until
 
 ANSWER = b"a whole answer"
 
@@ -128,6 +129,12 @@ def test_the_next_proxy_gets_the_gateways_own_words(service: Service) -> None:
             assert proxy.url == f"http://shop:s3cret@127.0.0.1:{proxy.port}"
             assert ANSWER in asked(proxy, service)
         assert behind.received > 0
+
+
+def test_a_late_request_arrives_when_its_caller_has_gone(proxy: FaultProxy, service: Service) -> None:
+    with proxy.delivering(Delivery.LATE):
+        assert received(proxy, 0.2) == b""
+        wait_until(lambda: len(service.paths) == 1)
 
 
 def test_a_request_that_is_delivered_twice_is_answered_once(proxy: FaultProxy, service: Service) -> None:
