@@ -24,7 +24,9 @@ def refuse_a_live_key(settings: Settings) -> None:
     """Raise `LiveKeyError` if a setting has a key for live payments in it. The text does not repeat it."""
     for variable, text in _credentials(settings):
         if any(live in part for live in LIVE for part in (text, _decoded(text))):
-            raise LiveKeyError(f"BREAKWALL_{variable} is a key for live payments: rehearse with a test key")
+            raise LiveKeyError(
+                f"BREAKWALL_{variable} has a key for live payments in it: rehearse with a test key"
+            )
 
 
 def _credentials(settings: Settings) -> Iterator[tuple[str, str]]:

@@ -46,7 +46,7 @@ def _charged_late(sandbox: Sandbox, request: ChargeRequest) -> tuple[str, bool |
     """Charge what was cancelled: what is seen, and whether it stays uncharged; None: neither answer says so."""
     late, found = sandbox.charge(request), sandbox.look_up(request).result
     seen = late.outcome.value.replace("_", " ")
-    if LookupResult.SUCCEEDED is found or late.outcome is Outcome.SUCCEEDED:
+    if found is LookupResult.SUCCEEDED or late.outcome is Outcome.SUCCEEDED:
         return seen if late.outcome is Outcome.SUCCEEDED else f"{seen}, and a look-up finds a charge", False
     is_final = late.outcome in {Outcome.FAILED, Outcome.DECLINED}
     return seen, True if is_final or found in {LookupResult.CANCELLED, LookupResult.DECLINED} else None
