@@ -3787,4 +3787,20 @@ MUTANTS = (
         ("tests/unit/rehearsal/test_key_shapes.py",),
         simulated=False,
     ),
+    Mutant(
+        "a late request waits until its caller has gone",
+        "breakwall/payments/gateways/fault_proxy/passing.py",
+        "sendall(data + self._rest_of_the_caller())",
+        "sendall(data)",
+        ("tests/integration/payments/gateways/fault_proxy/test_proxy.py",),
+        simulated=False,
+    ),
+    Mutant(
+        "a way on which the service answers otherwise is not used",
+        "breakwall/rehearsal/route.py",
+        "proxy.received > 0 and _alike(found, expected)",
+        "proxy.received > 0",
+        ("tests/integration/rehearsal/test_route.py",),
+        simulated=False,
+    ),
 )
