@@ -16,5 +16,5 @@ def by_its_own_way(settings: GatewaySettings) -> HttpGateway:
 
 def by_a_proxy_that_fails(settings: GatewaySettings) -> HttpGateway:
     """Through a proxy it reaches something else."""
-    url = f"{settings.url}/elsewhere" if settings.proxy() else str(settings.url)
+    url = settings.option("elsewhere", str) if settings.proxy() else str(settings.url)
     return HttpGateway(url, profile=settings.profile, proxy=settings.proxy)

@@ -101,9 +101,15 @@ def test_a_way_on_which_the_service_answers_otherwise_is_not_used(
     simulator: Simulator, rehearse: Rehearse
 ) -> None:
     skip = (*SKIP, "unknown", "lookup", "at-once", "cut", "late", "amount")
+    elsewhere = StubServer(answering(response(500)))
     rehearsal = rehearse(
-        PAYMENT_GATEWAY=f"{GATEWAYS}:by_a_proxy_that_fails", PAYMENT_URL=simulator.url, skip=skip, **TRUSTED
+        PAYMENT_GATEWAY=f"{GATEWAYS}:by_a_proxy_that_fails",
+        PAYMENT_URL=simulator.url,
+        PAYMENT_OPTIONS=json.dumps({"elsewhere": elsewhere.url}),
+        skip=skip,
+        **TRUSTED,
     )
+    elsewhere.close()
     assert rehearsal.refusal is None
     assert REPEATED not in unasked(rehearsal), "the next way goes through the proxy, too"
 
