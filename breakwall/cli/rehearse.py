@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import signal
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -62,8 +65,8 @@ def rehearse(
         list[str] | None,
         typer.Option(
             metavar="QUESTION",
-            help="Leave a question out; may be repeated: unknown, repeat, lookup, at-once, cut, resend, amount, keys, "
-            "declined, prepare.",
+            help="Leave a question out; may be repeated: unknown, repeat, lookup, at-once, cut, late, resend, amount, "
+            "keys, declined, prepare.",
         ),
     ] = None,
     output: OutputOption = Format.TEXT,
@@ -74,8 +77,8 @@ def rehearse(
     charge, and for which keys? What do an unknown key, a declined card and too many calls get? The gateway is made as
     in a worker; a proxy of this command cuts and repeats on its way.
 
-    It makes charges of --amount, lists each of them, and refunds none. Ctrl-C stops it, and the list comes. It writes
-    no order, and touches no circuit.
+    It makes charges of --amount, lists each of them, and refunds none. Ctrl-C, SIGTERM and SIGHUP stop it, and the list
+    comes. It writes no order, and touches no circuit.
 
     Exits with 1 if a setting or the gateway's profile promises more than was seen, or if it was stopped.
     """
@@ -87,6 +90,7 @@ def rehearse(
 
     from breakwall.cli.rehearse_text import announce, show_question, write_rehearsal
     from breakwall.rehearsal.live_keys import refuse_a_live_key
+    from breakwall.rehearsal.questions import left_out
     from breakwall.rehearsal.run import open_rehearsal
     from breakwall.rehearsal.sandbox import RehearsalLimits
     from breakwall.settings import load_settings
@@ -98,10 +102,32 @@ def rehearse(
         announce(settings, terms, questions)
     limits = RehearsalLimits(most_charges, most_seconds, settings.payment_timeout)
     with open_rehearsal(settings, terms, limits, promises, questions, show_question) as rehearsal:
-        rehearsal.run()
-        write_rehearsal(rehearsal, output)
+        rehearsal.left_out = left_out(skip or [], burst)
+        try:
+            with _signals_as_ctrl_c():
+                rehearsal.run()
+        finally:
+            write_rehearsal(rehearsal, output)
     if not rehearsal.ok:
         raise typer.Exit(ExitCode.FAILURE)
+
+
+@contextmanager
+def _signals_as_ctrl_c() -> Iterator[None]:
+    """The list of charges comes also after the signals with which `timeout`, CI systems and terminals end commands."""
+    numbers = (signal.SIGTERM, signal.SIGHUP)
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        for each in numbers:
+            signal.signal(each, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, stop) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _terms(

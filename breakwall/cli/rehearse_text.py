@@ -101,4 +101,5 @@ def _summary(rehearsal: Rehearsal) -> str:
     wrong = sum(measurement.verdict.fails for measurement in rehearsal.measurements)
     if wrong:
         return f"The settings or the profile promise more than was seen: {count(wrong, 'answer')}."
-    return "Nothing promises more than was seen."
+    unasked = [one.question for one in rehearsal.measurements if one.verdict == "not asked"]
+    return f"Nothing promises more than was seen. Not asked: {plain('; '.join(unasked))}."

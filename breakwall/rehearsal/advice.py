@@ -57,10 +57,12 @@ def _deduplicates(found: Sequence[Measurement], promises: Promises, complete: bo
 
 
 def _settle_seconds(found: Sequence[Measurement], promises: Promises, slowest_find: float) -> list[Advised]:
-    if not any(measurement.says == promises.absent_after for measurement in found):
-        return []
-    seconds = max(math.ceil(MARGIN * slowest_find), SHORTEST_SETTLE_SECONDS)
-    why = f"{MARGIN} times the slowest look-up that was seen, and at least {SHORTEST_SETTLE_SECONDS} s."
+    times = [measurement.shown for measurement in found if measurement.says == promises.absent_after]
+    if not times or None in times:
+        return []  # Not measured; or a charge was not found at all.
+    least = max(math.ceil(promises.profile.absent_after), SHORTEST_SETTLE_SECONDS)
+    seconds = max(math.ceil(MARGIN * slowest_find), least)
+    why = f"{MARGIN} times the slowest look-up that was seen, and at least {least} s."
     return [Advised("BREAKWALL_PAYMENT_SETTLE_SECONDS", str(seconds), why)]
 
 

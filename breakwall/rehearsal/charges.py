@@ -1,15 +1,34 @@
 """The charges that the rehearsal has made, as far as they can be seen: by ids in answers, and by look-ups."""
 
+import math
 import threading
-from collections import Counter
+from collections import defaultdict
 from dataclasses import dataclass
 
-from breakwall.payments.gateways import ChargeAnswer, ChargeRequest, LookupAnswer, LookupResult, Outcome
+from breakwall.payments.gateways import (
+    Advice,
+    ChargeAnswer,
+    ChargeRequest,
+    Health,
+    LookupAnswer,
+    LookupResult,
+    Outcome,
+)
+
+_NOTHING_YET = {LookupResult.ABSENT, LookupResult.PREPARED}
+_NEVER = {LookupResult.CANCELLED, LookupResult.DECLINED}
+_SAYS_NOTHING = {Advice.RETRY, Advice.RECONFIGURE}
+
+
+def is_refusal(answer: ChargeAnswer) -> bool:
+    """The service knows the key, and says so. What something before it answers, or what was not sent, does not."""
+    was_read = answer.health is not Health.FAILURE and answer.advice not in _SAYS_NOTHING
+    return was_read and answer.outcome not in {Outcome.SUCCEEDED, Outcome.NOT_SENT}
 
 
 @dataclass(frozen=True, slots=True)
 class MadeCharge:
-    """One charge of the sandbox. ``charge_id`` None: perhaps there is one more under this key."""
+    """One charge of the sandbox. ``charge_id`` None: perhaps there is one more under this key; one entry for each."""
 
     key: str
     reference: str
@@ -19,33 +38,51 @@ class MadeCharge:
 
 
 class MadeCharges:
-    """All charges, in the order in which they were seen. Threads may share it."""
+    """All charges, in the order in which they were seen. Threads may share it.
 
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
+    ``absent_after``: seconds after the end of a request, before which "no such charge" says nothing about it.
+    """
+
+    def __init__(self, absent_after: float = 0.0) -> None:
+        self._lock, self._absent_after = threading.Lock(), absent_after
         self._requests: dict[str, ChargeRequest] = {}
         self._found: dict[tuple[str, str], MadeCharge] = {}
-        self._unknown: Counter[str] = Counter()
+        # By key: when each request ended of which it is not known whether it charged; infinity: it has not ended.
+        self._unknown: defaultdict[str, list[float]] = defaultdict(list)
+        self._refused: defaultdict[str, list[float]] = defaultdict(list)
 
-    def sending(self, request: ChargeRequest) -> None:
-        """A request is about to be sent. Whatever happens now, it may have charged."""
+    def sending(self, request: ChargeRequest, deliveries: int = 1) -> None:
+        """A request is about to be sent. Whatever happens now, each delivery of it may have charged."""
         with self._lock:
             self._requests.setdefault(request.idempotency_key, request)
-            self._unknown[request.idempotency_key] += 1
+            self._unknown[request.idempotency_key] += [math.inf] * deliveries
 
-    def answered(self, request: ChargeRequest, answer: ChargeAnswer) -> None:
+    def answered(
+        self, request: ChargeRequest, answer: ChargeAnswer, at: float = 0.0, deliveries: int = 1
+    ) -> None:
+        """The answer to the last delivery, at this time. Of the others none was seen."""
+        key = request.idempotency_key
         with self._lock:
-            if answer.outcome is not Outcome.UNKNOWN:
-                self._unknown[request.idempotency_key] -= 1
+            for _ in range(deliveries):
+                self._unknown[key].remove(math.inf)
+            self._unknown[key] += [at] * (deliveries - 1)
+            if answer.outcome is Outcome.UNKNOWN:
+                (self._refused if is_refusal(answer) else self._unknown)[key].append(at)
             if answer.outcome is Outcome.SUCCEEDED:
                 self._add(request, answer.charge_id)
 
-    def looked_up(self, request: ChargeRequest, answer: LookupAnswer) -> None:
-        """What a look-up says about a key counts for all requests under it."""
+    def looked_up(self, request: ChargeRequest, answer: LookupAnswer, at: float = 0.0) -> None:
+        """What a look-up at this time says of a key: a charge that was not seen before is that of one request."""
+        key = request.idempotency_key
         with self._lock:
-            if answer.result not in {LookupResult.UNAVAILABLE, LookupResult.PROCESSING}:
-                self._unknown[request.idempotency_key] = 0
+            for open_ones in (self._unknown[key], self._refused[key]):
+                if answer.result in _NEVER:
+                    open_ones.clear()
+                elif answer.result in _NOTHING_YET:
+                    open_ones[:] = [ended for ended in open_ones if ended + self._absent_after > at]
             if answer.result is LookupResult.SUCCEEDED:
+                if self._unknown[key] and (key, answer.charge_id) not in self._found:
+                    self._unknown[key].remove(min(self._unknown[key]))
                 self._add(request, answer.charge_id)
 
     def ids(self, request: ChargeRequest) -> set[str]:
@@ -66,9 +103,14 @@ class MadeCharges:
         with self._lock:
             seen = {charge.charge_id: charge for charge in reversed(self._found.values())}
             perhaps = [
-                _charge(request, None) for key, request in self._requests.items() if self._unknown[key] > 0
+                _charge(request, None) for key, request in self._requests.items() for _ in self._open(key)
             ]
             return [*reversed(seen.values()), *perhaps]
+
+    def _open(self, key: str) -> list[float]:
+        """The requests that may have charged. A refusal charged nothing if there is a charge that it may speak of."""
+        is_seen = any(key == found for found, _ in self._found)
+        return self._unknown[key] if is_seen else self._unknown[key] + self._refused[key]
 
     def _add(self, request: ChargeRequest, charge_id: str | None) -> None:
         if charge_id is not None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from breakwall.payments.gateways import ChargeRequest, LookupResult, Outcome
 from breakwall.payments.keys import order_id_within
-from breakwall.rehearsal.measurements import Measurement, Subject, Verdict
+from breakwall.rehearsal.measurements import Measurement, Subject, Verdict, not_asked
 from breakwall.rehearsal.promises import Promises
 from breakwall.rehearsal.sandbox import Sandbox
 from breakwall.terminal.words import count
@@ -36,13 +36,15 @@ def ask_for_key_shapes(sandbox: Sandbox, promises: Promises) -> Iterator[Measure
 
 def ask_whether_keys_are_apart(sandbox: Sandbox, promises: Promises) -> Iterator[Measurement]:
     """Whether all keys that are sent as an order's were different charges. Makes none."""
+    question = "different keys are different charges"
     sent = [_sent_as_an_orders(keys, promises) for keys in sandbox.charges.keys_by_id().values()]
+    if len({key for keys in sent for key in keys}) < 2:
+        yield not_asked(question, "fewer than two keys were charged", promises.keys)
+        return
     shared = sum(len(keys) > 1 for keys in sent)
     seen = f"{count(shared, 'charge')} for several keys" if shared else "yes"
     verdict = Verdict.BROKEN if shared else Verdict.HOLDS
-    yield Measurement(
-        "different keys are different charges", seen, promises.keys, verdict, Subject.KEYS, not shared
-    )
+    yield Measurement(question, seen, promises.keys, verdict, Subject.KEYS, not shared)
 
 
 def _sent_as_an_orders(keys: Sequence[str], promises: Promises) -> list[str]:

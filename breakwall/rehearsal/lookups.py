@@ -42,8 +42,10 @@ def ask_for_a_charge(sandbox: Sandbox, promises: Promises) -> Iterator[Measureme
         yield found_after("from when on it is found", found.seconds, promises)
 
 
-def found_after(question: str, seconds: float, promises: Promises) -> Measurement:
-    """How long it took, beside the time after which "no such charge" is trusted."""
+def found_after(question: str, seconds: float | None, promises: Promises) -> Measurement:
+    """How long it took, beside the time after which "no such charge" is trusted. None: it was not found."""
+    if seconds is None:
+        return Measurement(question, "never", promises.absent_after, Verdict.NOT_SHOWN, Subject.LOOKUP)
     is_early = seconds < AT_ONCE or seconds <= promises.profile.absent_after
     seen = "at once" if seconds < AT_ONCE else f"after {duration(seconds)}"
     verdict = Verdict.HOLDS if is_early else Verdict.BROKEN

@@ -24,8 +24,9 @@ def ask_about_preparing(sandbox: Sandbox, promises: Promises) -> Iterator[Measur
 
 
 def _prepared_alone(sandbox: Sandbox) -> Measurement:
-    answer = sandbox.look_up(sandbox.ready())
-    kept = {LookupResult.PREPARED: True, LookupResult.ABSENT: True, LookupResult.UNAVAILABLE: None}
+    """That there is no charge yet may be a look-up that is behind; only a prepared charge that is found says more."""
+    answer = sandbox.search(sandbox.ready(), shortest=sandbox.slowest_find).answer
+    kept = {LookupResult.PREPARED: True, LookupResult.ABSENT: None, LookupResult.UNAVAILABLE: None}
     shown = kept.get(answer.result, False)
     return _measured("a prepared charge, not confirmed", explained(answer), PREPARES, shown)
 
@@ -33,14 +34,22 @@ def _prepared_alone(sandbox: Sandbox) -> Measurement:
 def _cancelled_then_charged(sandbox: Sandbox) -> Measurement:
     request = sandbox.ready()
     cancelled = sandbox.cancel(request)
-    late = sandbox.charge(request)
-    sandbox.look_up(request)
-    seen = f"{explained(cancelled)}, then {late.outcome.value.replace('_', ' ')}"
-    if cancelled.result is LookupResult.CANCELLED:
-        shown: bool | None = late.outcome is not Outcome.SUCCEEDED
-    else:
+    seen, shown = _charged_late(sandbox, request)
+    if cancelled.result is not LookupResult.CANCELLED:
         shown = None if cancelled.result is LookupResult.UNAVAILABLE else False
-    return _measured("a charge that was cancelled first", seen, CANCELS, shown)
+    return _measured(
+        "a charge that was cancelled first", f"{explained(cancelled)}, then {seen}", CANCELS, shown
+    )
+
+
+def _charged_late(sandbox: Sandbox, request: ChargeRequest) -> tuple[str, bool | None]:
+    """Charge what was cancelled: what is seen, and whether it stays uncharged; None: neither answer says so."""
+    late, found = sandbox.charge(request), sandbox.look_up(request).result
+    seen = late.outcome.value.replace("_", " ")
+    if found is LookupResult.SUCCEEDED or late.outcome is Outcome.SUCCEEDED:
+        return seen if late.outcome is Outcome.SUCCEEDED else f"{seen}, and a look-up finds a charge", False
+    is_final = late.outcome in {Outcome.FAILED, Outcome.DECLINED}
+    return seen, True if is_final or found in {LookupResult.CANCELLED, LookupResult.DECLINED} else None
 
 
 def _paid_then_cancelled(sandbox: Sandbox) -> Measurement:
@@ -49,7 +58,9 @@ def _paid_then_cancelled(sandbox: Sandbox) -> Measurement:
     if paid.outcome is not Outcome.SUCCEEDED:
         raise NoChargeError(paid)
     answer = sandbox.cancel(request)
-    shown = answer.result is LookupResult.SUCCEEDED and answer.charge_id == paid.charge_id
+    shown = None
+    if answer.result is not LookupResult.UNAVAILABLE:
+        shown = answer.result is LookupResult.SUCCEEDED and answer.charge_id == paid.charge_id
     return _measured("to cancel what was charged", explained(answer), CANCELS, shown)
 
 
@@ -60,9 +71,8 @@ def _cancelled_unknown(sandbox: Sandbox) -> Measurement:
     question = "to cancel an unknown key"
     if answer.result is not LookupResult.CANCELLED:
         return Measurement(question, explained(answer), CANCELS, Verdict.NOTED)
-    late = sandbox.charge(request)
-    seen = f"cancelled, then {late.outcome.value.replace('_', ' ')}"
-    return _measured(question, seen, CANCELS, late.outcome is not Outcome.SUCCEEDED)
+    seen, shown = _charged_late(sandbox, request)
+    return _measured(question, f"cancelled, then {seen}", CANCELS, shown)
 
 
 def _measured(question: str, seen: str, says: str, shown: bool | None) -> Measurement:

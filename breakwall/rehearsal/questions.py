@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from breakwall.rehearsal.cuts import ask_after_cuts, ask_for_repeats
+from breakwall.rehearsal.cuts import ask_after_cuts, ask_for_a_late_arrival, ask_for_repeats
 from breakwall.rehearsal.key_shapes import CHARGES, ask_for_key_shapes, ask_whether_keys_are_apart
 from breakwall.rehearsal.lookups import ask_for_a_charge, ask_for_an_unknown_key
 from breakwall.rehearsal.measurements import Measurement
@@ -33,7 +33,19 @@ class Question:
     relies: Callable[[Promises], bool] = lambda promises: False
 
 
-NAMES = ("unknown", "repeat", "lookup", "at-once", "cut", "resend", "amount", "keys", "declined", "prepare")
+NAMES = (
+    "unknown",
+    "repeat",
+    "lookup",
+    "at-once",
+    "cut",
+    "late",
+    "resend",
+    "amount",
+    "keys",
+    "declined",
+    "prepare",
+)
 
 
 def questions_for(promises: Promises, *, skip: Sequence[str] = (), burst: int = 0) -> list[Question]:
@@ -45,6 +57,7 @@ def questions_for(promises: Promises, *, skip: Sequence[str] = (), burst: int = 
         Question("lookup", 1, ask_for_a_charge, _looks_up),
         Question("at-once", AT_ONCE + 1, ask_at_once, _deduplicates),
         Question("cut", 4, ask_after_cuts, _deduplicates),
+        Question("late", 2, ask_for_a_late_arrival, _deduplicates),
         Question("resend", 2, ask_for_repeats, _deduplicates),
         Question("amount", 2, ask_another_amount, _deduplicates),
         Question("keys", CHARGES, ask_for_key_shapes, lambda promises: promises.sends_caller_keys),
@@ -57,6 +70,11 @@ def questions_for(promises: Promises, *, skip: Sequence[str] = (), burst: int = 
         asked.append(Question("burst", burst, ask))
     asked += [Question("apart", 0, ask_whether_keys_are_apart), Question("time", 0, ask_about_time)]
     return [question for question in asked if question.name not in skip]
+
+
+def left_out(skip: Sequence[str], burst: int) -> dict[str, str]:
+    """The names of the questions that are not to be asked, and why."""
+    return dict.fromkeys(skip, "--skip") | ({} if burst else {"burst": "--burst says how many calls"})
 
 
 def _burst(calls: int, sandbox: Sandbox, promises: Promises) -> Iterator[Measurement]:

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 
-from breakwall.payments.gateways import Advice, ChargeAnswer, ChargeRequest, Health, Outcome
+from breakwall.payments.gateways import ChargeAnswer, ChargeRequest, Outcome
+from breakwall.rehearsal.charges import is_refusal
 from breakwall.rehearsal.measurements import Measurement, not_asked
 from breakwall.rehearsal.promises import Promises
 from breakwall.rehearsal.sandbox import Sandbox
@@ -66,16 +67,19 @@ def count_charges(
     sandbox: Sandbox, request: ChargeRequest, answers: Sequence[ChargeAnswer]
 ) -> tuple[str, bool | None]:
     """What was seen of the charges under the request's key, and whether it was one; None: that is not known."""
-    number = len(sandbox.charges.ids(request))
+    ids = sandbox.charges.ids(request)
+    number = len(ids)
     if number != 1:
         return ("no charge was seen", None) if number == 0 else (f"{number} charges", False)
+    if ids & {request.idempotency_key, str(request.reference), str(request.order_id)}:
+        return "its ids do not tell charges apart: they are our own", None
     if _is_denied(sandbox, request, answers):
         return "one charge, and an answer that says there is none", False
     others = [answer for answer in answers if answer.outcome is not Outcome.SUCCEEDED]
     if not others:
         return "one charge", True
     codes = ", ".join(sorted({answer.code or answer.outcome.value for answer in others}))
-    if all(_is_refusal(answer) for answer in others):
+    if all(is_refusal(answer) for answer in others):
         return f"one charge; a repeat was refused ({codes})", True
     return f"one charge; a repeat failed ({codes})", None
 
@@ -84,8 +88,3 @@ def _is_denied(sandbox: Sandbox, request: ChargeRequest, answers: Sequence[Charg
     """An answer says that nothing was charged, which is taken as a proof. Of a preparation it is true."""
     prepares_again = sandbox.profile.prepares and request.prepared is None
     return not prepares_again and any(answer.outcome is Outcome.FAILED for answer in answers)
-
-
-def _is_refusal(answer: ChargeAnswer) -> bool:
-    """The service knows the key, and says so."""
-    return answer.health is not Health.FAILURE and answer.advice is not Advice.RETRY

@@ -38,12 +38,10 @@ class ProxiedGateway:
 
     Attributes:
         proxy: None if the gateway's calls go another way.
-        reads: the proxy sees the requests, because they are not encrypted.
     """
 
     gateway: Gateway
     proxy: FaultProxy | None = None
-    reads: bool = False
 
 
 @contextmanager
@@ -54,37 +52,43 @@ def open_route(settings: Settings, key: str) -> Iterator[ProxiedGateway]:
     that setting may use ``PAYMENT_URL``. Raises `SandboxUnusableError`, and what `gateway_from_settings` raises.
     """
     with closing(gateway_from_settings(settings)) as direct:
-        _check(direct, key, settings.payment_timeout)
-        for changed, proxy, reads in _ways(settings):
+        expected = _ask(direct, key, settings.payment_timeout)
+        _check(expected)
+        for changed, proxy in _ways(settings):
             with proxy, closing(gateway_from_settings(changed)) as gateway:
-                if not _ask(gateway, key, settings.payment_timeout) or proxy.received > 0:
-                    yield ProxiedGateway(gateway, proxy, reads)
+                found = _ask(gateway, key, settings.payment_timeout)
+                if not found or (proxy.received > 0 and _alike(found, expected)):
+                    yield ProxiedGateway(gateway, proxy)
                     return
         yield ProxiedGateway(direct)
 
 
-def _check(gateway: Gateway, key: str, timeout: float) -> None:
+def _alike(found: list[LookupAnswer], expected: list[LookupAnswer]) -> bool:
+    """Whether the service answers through our proxy as it does without."""
+    return [(one.result, one.code) for one in found] == [(one.result, one.code) for one in expected]
+
+
+def _check(answers: list[LookupAnswer]) -> None:
     """Stop before anything is charged, if the service does not answer or does not know us."""
-    for answer in _ask(gateway, key, timeout):
+    for answer in answers:
         refused = answer.advice is Advice.RECONFIGURE and answer.code != "http_404"
         if answer.health is Health.FAILURE or refused:
             detail = answer.detail.rstrip(".") or f"the look-up failed ({answer.code})"
             raise SandboxUnusableError(f"{detail}. Nothing was charged. `breakwall doctor` says what to do")
 
 
-def _ways(settings: Settings) -> Iterator[tuple[Settings, FaultProxy, bool]]:
-    """The settings with a proxy of ours on the way, and whether it reads the requests."""
+def _ways(settings: Settings) -> Iterator[tuple[Settings, FaultProxy]]:
+    """The settings with a proxy of ours on the way."""
     url = urlsplit(settings.payment_url.get_secret_value())
     is_set = "payment_url" in settings.model_fields_set
-    reads = url.scheme == "http" and (is_set or settings.payment_gateway == "http")
     proxy = FaultProxy(next_proxy=settings.payment_proxy_url)
-    yield _changed(settings, payment_proxy=SecretStr(proxy.url), payment_proxy_file=None), proxy, reads
+    yield _changed(settings, payment_proxy=SecretStr(proxy.url), payment_proxy_file=None), proxy
     needs_own_tls = settings.payment_ca_file or settings.payment_cert_file
     if is_set and not needs_own_tls:
         proxy = FaultProxy(url.geturl())
         user = url.netloc.rpartition("@")[0]
         ours = proxy.url.replace("://", f"://{user}@", 1) if user else proxy.url
-        yield _changed(settings, payment_url=SecretStr(ours)), proxy, True
+        yield _changed(settings, payment_url=SecretStr(ours)), proxy
 
 
 def _changed(settings: Settings, **changes: object) -> Settings:

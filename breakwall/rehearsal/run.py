@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from breakwall.rehearsal.advice import Advised, settings_to_use
 from breakwall.rehearsal.charges import MadeCharge
 from breakwall.rehearsal.cuts import CUT_ANSWER, CUT_REQUEST
-from breakwall.rehearsal.measurements import Measurement, Verdict
+from breakwall.rehearsal.measurements import Measurement, Verdict, not_asked
 from breakwall.rehearsal.promises import Promises
 from breakwall.rehearsal.questions import Question
 from breakwall.rehearsal.refusals import explained
@@ -31,7 +31,8 @@ class Rehearsal:
     Attributes:
         on_question: called with the name of each question before it is asked.
         refusal: a sentence if the sandbox did not make the first charge.
-        stopped: by Ctrl-C.
+        stopped: by Ctrl-C, or by an error.
+        left_out: questions that were not to be asked, and why.
     """
 
     sandbox: Sandbox
@@ -41,6 +42,7 @@ class Rehearsal:
     measurements: list[Measurement] = field(default_factory=list)
     refusal: str | None = None
     stopped: bool = False
+    left_out: Mapping[str, str] = field(default_factory=dict)
     _asked: set[str] = field(default_factory=set)
 
     @property
@@ -60,27 +62,31 @@ class Rehearsal:
 
     @property
     def _is_complete(self) -> bool:
-        uncut = {CUT_ANSWER, CUT_REQUEST} & {
-            one.question for one in self.measurements if one.verdict is Verdict.NOT_ASKED
-        }
-        return not uncut and self._asked >= NEEDED
+        shown = {one.question for one in self.measurements if one.shown}
+        needed = {CUT_ANSWER, CUT_REQUEST} if self.sandbox.can_read else {CUT_ANSWER}
+        return shown >= needed and self._asked >= NEEDED
 
     def run(self) -> None:
-        """Ask all questions. Ctrl-C ends it; what was measured and charged stays."""
+        """Ask all questions. Ctrl-C ends it, and so does an error, which is raised; what was charged stays."""
         try:
             for question in self.questions:
                 self.on_question(question.name)
                 self._ask(question)
-                self._asked.add(question.name)
                 if self.refusal:
                     break
         except KeyboardInterrupt:
             self.stopped = True
+        except BaseException:
+            self.stopped = True
+            raise
+        finally:
+            self.measurements += [not_asked(name, why, "") for name, why in self.left_out.items()]
 
     def _ask(self, question: Question) -> None:
         try:
             for measurement in question.ask(self.sandbox, self.promises):
                 self.measurements.append(measurement)
+            self._asked.add(question.name)  # Only now: to its end.
         except LimitReachedError as error:
             self._not_shown(question, f"not asked to its end: {error}")
         except NoChargeError as error:
@@ -119,7 +125,6 @@ def open_rehearsal(
             requests,
             limits,
             proxy=route.proxy,
-            reads=route.reads,
             clock=clock,
             sleep=sleep,
         )

@@ -25,12 +25,14 @@ from breakwall.payments.gateways import (
     PreparingGateway,
 )
 from breakwall.payments.gateways.fault_proxy import FaultProxy
+from breakwall.payments.gateways.trusted_answers import hide_secrets
 from breakwall.pickling import Picklable
 from breakwall.rehearsal.charges import MadeCharges
 from breakwall.rehearsal.requests import Requests
 
 SHORTEST_SEARCH = 60.0  # Seconds for which the first charge is searched, at least.
 NEXT_SEARCH = 10.0  # Seconds, at least, for charges after one that was found.
+MARGIN = 3  # Times the slowest look-up until now.
 IN_A_ROW = 3  # A look-up that finds a charge so often finds it from then on.
 FIRST_WAIT, LONGEST_WAIT = 0.25, 5.0  # Seconds between two look-ups; doubled each time.
 PAUSE, LONGEST_PAUSE = 1.0, 30.0  # Seconds, if the sandbox is busy.
@@ -71,7 +73,6 @@ class Sandbox:
 
     Args:
         proxy: the one that the gateway's calls go through; None: they go another way.
-        reads: the proxy sees the requests, because they are not encrypted.
         clock: monotonic seconds.
         sleep: waits for seconds.
     """
@@ -83,13 +84,12 @@ class Sandbox:
         limits: RehearsalLimits,
         *,
         proxy: FaultProxy | None = None,
-        reads: bool = False,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self.gateway, self.profile, self.requests = gateway, gateway.profile, requests
-        self.charges = MadeCharges()
-        self.proxy, self._reads = proxy, reads
+        self.charges = MadeCharges(gateway.profile.absent_after)
+        self.proxy = proxy
         self.has_charged = False  # A charge was answered as paid.
         self.finds: bool | None = None  # Whether its look-up finds charges, once that is known.
         self.slowest_find = 0.0  # Seconds.
@@ -103,9 +103,9 @@ class Sandbox:
         return self.proxy is not None and self.proxy.received > 0
 
     @property
-    def can_repeat(self) -> bool:
-        """Whether our proxy can deliver a request twice."""
-        return self.can_cut and self._reads
+    def can_read(self) -> bool:
+        """Whether our proxy sees the requests: none came in a tunnel."""
+        return self.proxy is not None and self.can_cut and self.proxy.tunnels == 0
 
     def paid(self, request: ChargeRequest) -> ChargeAnswer:
         """Charge, and raise `NoChargeError` if that fails."""
@@ -129,18 +129,20 @@ class Sandbox:
             answer = self.charge_once(request, deliveries=deliveries)
         return answer
 
-    def charge_once(self, request: ChargeRequest, *, deliveries: int = 1) -> ChargeAnswer:
-        """The same without waiting."""
+    def charge_once(
+        self, request: ChargeRequest, *, deliveries: int = 1, timeout: float | None = None
+    ) -> ChargeAnswer:
+        """The same without waiting. ``timeout``: seconds, instead of those of the limits."""
         self._take(deliveries)
         ready = self.prepared(request)
-        answer = ready if isinstance(ready, ChargeAnswer) else self._confirm(ready)
+        answer = ready if isinstance(ready, ChargeAnswer) else self._confirm(ready, deliveries, timeout)
         self.has_charged = self.has_charged or answer.outcome is Outcome.SUCCEEDED
         return answer
 
-    def _confirm(self, request: ChargeRequest) -> ChargeAnswer:
-        self.charges.sending(request)
-        answer = self.gateway.charge(request, deadline=self._deadline())
-        self.charges.answered(request, answer)
+    def _confirm(self, request: ChargeRequest, deliveries: int, timeout: float | None) -> ChargeAnswer:
+        self.charges.sending(request, deliveries)
+        answer = hide_secrets(self.gateway.charge(request, deadline=self._deadline(timeout)), request)
+        self.charges.answered(request, answer, self.clock(), deliveries)
         return answer
 
     def at_once(self, request: ChargeRequest, number: int) -> list[ChargeAnswer]:
@@ -158,8 +160,11 @@ class Sandbox:
         """The request that only has to be confirmed; an answer instead if it cannot be prepared."""
         if request.prepared is not None or not isinstance(self.gateway, PreparingGateway):
             return request
+        self._check_time()
         made = self.gateway.prepare(request, deadline=self._deadline())
-        return replace(request, prepared=made.id) if isinstance(made, Prepared) else made
+        return (
+            replace(request, prepared=made.id) if isinstance(made, Prepared) else hide_secrets(made, request)
+        )
 
     def ready(self) -> ChargeRequest:
         """A new request; prepared if the profile says so, and `NoChargeError` if that fails."""
@@ -170,26 +175,34 @@ class Sandbox:
 
     def look_up(self, request: ChargeRequest) -> LookupAnswer:
         """Ask for the charge of a request, as the pipeline does."""
+        self._check_time()
+        at = self.clock()
         if request.prepared is not None and isinstance(self.gateway, PreparingGateway):
             answer = self.gateway.look_up_prepared(request.prepared, deadline=self._deadline())
         else:
             answer = self.gateway.look_up(request.idempotency_key, deadline=self._deadline())
-        self.charges.looked_up(request, answer)
+        answer = hide_secrets(answer, request)
+        self.charges.looked_up(request, answer, at)
         return answer
 
     def cancel(self, request: ChargeRequest) -> LookupAnswer:
         """Cancel the charge of a request. The gateway's profile says that it can."""
-        gateway = cast("CancellingGateway", self.gateway)
-        answer = gateway.cancel(request, deadline=self._deadline())
-        self.charges.looked_up(request, answer)
+        self._check_time()
+        gateway, at = cast("CancellingGateway", self.gateway), self.clock()
+        answer = hide_secrets(gateway.cancel(request, deadline=self._deadline()), request)
+        self.charges.looked_up(request, answer, at)
         return answer
 
-    def search(self, request: ChargeRequest, *, shortest: float = NEXT_SEARCH) -> Found:
+    def search(
+        self, request: ChargeRequest, *, shortest: float = NEXT_SEARCH, since: float | None = None
+    ) -> Found:
         """Look a charge up until it is found `IN_A_ROW` times, or for as long as is sensible.
 
-        ``shortest``: seconds, at least, if it is known already how long its look-up needs.
+        ``shortest``: seconds, at least, if it is known already how long its look-up needs. ``since``: from when on the
+        seconds count, by `clock`; None: from now on.
         """
-        start, wait, in_a_row, first = self.clock(), FIRST_WAIT, 0, 0.0
+        start = self.clock() if since is None else since
+        wait, in_a_row, first = FIRST_WAIT, 0, 0.0
         end = min(start + self._search_time(shortest), self._end)
         while True:
             at = self.clock() - start
@@ -199,17 +212,19 @@ class Sandbox:
             if in_a_row == IN_A_ROW:
                 self.finds, self.slowest_find = True, max(self.slowest_find, first)
                 return Found(answer, first)
-            if not found:
-                if self.clock() >= end:
-                    return Found(answer, None)
-                self.wait(min(wait, end - self.clock()))
-                wait = min(2 * wait, LONGEST_WAIT)
+            if found:
+                self.wait(FIRST_WAIT)  # Other servers of the service answer, too.
+                continue
+            if self.clock() >= end:
+                return Found(answer, None)
+            self.wait(min(wait, end - self.clock()))
+            wait = min(2 * wait, LONGEST_WAIT)
 
     def _search_time(self, shortest: float) -> float:
         """Seconds: long at first, until it is known how long its look-up needs, or that it finds nothing."""
         if self.finds is None:
             return max(2 * self.profile.absent_after, SHORTEST_SEARCH)
-        return max(10 * self.slowest_find, shortest) if self.finds else 0.0
+        return max(MARGIN * self.slowest_find, shortest) if self.finds else 0.0
 
     def wait(self, seconds: float) -> None:
         """Wait, but not past the end of the time."""
@@ -218,12 +233,16 @@ class Sandbox:
     def _take(self, charges: int) -> None:
         """Count a request, whatever its answer will be: what the service promises is not trusted here."""
         with self._lock:
-            if self.clock() >= self._end:
-                raise LimitReachedError(f"its {self.limits.seconds:g} s were over")
+            self._check_time()
             if self._sent + charges > self.limits.charges:
                 raise LimitReachedError(f"{self.limits.charges} charges were tried")
             self._sent += charges
 
-    def _deadline(self) -> float:
+    def _check_time(self) -> None:
+        """Raise `LimitReachedError` if nothing more may be sent."""
+        if self.clock() >= self._end:
+            raise LimitReachedError(f"its {self.limits.seconds:g} s were over")
+
+    def _deadline(self, timeout: float | None = None) -> float:
         """Of one call. Gateways read the real clock."""
-        return time.monotonic() + self.limits.timeout
+        return time.monotonic() + (timeout or self.limits.timeout)

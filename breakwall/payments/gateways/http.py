@@ -32,6 +32,7 @@ from breakwall.payments.gateways.transport.errors import DeadlinePassedError, Ph
 from breakwall.payments.gateways.transport.request import Request
 from breakwall.payments.gateways.transport.resolver import Resolver
 from breakwall.payments.gateways.transport.routes import Route, Routes
+from breakwall.payments.gateways.trusted_answers import hide_secrets
 from breakwall.payments.gateways.wire_keys import wire_key
 
 Result = TypeVar("Result")
@@ -202,7 +203,8 @@ class HttpGateway(HttpService):
         headers = {"Idempotency-Key": wire_key(request.idempotency_key), "Content-Type": "application/json"}
         body = {name: value for name in _BODY if (value := getattr(request, name)) is not None}
         outgoing = self._request("POST", "/api/charge", headers, json.dumps(body).encode())
-        return self._exchange(outgoing, deadline, classify_charge, classify_charge_error)
+        answer = self._exchange(outgoing, deadline, classify_charge, classify_charge_error)
+        return hide_secrets(answer, request)  # A service may repeat the payment method as a code.
 
     def look_up(self, idempotency_key: str, *, deadline: float) -> LookupAnswer:
         """Look up an earlier charge; see `Gateway.look_up`. `ValueError` if the key is empty."""

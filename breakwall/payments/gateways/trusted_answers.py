@@ -60,15 +60,21 @@ def prepared_answer(answer: Any) -> Prepared | ChargeAnswer | None:
 
 
 def without_secrets(answer: Answer, request: ChargeRequest | None) -> Answer:
+    """The answer with short texts that repeat nothing of the request that must not be shown. For gateways not ours."""
+    hidden = hide_secrets(answer, request)
+    return hidden if hidden.contradiction is None else replace(hidden, contradiction=None)
+
+
+def hide_secrets(answer: Answer, request: ChargeRequest | None) -> Answer:
     """The answer with short texts that repeat nothing of the request that must not be shown."""
     code, detail = answer.code, answer.detail
     for secret in _secrets(request):
         code = None if code is None else _code_without(secret, code)
         detail = detail.replace(secret, HIDDEN)
     code, detail = None if code is None else code[:MAX_CODE], detail[:MAX_DETAIL]
-    if (code, detail, None) == (answer.code, answer.detail, answer.contradiction):
+    if (code, detail) == (answer.code, answer.detail):
         return answer
-    return replace(answer, code=code, detail=detail, contradiction=None)
+    return replace(answer, code=code, detail=detail)
 
 
 def _code_without(secret: str, code: str) -> str:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import re
+import signal
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from breakwall.rehearsal import sandbox
 from breakwall.rehearsal.sandbox import Sandbox
 from breakwall.simulator.server import Simulator
 from tests.command import Terminal
 
 SECRETS = ("pm_s3cret_good", "pm_s3cret_bad", "t0ken-s3cret")
 LINE = ("rehearse", "--sandbox", "--payment-method", SECRETS[0])
-SKIP = ("--skip", "keys", "--skip", "resend")
+SKIP = ("--skip", "keys", "--skip", "resend", "--skip", "late")
 
 
 @pytest.fixture(scope="module", params=[True, False])
@@ -30,8 +32,10 @@ def simulator(
 
 
 @pytest.fixture
-def terminal(short_terminal: Terminal, simulator: Simulator) -> Terminal:
+def terminal(short_terminal: Terminal, simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> Terminal:
+    monkeypatch.setattr(sandbox, "FIRST_WAIT", 0.01)
     short_terminal.set(PAYMENT_URL=simulator.url, PAYMENT_TOKEN=SECRETS[2], PAYMENT_DEDUPLICATES="true")
+    short_terminal.set(PAYMENT_SETTLE_SECONDS="1")
     return short_terminal
 
 
@@ -50,7 +54,7 @@ def made(simulator: Simulator) -> int:
         ((*LINE[:3], "4111 1111 1111 1111"), "payment_method: "),
         ((*LINE, "--metadata", "s3cret"), "metadata: entry 1 should be NAME=VALUE"),
         ((*LINE, "--skip", "everything"), "should be one of unknown, repeat, "),
-        ((*LINE, "--most-charges", "3"), "give --most-charges 33, or leave some out with --skip"),
+        ((*LINE, "--most-charges", "3"), "give --most-charges 35, or leave some out with --skip"),
     ],
 )
 def test_without_a_sandbox_a_test_payment_method_or_enough_charges_nothing_is_asked(
@@ -67,7 +71,7 @@ def test_a_live_key_is_refused_whatever_is_said(terminal: Terminal, simulator: S
     terminal.set(PAYMENT_TOKEN="sk_live_s3cret")
     before = simulator.stats()["requests"]
     ran = terminal.run(*LINE)
-    assert (ran.code, "BREAKWALL_PAYMENT_TOKEN is a key for live payments" in ran.err) == (4, True)
+    assert (ran.code, "BREAKWALL_PAYMENT_TOKEN has a key for live payments" in ran.err) == (4, True)
     assert "s3cret" not in ran.err
     assert simulator.stats()["requests"] == before
 
@@ -105,8 +109,8 @@ def test_a_table_the_settings_and_the_charges_are_for_people(
     assert f"\nBREAKWALL_PAYMENT_DEDUPLICATES={str(right).lower()}\n" in ran.out
     assert "  $0.50  key " in ran.out
     last = ran.out.splitlines()[-1]
-    assert last.partition(": ")[0].rstrip(".") == (
-        "Nothing promises more than was seen"
+    assert last.partition(": ")[0] == (
+        "Nothing promises more than was seen. Not asked"
         if right
         else "The settings or the profile promise more than was seen"
     )
@@ -132,6 +136,22 @@ def test_after_ctrl_c_the_charges_until_then_are_listed(
     assert len(ran.document["charges"]) == made(simulator) - before > 0
 
 
+def test_after_sigterm_the_charges_until_then_are_listed(
+    terminal: Terminal, simulator: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = made(simulator)
+    monkeypatch.setattr(Sandbox, "at_once", lambda *_: signal.raise_signal(signal.SIGTERM))
+    before_us = signal.signal(
+        signal.SIGTERM, signal.SIG_IGN
+    )  # Else a fault of the command would end the tests.
+    try:
+        ran = terminal.run(*LINE, "-o", "json")
+    finally:
+        signal.signal(signal.SIGTERM, before_us)
+    assert (ran.code, ran.document["stopped"]) == (1, True)
+    assert len(ran.document["charges"]) == made(simulator) - before > 0
+
+
 def test_a_service_that_is_not_there_is_charged_nothing(short_terminal: Terminal) -> None:
     ran = short_terminal.run(*LINE)
     assert (ran.code, ran.out) == (1, "")
@@ -139,7 +159,7 @@ def test_a_service_that_is_not_there_is_charged_nothing(short_terminal: Terminal
 
 
 def test_the_table_fits_a_terminal(terminal: Terminal) -> None:
-    ran = terminal.run_attended(*LINE, *SKIP, columns=80)
+    ran = terminal.run_attended(*LINE, *SKIP, "--skip", "cut", "--skip", "at-once", columns=80)
     written = re.sub("\x1b[^m]*m", "", ran.out)
     table = written.partition("verdict")[2].partition("Settings to use")[0]
     assert "PAYMENT_DEDUPLICATES=true" in table

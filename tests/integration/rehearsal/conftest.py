@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from breakwall.payments.gateways import profile_from_settings
+from breakwall.rehearsal import cuts
 from breakwall.rehearsal.measurements import Measurement, Verdict
 from breakwall.rehearsal.promises import Promises
 from breakwall.rehearsal.questions import questions_for
@@ -22,8 +23,10 @@ TIMEOUT = 5.0
 
 
 @pytest.fixture
-def rehearse() -> Rehearse:
+def rehearse(monkeypatch: pytest.MonkeyPatch) -> Rehearse:
     """Rehearses with settings: ``rehearse(PAYMENT_URL=…)``. Waiting between two calls takes no time."""
+
+    monkeypatch.setattr(cuts, "GIVES_UP", 0.3)
 
     def run(
         *,

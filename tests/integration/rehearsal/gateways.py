@@ -12,3 +12,9 @@ def by_url_alone(settings: GatewaySettings) -> HttpGateway:
 def by_its_own_way(settings: GatewaySettings) -> HttpGateway:
     """Uses neither a proxy nor ``PAYMENT_URL``."""
     return HttpGateway(settings.option("address", str), profile=settings.profile)
+
+
+def by_a_proxy_that_fails(settings: GatewaySettings) -> HttpGateway:
+    """Through a proxy it reaches something else."""
+    url = settings.option("elsewhere", str) if settings.proxy() else str(settings.url)
+    return HttpGateway(url, profile=settings.profile, proxy=settings.proxy)

@@ -59,7 +59,11 @@ def test_a_tunnel_is_cut_without_being_read(
         )
         assert (configured.received > 0) is chained
     front.close()
-    assert unasked(rehearsal) == {REPEATED: "the requests are encrypted"}
+    assert unasked(rehearsal) == {
+        REPEATED: "the requests are encrypted",
+        "the same key after its request was cut": "the requests are encrypted: the service can read no half of one",
+    }
+    assert rehearsal.advised[0].value == str(deduplicates(simulator)).lower()
     assert rehearsal.ok is deduplicates(simulator)
     assert ("the same key after its answer was cut" in wrong(rehearsal)) is not deduplicates(simulator)
 
@@ -89,8 +93,25 @@ def test_of_a_gateway_with_a_way_of_its_own_it_is_said_what_could_not_be_asked(
         skip=SKIP,
         **TRUSTED,
     )
-    assert set(unasked(rehearsal)) == {*CUTS, REPEATED}
+    assert set(unasked(rehearsal)) == {*CUTS, "the same key after its request came late", REPEATED}
     assert rehearsal.ok is deduplicates(simulator)
+
+
+def test_a_way_on_which_the_service_answers_otherwise_is_not_used(
+    simulator: Simulator, rehearse: Rehearse
+) -> None:
+    skip = (*SKIP, "unknown", "lookup", "at-once", "cut", "late", "amount")
+    elsewhere = StubServer(answering(response(500)))
+    rehearsal = rehearse(
+        PAYMENT_GATEWAY=f"{GATEWAYS}:by_a_proxy_that_fails",
+        PAYMENT_URL=simulator.url,
+        PAYMENT_OPTIONS=json.dumps({"elsewhere": elsewhere.url}),
+        skip=skip,
+        **TRUSTED,
+    )
+    elsewhere.close()
+    assert rehearsal.refusal is None
+    assert REPEATED not in unasked(rehearsal), "the next way goes through the proxy, too"
 
 
 @pytest.mark.parametrize("status", [401, 500])

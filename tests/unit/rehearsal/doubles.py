@@ -55,6 +55,7 @@ class ServiceDouble:
     delay: float = 0.0  # seconds until a look-up finds a charge
     unknown: LookupAnswer = ABSENT  # about a key that it does not know
     repeated: ChargeAnswer | None = None  # its answer to a key that it knows
+    ids_are_keys: bool = False
     next: list[ChargeAnswer] = field(default_factory=list)  # instead of a charge
     booked: list[Booked] = field(default_factory=list)
 
@@ -69,7 +70,8 @@ class ServiceDouble:
             return self.repeated
         if known is not None and self.deduplicates:
             return _paid(known) if known.amount == request.amount or not self.same_amount_only else REUSED
-        self.booked.append(Booked(f"ch_{len(self.booked) + 1}", key, request.amount, self.clock.now))
+        charge_id = request.idempotency_key if self.ids_are_keys else f"ch_{len(self.booked) + 1}"
+        self.booked.append(Booked(charge_id, key, request.amount, self.clock.now))
         return _paid(self.booked[-1])
 
     def look_up(self, idempotency_key: str, *, deadline: float) -> LookupAnswer:

@@ -54,6 +54,16 @@ def test_the_settle_time_has_a_margin_above_the_slowest_look_up(slowest: float, 
     assert values(when, slowest=slowest) == {"SETTLE_SECONDS": value}
 
 
+def test_a_safe_settle_time_is_never_lowered() -> None:
+    promises = Promises(replace(PROFILE, absent_after=3600))
+    (advised,) = settings_to_use([found_after("?", 1, promises)], promises, 1, complete=True)
+    assert advised.value == "3600"
+
+
+def test_no_settle_time_is_advised_if_a_charge_was_never_found() -> None:
+    assert values(found_after("?", 1, PROMISES), found_after("?", None, PROMISES)) == {}
+
+
 def test_derived_keys_are_advised_if_the_callers_own_are_not_kept_apart() -> None:
     bad, good = (PROMISES.about_keys("?", "", shown) for shown in (False, True))
     assert values(good, bad) == {"KEYS": "derived"}

@@ -62,6 +62,13 @@ def test_keys_that_no_order_sends_change_no_verdict() -> None:
     assert {one.verdict for one in found} == {Verdict.NOTED}
 
 
+def test_one_key_shows_nothing_of_several() -> None:
+    sandbox = sandbox_of(ServiceDouble())
+    sandbox.charge(sandbox.requests.new())
+    (found,) = ask_whether_keys_are_apart(sandbox, Promises(PROFILE))
+    assert found.verdict is Verdict.NOT_ASKED
+
+
 @pytest.mark.parametrize(
     ("caller_keys", "keep", "verdict"),
     [

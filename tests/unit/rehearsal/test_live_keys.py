@@ -1,5 +1,6 @@
 """No rehearsal with a key for live payments."""
 
+from base64 import b64encode
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,26 @@ def test_a_live_key_is_refused_and_not_shown(tmp_path: Path, gateway: str, key: 
     with pytest.raises(LiveKeyError) as raised:
         refuse_a_live_key(settings)
     assert next(iter(variables)) in str(raised.value)
+    assert "s3cret" not in str(raised.value)
+
+
+BASIC = b64encode(b"sk_live_s3cret:").decode()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("URL", "https://sk_live_s3cret:@sandbox.example"),
+        ("HEADERS", '{"X-Key": "key=sk_live_s3cret"}'),
+        ("HEADERS", f'{{"Authorization": "Basic {BASIC}"}}'),
+        ("OPTIONS", '{"api": {"key": "rk_live_s3cret"}}'),
+    ],
+)
+def test_a_live_key_in_another_setting_is_refused_too(name: str, value: str) -> None:
+    gateway = {"BREAKWALL_PAYMENT_GATEWAY": "tests.integration.rehearsal.gateways:by_its_own_way"}
+    settings = load_settings({f"BREAKWALL_PAYMENT_{name}": value} | (gateway if name == "OPTIONS" else {}))
+    with pytest.raises(LiveKeyError, match=f"PAYMENT_{name} has") as raised:
+        refuse_a_live_key(settings)
     assert "s3cret" not in str(raised.value)
 
 

@@ -61,6 +61,27 @@ def test_an_answer_that_a_charged_key_has_charged_nothing_breaks_the_promise(ask
     assert only(asked(ask, ServiceDouble(repeated=NOTHING))).verdict is Verdict.BROKEN
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        replace(REFUSED, code="http_404", advice=Advice.RECONFIGURE),
+        replace(REFUSED, code="amount", outcome=Outcome.NOT_SENT),
+    ],
+)
+@QUESTIONS
+def test_what_something_before_the_service_answers_and_what_was_not_sent_show_nothing(
+    ask: Ask, answer: ChargeAnswer
+) -> None:
+    assert only(asked(ask, ServiceDouble(repeated=answer))).verdict is Verdict.NOT_SHOWN
+
+
+@QUESTIONS
+@pytest.mark.parametrize("deduplicates", [True, False])
+def test_ids_that_are_our_own_show_nothing(ask: Ask, deduplicates: bool) -> None:
+    found = only(asked(ask, ServiceDouble(deduplicates=deduplicates, ids_are_keys=True)))
+    assert found.verdict is Verdict.NOT_SHOWN
+
+
 def test_the_first_charge_given_back_for_another_amount_is_no_second_charge() -> None:
     found = only(asked(ask_another_amount, ServiceDouble(same_amount_only=False)))
     assert (found.verdict, found.seen) == (Verdict.HOLDS, "one charge")

@@ -7,11 +7,12 @@ from dataclasses import replace
 
 import pytest
 
-from breakwall.payments.gateways import ChargeRequest
+from breakwall.payments.gateways import ChargeAnswer, ChargeRequest
+from breakwall.rehearsal.cuts import CUT_ANSWER
 from breakwall.rehearsal.measurements import Measurement, Verdict
 from breakwall.rehearsal.promises import Promises
-from breakwall.rehearsal.questions import Question, questions_for
-from breakwall.rehearsal.run import Rehearsal
+from breakwall.rehearsal.questions import Question, left_out, questions_for
+from breakwall.rehearsal.run import NEEDED, Rehearsal
 from breakwall.rehearsal.sandbox import RehearsalLimits, Sandbox
 from tests.unit.rehearsal.doubles import (
     BROKE_DOWN,
@@ -110,6 +111,50 @@ def test_what_was_measured_and_charged_until_ctrl_c_stays() -> None:
     assert len(rehearsal.measurements) == 2
     assert [charge.charge_id for charge in rehearsal.charges] == ["ch_1", None]
     assert rehearsal.advised == []
+
+
+def test_a_question_that_did_not_end_was_not_asked() -> None:
+    """The limit comes after the same key again: nothing is known about cuts, and no key is trusted."""
+    rehearsal = rehearsed(ServiceDouble(replace(PROFILE, deduplicates=False)), RehearsalLimits(charges=6))
+    assert "at-once" not in rehearsal._asked or "cut" in rehearsal._asked
+    assert "amount" not in rehearsal._asked
+    assert rehearsal.advised == [one for one in rehearsal.advised if "DEDUPLICATES" not in one.name]
+
+
+@pytest.mark.parametrize(
+    ("shown", "complete"),
+    [({CUT_ANSWER: True}, True), ({CUT_ANSWER: None}, False), ({}, False)],
+)
+def test_no_key_is_trusted_unless_one_charge_was_shown_after_a_cut(
+    shown: dict[str, bool | None], complete: bool
+) -> None:
+    promises = Promises(PROFILE)
+    rehearsal = Rehearsal(sandbox_of(ServiceDouble()), promises, [])
+    rehearsal._asked = set(NEEDED)
+    rehearsal.measurements = [promises.about_repeats(name, "", value) for name, value in shown.items()]
+    assert rehearsal._is_complete is complete
+    rehearsal._asked = {"cut"}
+    assert not rehearsal._is_complete
+
+
+def test_an_error_of_a_gateway_ends_it_and_what_was_charged_stays() -> None:
+    class Faulty(ServiceDouble):
+        def charge(self, request: ChargeRequest, *, deadline: float) -> ChargeAnswer:
+            super().charge(request, deadline=deadline)
+            raise RuntimeError("a fault of the gateway")
+
+    rehearsal = Rehearsal(sandbox_of(Faulty()), Promises(PROFILE), questions_for(Promises(PROFILE)))
+    with pytest.raises(RuntimeError):
+        rehearsal.run()
+    assert (rehearsal.stopped, rehearsal.ok) == (True, False)
+    assert [charge.charge_id for charge in rehearsal.charges] == [None]
+
+
+def test_what_was_left_out_has_a_line() -> None:
+    assert left_out(["keys"], 0).keys() == {"keys", "burst"}
+    rehearsal = Rehearsal(sandbox_of(ServiceDouble()), Promises(PROFILE), [], left_out=left_out(["keys"], 5))
+    rehearsal.run()
+    assert [(one.question, one.verdict) for one in rehearsal.measurements] == [("keys", Verdict.NOT_ASKED)]
 
 
 def test_a_question_is_left_out_if_it_is_skipped() -> None:

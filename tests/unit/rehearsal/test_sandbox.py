@@ -1,10 +1,22 @@
 """The one place that calls: bounded, and patient with a service that asks for a pause."""
 
+from dataclasses import replace
+
 import pytest
 
-from breakwall.payments.gateways import Outcome
+from breakwall.payments.gateways import ChargeAnswer, ChargeRequest, Outcome
 from breakwall.rehearsal.sandbox import IN_A_ROW, LimitReachedError, NoChargeError, RehearsalLimits
-from tests.unit.rehearsal.doubles import BROKE_DOWN, BUSY, NOTHING, RUNNING, ServiceDouble, sandbox_of
+from tests.unit.rehearsal.doubles import (
+    BROKE_DOWN,
+    BUSY,
+    NOTHING,
+    PROFILE,
+    RUNNING,
+    TERMS,
+    PreparingDouble,
+    ServiceDouble,
+    sandbox_of,
+)
 
 
 def test_no_charge_beyond_the_limit_is_sent() -> None:
@@ -41,6 +53,21 @@ def test_after_its_time_nothing_is_sent() -> None:
     assert service.booked == []
 
 
+def test_after_its_time_nothing_is_looked_up_or_prepared_either() -> None:
+    sandbox = sandbox_of(PreparingDouble(replace(PROFILE, prepares=True)), RehearsalLimits(seconds=10))
+    request = sandbox.requests.new()
+    sandbox.wait(60)
+    for ask in (sandbox.ready, lambda: sandbox.look_up(request), lambda: sandbox.cancel(request)):
+        with pytest.raises(LimitReachedError):
+            ask()
+
+
+def test_a_code_that_repeats_the_payment_method_is_not_shown() -> None:
+    refused = replace(BROKE_DOWN, code=f"no_{TERMS.payment_method}")
+    sandbox = sandbox_of(ServiceDouble(next=[refused]))
+    assert TERMS.payment_method not in str(sandbox.charge(sandbox.requests.new()).code)
+
+
 def test_it_waits_as_long_as_it_is_asked_to() -> None:
     service = ServiceDouble(next=[BUSY, BUSY])
     sandbox = sandbox_of(service)
@@ -71,7 +98,7 @@ def test_a_charge_is_found_from_when_on_it_is_found_each_time() -> None:
     answers = iter([True, True, False, True, True, True])
     service.find = lambda key: key if next(answers) else "another"
     found = sandbox.search(request)
-    assert found.seconds == 0.25
+    assert found.seconds == 0.75
     assert IN_A_ROW == 3
 
 
@@ -88,11 +115,12 @@ def test_a_charge_that_is_not_found_is_searched_for_longer_than_absence_is_not_t
 
 
 def test_a_lost_first_charge_is_looked_up_for_the_list() -> None:
-    service = ServiceDouble()
-    sandbox = sandbox_of(service)
-    request = sandbox.requests.new()
-    sandbox.charge(request)
-    service.next.append(BROKE_DOWN)
+    class Lossy(ServiceDouble):
+        def charge(self, request: ChargeRequest, *, deadline: float) -> ChargeAnswer:
+            super().charge(request, deadline=deadline)
+            return BROKE_DOWN
+
+    sandbox = sandbox_of(Lossy())
     with pytest.raises(NoChargeError):
-        sandbox.paid(request)
+        sandbox.paid(sandbox.requests.new())
     assert [charge.charge_id for charge in sandbox.charges.all()] == ["ch_1"]

@@ -31,13 +31,16 @@ class Delivery(StrEnum):
     HALF = "half"  # Half of it; then both connections are reset.
     # Again, on a connection of its own, once the first is answered; the second answer is passed on. Not in a tunnel.
     TWICE = "twice"
+    LATE = "late"  # Once its caller has closed the connection; nobody gets the answer.
 
 
 @dataclass
 class Instructions:
-    """What the proxy does at present. ``healed`` is set when that ends."""
+    """What the proxy does at present. ``healed`` is set when that ends; ``held`` and ``arrived`` for a late request."""
 
     fault: Fault | None = None
     delivery: Delivery | None = None
     gathering: threading.Barrier | None = None  # Requests wait for each other.
     healed: threading.Event = field(default_factory=threading.Event)
+    held: threading.Event = field(default_factory=threading.Event)
+    arrived: threading.Event = field(default_factory=threading.Event)  # The service has answered it.

@@ -24,7 +24,7 @@ class Passage:
     """One connection of a gateway.
 
     ``instructions`` gives what the proxy does now; ``count`` is called with the number of bytes that came from the
-    gateway; ``closed`` is set when the proxy is closed.
+    gateway; ``closed`` is set when the proxy is closed; ``repeated`` is called for each request that was sent again.
     """
 
     def __init__(
@@ -34,9 +34,10 @@ class Passage:
         instructions: Callable[[], Instructions],
         count: Callable[[int], None],
         closed: threading.Event,
+        repeated: Callable[[], None] = lambda: None,
     ) -> None:
         self._client, self._way, self._count, self._closed = client, way, count, closed
-        self._instructions = instructions
+        self._instructions, self._repeated = instructions, repeated
         self._request = bytearray()  # Since the last answer.
         self._answered = True
         self._gathered: threading.Barrier | None = None
@@ -57,10 +58,24 @@ class Passage:
         pending = isinstance(service, ssl.SSLSocket) and service.pending()
         ready = [service] if pending else select.select([self._client, service], [], [])[0]
         if service in ready:
-            return self._on_answer(service.recv(CHUNK))
+            answer = self._read_service()
+            return answer is None or self._on_answer(answer)
         data = self._client.recv(CHUNK)
         self._count(len(data))
         return bool(data) and self._on_request(data)
+
+    def _read_service(self) -> bytes | None:
+        """The service's next bytes. None: there were only messages of TLS itself, such as session tickets."""
+        service = self._way.service
+        if not isinstance(service, ssl.SSLSocket):
+            return service.recv(CHUNK)
+        service.settimeout(0)
+        try:
+            return service.recv(CHUNK)
+        except ssl.SSLWantReadError:
+            return None
+        finally:
+            service.settimeout(None)
 
     @property
     def _in_handshake(self) -> bool:
@@ -95,12 +110,35 @@ class Passage:
             reset(self._way.service)
             reset(self._client)
             return False
+        if now.delivery is Delivery.LATE:
+            return self._deliver_late(data, now)
         if self._answered:
             self._request.clear()
         self._answered = False
         self._request += data
         self._way.service.sendall(data)
         return True
+
+    def _deliver_late(self, data: bytes, now: Instructions) -> bool:
+        now.held.set()
+        try:
+            self._way.service.sendall(data + self._rest_of_the_caller())
+            # What comes in a tunnel may be no answer; then it is over when nothing more comes.
+            goes_on = self._way.service.recv(CHUNK)
+            while goes_on and self._way.tls and select.select([self._way.service], [], [], QUIET)[0]:
+                goes_on = self._way.service.recv(CHUNK)
+        finally:
+            now.arrived.set()
+        self._let_it_finish()
+        return False
+
+    def _rest_of_the_caller(self) -> bytes:
+        """What comes until the caller goes."""
+        rest = b""
+        with suppress(OSError):
+            while data := self._client.recv(CHUNK):
+                rest += data
+        return rest
 
     def _gather(self, now: Instructions) -> None:
         """Wait for the other requests, once."""
@@ -139,6 +177,7 @@ class Passage:
         self._way.service = self._way.reopen()
         self._way.service.sendall(self._request)
         self._request.clear()
+        self._repeated()
 
     def _reset(self) -> None:
         """Reset the gateway's connection. What came in a tunnel may be no answer, so the request goes on to its end."""

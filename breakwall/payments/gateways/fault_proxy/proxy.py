@@ -11,6 +11,8 @@ from breakwall.payments.gateways.fault_proxy.faults import Delivery, Fault, Inst
 from breakwall.payments.gateways.fault_proxy.passing import Passage
 from breakwall.payments.gateways.fault_proxy.ways import WayAsAsked, Ways, WayToOneService
 
+LONGEST_ARRIVAL = 30.0  # Seconds for which a late request is awaited, at most.
+
 
 class FaultProxy:
     """Listens on the loopback and passes everything on until it is told to fail.
@@ -30,6 +32,8 @@ class FaultProxy:
         self._ways: Ways = WayAsAsked(next_proxy) if target is None else WayToOneService(target, self.port)
         self.url = _url(self.port, target, next_proxy)
         self.received = 0  # Bytes of gateways, without those of a CONNECT.
+        self.tunnels = 0  # Connections that cannot be read.
+        self.repeated = 0  # Requests that were delivered twice.
 
     @contextmanager
     def failing(self, fault: Fault) -> Iterator[None]:
@@ -45,9 +49,11 @@ class FaultProxy:
 
     @contextmanager
     def delivering(self, delivery: Delivery) -> Iterator[None]:
-        """Deliver requests in this way inside the block."""
-        with self._following(Instructions(delivery=delivery)):
+        """Deliver requests in this way inside the block. Its end waits for a late request's arrival."""
+        with self._following(Instructions(delivery=delivery)) as now:
             yield
+            if now.held.is_set():
+                now.arrived.wait(LONGEST_ARRIVAL)
 
     @contextmanager
     def gathering(self, number: int) -> Iterator[None]:
@@ -68,10 +74,10 @@ class FaultProxy:
         self.close()
 
     @contextmanager
-    def _following(self, instructions: Instructions) -> Iterator[None]:
+    def _following(self, instructions: Instructions) -> Iterator[Instructions]:
         self._now = instructions
         try:
-            yield
+            yield instructions
         finally:
             self._now = Instructions()
             instructions.healed.set()
@@ -103,12 +109,16 @@ class FaultProxy:
             # If the service does not answer, the gateway's connection ends.
             with client, suppress(OSError):
                 way = self._ways.open(client)
-                Passage(client, way, lambda: self._now, self._count, self._closed).run()
+                self.tunnels += way.tls is not None
+                Passage(client, way, lambda: self._now, self._count, self._closed, self._count_repeat).run()
         finally:
             self._open.discard(client)
 
     def _count(self, received: int) -> None:
         self.received += received
+
+    def _count_repeat(self) -> None:
+        self.repeated += 1
 
 
 def _url(port: int, target: str | None, next_proxy: str | None) -> str:

@@ -157,6 +157,12 @@ def test_the_answer_is_classified(serve: Serve, reply: bytes, outcome: Outcome, 
     assert (seen.outcome, seen.advice) == (outcome, advice)
 
 
+def test_a_code_that_repeats_the_payment_method_is_not_kept(serve: Serve) -> None:
+    with gateway_to(serve(answering(response(400, b'{"code": "pm_s3cret"}'))).url) as gateway:
+        seen = charge(gateway, order=replace(ORDER, payment_method="pm_s3cret"))
+    assert "s3cret" not in repr(seen)
+
+
 def test_retry_after_is_read_from_the_wire(serve: Serve) -> None:
     reply = response(
         503, b"", "Date: Sun, 06 Nov 1994 08:00:00 GMT", "Retry-After: Sun, 06 Nov 1994 08:00:09 GMT"

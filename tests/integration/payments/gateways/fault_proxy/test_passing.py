@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -44,6 +46,24 @@ def tunnelled(service: StubServer, certificate: Path) -> Iterator[tuple[HttpGate
 def test_a_tunnel_is_passed_on(service: StubServer, certificate: Path) -> None:
     with tunnelled(service, certificate) as (gateway, _):
         assert charge(gateway).outcome is Outcome.SUCCEEDED
+
+
+def test_a_late_request_arrives_in_a_tunnel_too(service: StubServer, certificate: Path) -> None:
+    with tunnelled(service, certificate) as (gateway, proxy), proxy.delivering(Delivery.LATE):
+        assert charge(gateway, 0.5).outcome is Outcome.UNKNOWN
+        wait_until(lambda: len(service.requests) == 1)
+
+
+def test_to_an_https_target_messages_of_tls_itself_are_no_answer(
+    service: StubServer, certificate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    with FaultProxy(service.url) as proxy, socket.create_connection(("127.0.0.1", proxy.port), 20) as caller:
+        time.sleep(
+            0.2
+        )  # Session tickets of TLS 1.3 come now; if they do not, this shows less, and fails no more.
+        caller.sendall(b"POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 0\r\n\r\n")
+        assert caller.recv(65_536).startswith(b"HTTP/1.1 200 ")
 
 
 def test_the_first_request_arrives_and_its_answer_does_not(service: StubServer, certificate: Path) -> None:

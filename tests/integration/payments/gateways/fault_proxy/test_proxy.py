@@ -13,6 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from breakwall.payments.gateways.fault_proxy import Delivery, Fault, FaultProxy
+from tests.waiting import wait_until
 
 ANSWER = b"a whole answer"
 
@@ -128,6 +129,18 @@ def test_the_next_proxy_gets_the_gateways_own_words(service: Service) -> None:
             assert proxy.url == f"http://shop:s3cret@127.0.0.1:{proxy.port}"
             assert ANSWER in asked(proxy, service)
         assert behind.received > 0
+
+
+def test_a_late_request_arrives_when_its_caller_has_gone(proxy: FaultProxy, service: Service) -> None:
+    """The end of the block waits for it."""
+    with proxy.delivering(Delivery.LATE):
+        with socket.create_connection(("127.0.0.1", proxy.port), 0.2) as caller:
+            caller.sendall(f"GET / HTTP/1.1\r\nHost: 127.0.0.1:{proxy.port}\r\n\r\n".encode())
+            with pytest.raises(TimeoutError):
+                caller.recv(65_536)
+            assert service.paths == []
+        wait_until(lambda: proxy._now.held.is_set())
+    assert len(service.paths) == 1
 
 
 def test_a_request_that_is_delivered_twice_is_answered_once(proxy: FaultProxy, service: Service) -> None:
