@@ -109,7 +109,9 @@ class RedisCluster(RedisServer):
             wait_until(lambda: client.cluster("info")["cluster_state"] == "ok")
 
     def _command(self) -> list[str]:
-        return [*super()._command(), "--cluster-enabled", "yes", "--databases", "1"]
+        # Without it, the cluster's own port is that of the clients and 10,000: nobody has looked whether that is free.
+        bus = str(self.workspace.free_port())
+        return [*super()._command(), "--cluster-enabled", "yes", "--databases", "1", "--cluster-port", bus]
 
 
 def describe(found: Path) -> str:

@@ -21,6 +21,7 @@ from breakwall.settings import Settings, load_settings
 from breakwall.wiring import open_breaker
 from breakwall.worker.drain.drain import HELD_PER_SLOT
 from breakwall.worker.log.orders import NOTHING_TO_DO
+from tests.every_case import every_case
 from tests.integration.broker_worker import TIMEOUT, BrokerWorker, wait_until
 from tests.servers import RabbitServer, RedisServer
 
@@ -73,13 +74,17 @@ class Site:
         self.worker.close()
 
 
-@pytest.fixture(params=["redis", "rabbitmq", "embedded"])
+SITES = ("redis", "rabbitmq", "embedded")
+
+
+@pytest.fixture(params=SITES)
 def site(request: pytest.FixtureRequest, tmp_path: Path, migrated_sqlite_url: str) -> Iterator[Site]:
     url = None if request.param == "embedded" else request.getfixturevalue(f"{request.param}_url")
     with closing(Site(tmp_path, url, migrated_sqlite_url)) as site:
         yield site
 
 
+@pytest.mark.parametrize("site", SITES if every_case() else ["redis", "rabbitmq"], indirect=True)
 def test_messages_stay_in_the_broker_and_none_is_lost_or_doubled_by_pauses(site: Site) -> None:
     site.publish(MESSAGES)
     assert site.keeps(MESSAGES)

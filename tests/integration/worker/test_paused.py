@@ -12,6 +12,7 @@ import pytest
 
 from breakwall.simulator.client import SimulatorControl
 from tests.command import Terminal, command_line
+from tests.every_case import every_case
 from tests.integration.worker_fixtures import RunningWorker, running_worker
 from tests.waiting import wait_until
 
@@ -91,6 +92,7 @@ def test_a_paused_fleet_sends_released_orders_alone_also_after_a_restart(
     assert (stats["charges"], stats["double_charges"]) == (6, 0)
 
 
+@pytest.mark.parametrize("fleet", PLACES if every_case() else ["PostgreSQL and Redis"], indirect=True)
 def test_two_workers_share_the_rate(fleet: Fleet, payments: SimulatorControl) -> None:
     fleet.run("queue", "rate", "5", "--reason", "they asked for it")
     with fleet.worker(), fleet.worker():
