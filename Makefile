@@ -28,7 +28,7 @@ stripe: $(VENV)/.tested  ## run an imitation of Stripe to try Breakwall with: do
 	@$(BIN)/python -m tests.stripe $(STRIPE)
 
 test: $(VENV)/.tested  ## run the tests; installs the servers that they need (EVERY_CASE=1: long matrices in full)
-	EVERY_CASE="$(EVERY_CASE)" $(BIN)/python -m pytest -n $(PYTEST_WORKERS) --maxschedchunk 24 $(TESTS)
+	EVERY_CASE="$(EVERY_CASE)" $(BIN)/python -m pytest -n $(PYTEST_WORKERS) $(TESTS)
 
 test-fast: $(VENV)/.tested  ## run the tests without servers and whole programs, in under two minutes
 	SIMULATION_SECONDS=5 $(BIN)/python -m pytest -q -n $(FAST_WORKERS) -m "$(FAST)" $(TESTS)
