@@ -33,7 +33,7 @@ WIDE = {
     ("drain_64", "time, × ideal"): Reach(at_most=1.5, ratio=True),
     ("drain_64", "orders a second"): Reach(at_least=150),
     ("drain_sqlite", "time, × ideal"): Reach(at_most=6),
-    ("place", "closed: CPU of an order, ms"): Reach(at_most=2.4),
+    ("place", "closed: CPU of an order, ms"): Reach(at_most=3.6),
     ("place", "closed: p90, ms"): Reach(at_most=400),
     ("place", "open: orders a second"): Reach(at_least=0.6, ratio=True),
     ("enqueue", "orders a second"): Reach(at_least=3.5, ratio=True),
