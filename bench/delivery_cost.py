@@ -17,12 +17,12 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-import psutil
 from sqlalchemy import Engine, create_engine, text
 
-from bench.harness.meters import cpu_of
+from bench.harness.meters import cpu_of, cpu_of_children
 from bench.harness.site import Machine, Site
 from bench.outcomes import WAIT, Endpoint
+from breakwall.processes.child import Child
 
 SLOTS = 4
 PLACE = """
@@ -31,15 +31,20 @@ INSERT INTO orders (id, idempotency_key, user_id, amount, currency, status, char
 SELECT md5(n::text), 'cart-' || n, 'u1', 10000, 'KRW', 'queued', 'cart-' || n, later, later, now()
 FROM generate_series(1, :events) AS n, (SELECT now() + interval '1 day' AS later) AS moment
 """
-END_ALL = """
+END = """
 UPDATE orders SET status = 'paid', charge_id = 'ch_' || id, next_attempt_at = NULL, dispatch_at = NULL,
                   settled_at = now()
 """
+END_ONE = f"{END} WHERE idempotency_key = 'cart-1'"
+END_OTHERS = f"{END} WHERE status = 'queued'"
 
 
 @dataclass(frozen=True)
 class Cost:
-    """Seconds of processor time for one event, and how many were delivered in a second."""
+    """Seconds of processor time for one event, and how many were delivered in a second.
+
+    ``worker`` is with the process that delivers for it.
+    """
 
     worker: float
     database: float
@@ -62,10 +67,14 @@ def _deliver(machine: Machine, site: Site, engine: Engine, endpoint: Endpoint, e
     worker = site.worker(SLOTS)
     _wait_for_destination(engine)
     with engine.begin() as connection:
-        connection.execute(text(END_ALL))
-    before = cpu_of([worker.pid]), _with_children(machine.postgres.pid)
+        connection.execute(text(END_ONE))
+    endpoint.finish(site, 1)  # The start of the process that delivers is not measured.
+    endpoint.restart()
+    with engine.begin() as connection:
+        connection.execute(text(END_OTHERS))
+    before = _cpu_of_both(machine, worker)
     endpoint.finish(site, events)
-    after = cpu_of([worker.pid]), _with_children(machine.postgres.pid)
+    after = _cpu_of_both(machine, worker)
     assert endpoint.told is not None
     if endpoint.told.different < events:
         raise RuntimeError(f"{events - endpoint.told.different} events were lost")
@@ -83,16 +92,10 @@ def _wait_for_destination(engine: Engine) -> None:
             time.sleep(0.1)
 
 
-def _with_children(pid: int) -> float:
-    """Seconds of processor time of a server, and of its processes, also of those that have ended."""
-    server = psutil.Process(pid)
-    while True:
-        try:
-            running = cpu_of([pid, *(child.pid for child in server.children())])
-        except psutil.NoSuchProcess:  # It has ended meanwhile, and counts among the ended ones.
-            continue
-        ended = server.cpu_times()
-        return float(running + ended.children_user + ended.children_system)
+def _cpu_of_both(machine: Machine, worker: Child) -> tuple[float, float]:
+    """Of the worker and the process that delivers for it, and of the database."""
+    ours, database = (cpu_of([pid]) + cpu_of_children(pid) for pid in (worker.pid, machine.postgres.pid))
+    return ours, database
 
 
 def main() -> None:

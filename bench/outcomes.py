@@ -72,6 +72,10 @@ class Endpoint:
     def __exit__(self, *exception: object) -> None:
         self._child.stop(10.0)
 
+    def restart(self) -> None:
+        """Measure from the next event on."""
+        self._get("restart")
+
     def finish(self, site: Site, orders: int) -> None:
         """Wait until every order has ended and its event has come."""
         assert site.database_url is not None
@@ -87,7 +91,8 @@ class Endpoint:
                 time.sleep(0.1)
         engine.dispose()
         found = self._stats()
-        self.told = Told(events, found["different"], found["events"] / (found["last"] - found["first"]))
+        seconds = found["last"] - found["first"]
+        self.told = Told(events, found["different"], found["events"] / seconds if seconds else 0.0)
 
     def _answers(self) -> bool:
         try:
@@ -97,7 +102,10 @@ class Endpoint:
         return True
 
     def _stats(self) -> dict[str, Any]:
-        with urllib.request.urlopen(self.url + "stats") as answer:
+        return self._get("stats")
+
+    def _get(self, path: str) -> dict[str, Any]:
+        with urllib.request.urlopen(self.url + path) as answer:
             found: dict[str, Any] = json.load(answer)
             return found
 
@@ -138,15 +146,16 @@ def _report(silent: list[Drained], told: list[tuple[Drained, Told]]) -> int:
     beside = statistics.median(one.per_second for one, _ in told)
     delivered = statistics.median(one.per_second for _, one in told)
     lost = sum(max(0, one.events - one.different) for _, one in told)
-    cpu = [
-        statistics.median(one.cpu * 1e3 for one in drains) for drains in (silent, [one for one, _ in told])
-    ]
-    _say(
-        f"a drain that tells nobody        {alone:7.0f} orders/s, {cpu[0]:.2f} ms of the worker's CPU for each"
-    )
-    _say(
-        f"a drain that tells a webhook     {beside:7.0f} orders/s, {cpu[1]:.2f} ms of the worker's CPU for each"
-    )
+    for name, speed, drains in (
+        ("a drain that tells nobody", alone, silent),
+        ("a drain that tells a webhook", beside, [one for one, _ in told]),
+    ):
+        cpu, helpers = (
+            statistics.median(getattr(one, field) * 1e3 for one in drains) for field in ("cpu", "helpers_cpu")
+        )
+        _say(
+            f"{name:32} {speed:7.0f} orders/s; CPU of each: worker {cpu:.2f} ms, its deliveries {helpers:.2f} ms"
+        )
     _say(f"ratio                            {beside / alone:7.2f}")
     _say(f"delivered beside it              {delivered:7.0f} events/s, {lost} lost")
     return int(beside < 0.9 * alone or delivered < 500 or lost > 0)

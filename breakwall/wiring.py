@@ -2,7 +2,7 @@
 
 import random
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from contextlib import closing
 
 from sqlalchemy import Engine
@@ -31,7 +31,7 @@ from breakwall.payments.outcomes.webhook import WebhookDestination, endpoint_of
 from breakwall.payments.rejections import RejectionLog
 from breakwall.payments.retry_policy import RetryPolicy
 from breakwall.payments.site import check_site
-from breakwall.settings import PREFIX, OutcomeSettings, Settings, SettingsError
+from breakwall.settings import PREFIX, WAYS, OutcomeSettings, Settings, SettingsError
 from breakwall.urls.databases import missing_file
 from breakwall.webhook_secrets import SecretsFile, parse_secrets
 
@@ -122,28 +122,30 @@ def log_circuit(settings: Settings, breaker: CircuitBreaker, charger: Charger, *
     breaker.listen(log.on_event)
 
 
-def open_delivering(settings: Settings, database: Database) -> Delivering | None:
-    """Delivers outcomes to the destinations of the settings; None without any.
+def open_delivering(
+    settings: Settings, database: Database, *, ways: Collection[str] = tuple(WAYS)
+) -> Delivering | None:
+    """Delivers outcomes by those of ``ways`` that the settings have; None without any.
 
     Raises `SettingsError` if the listener cannot be loaded.
     """
     store = store_from_url(settings.breaker_store) if settings.outcomes.is_used else None
     channels = [
         Channel(destination, CircuitBreaker(circuit_name(destination.name), CIRCUIT, store=store))
-        for destination in open_destinations(settings)
+        for destination in open_destinations(settings, ways)
     ]
     return Delivering(database, channels) if channels else None
 
 
-def open_destinations(settings: Settings) -> list[Destination]:
-    """The ways to the shop that are configured. Nothing is connected yet. Raises `SettingsError` as above."""
+def open_destinations(settings: Settings, ways: Collection[str]) -> list[Destination]:
+    """Those of ``ways`` that are configured. Nothing is connected yet. Raises `SettingsError` as above."""
     chosen, found = settings.outcomes, list[Destination]()
-    if chosen.webhook_url is not None:
+    if "webhook" in ways and chosen.webhook_url is not None:
         url = chosen.webhook_url.get_secret_value()
         found.append(WebhookDestination(url, _webhook_secrets(chosen), allow_private=chosen.allow_private))
-    if (sender := open_task_sender(settings)) is not None:
+    if "task" in ways and (sender := open_task_sender(settings)) is not None:
         found.append(TaskDestination(sender.send, explain, sender.close))
-    if chosen.listener is not None:
+    if "listener" in ways and chosen.listener is not None:
         try:
             found.append(load_listener(chosen.listener))
         except ValueError as error:

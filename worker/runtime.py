@@ -33,6 +33,8 @@ from breakwall.worker.background.backlog_counter import BacklogCounter
 from breakwall.worker.background.dispatch_loop import DispatchLoop
 from breakwall.worker.background.heartbeat import Heartbeat
 from breakwall.worker.background.outcome_loop import OutcomeLoop
+from breakwall.worker.background.outcome_process import OutcomeProcess
+from breakwall.worker.background.outcome_program import ways_of
 from breakwall.worker.background.pruning import PruningStep
 from breakwall.worker.background.strange_messages import StrangeMessageRecorder
 from breakwall.worker.control.hold import Hold
@@ -166,9 +168,14 @@ class Runtime:
 
     @cached_property
     def outcome_loop(self) -> OutcomeLoop | None:
-        """Tells the shop how its orders ended; None without a destination."""
-        delivering = open_delivering(self.settings, self.database)
+        """Tells the shop's listener how its orders ended; None without one."""
+        delivering = open_delivering(self.settings, self.database, ways=("listener",))
         return None if delivering is None else OutcomeLoop(delivering)
+
+    @cached_property
+    def outcome_process(self) -> OutcomeProcess | None:
+        """Tells the shop by its other ways; None without them."""
+        return OutcomeProcess(self.settings) if ways_of(self.settings) else None
 
     def _prune(self) -> Callable[[], object]:
         retention = self.settings.retention
@@ -228,8 +235,7 @@ class Runtime:
         if "backlog_counter" in opened:
             self.backlog_counter.stop()
         self.stop_drain()
-        if (loop := opened.get("outcome_loop")) is not None:
-            loop.stop()
+        self._stop_deliveries()
         if "heartbeat" in opened:
             self.heartbeat.stop()
         if "charger" in opened:
@@ -239,6 +245,13 @@ class Runtime:
                 opened[name].close()
         if self._embedded_broker is not None:
             self._embedded_broker.stop()
+
+    def _stop_deliveries(self) -> None:
+        deliverers = [one for name in ("outcome_process", "outcome_loop") if (one := self.__dict__.get(name))]
+        for one in deliverers:
+            one.ask_to_stop()
+        for one in deliverers:
+            one.stop()
 
     def _on_unknown_order(self, order_id: str) -> None:
         self.strange_messages.record(StrangeMessage(UNKNOWN_ORDER, None, order_id))

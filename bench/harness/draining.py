@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bench.harness.circuit import CircuitWatch
-from bench.harness.meters import cpu_of
+from bench.harness.meters import cpu_of, cpu_of_children
 from bench.harness.site import Machine, Site
 from bench.peers.fill import fill
 from breakwall.processes.child import Child
@@ -45,6 +45,7 @@ class Drained:
     Attributes:
         times_ideal: seconds divided by the ideal; None if less than a tenth was done when it was cut off.
         cpu: the workers' processor time of an order, in seconds.
+        helpers_cpu: the same of the processes that they run, such as the one that delivers outcomes.
         whole: False if it was cut off.
         stats, timeline: of the payment service; the timeline's ``at`` is in seconds from the first call.
     """
@@ -56,6 +57,7 @@ class Drained:
     stats: dict[str, Any]
     timeline: list[dict[str, float]]
     openings: int = 0
+    helpers_cpu: float = 0.0
 
     @property
     def note(self) -> str:
@@ -93,16 +95,28 @@ def _drained(site: Site, drain: Drain, start: Callable[[str], Child], beside: Be
     workers = [start(f"w{number}") for number in range(1, drain.workers + 1)]
     with CircuitWatch(site.database_url) as watch:
         first = site.service.wait_for_first_call()
-        before = cpu_of(worker.pid for worker in workers)
+        before = _cpu(workers)
         if beside is not None:
             beside(site)
         stats = site.service.wait_for(drain.orders, first + drain.limit - time.monotonic())
-        used = cpu_of(worker.pid for worker in workers) - before
+        own, helpers = (after - earlier for after, earlier in zip(_cpu(workers), before, strict=True))
     whole, good = stats["good"] >= drain.orders, max(1, stats["good"])
     seconds = (stats["last_good"] if whole else time.monotonic()) - first
     lines = [{**point, "at": point["at"] - first} for point in site.service.timeline()]
     times = seconds / (good / drain.per_second)
     reached = whole or stats["good"] >= drain.orders / 10
     return Drained(
-        times if reached else None, good / seconds, used / good, whole, stats, lines, watch.openings
+        times if reached else None,
+        good / seconds,
+        own / good,
+        whole,
+        stats,
+        lines,
+        watch.openings,
+        helpers / good,
     )
+
+
+def _cpu(workers: list[Child]) -> tuple[float, float]:
+    """Of the workers, and of the processes that they run."""
+    return cpu_of(worker.pid for worker in workers), sum(cpu_of_children(worker.pid) for worker in workers)

@@ -24,6 +24,18 @@ def cpu_of(pids: Iterable[int]) -> float:
     return float(sum(one.user + one.system for one in times))
 
 
+def cpu_of_children(pid: int) -> float:
+    """Seconds of processor time of a process's children, also of those that have ended."""
+    parent = psutil.Process(pid)
+    while True:
+        try:
+            running = cpu_of(child.pid for child in parent.children())
+        except psutil.NoSuchProcess:  # It has ended meanwhile, and counts among the ended ones.
+            continue
+        ended = parent.cpu_times()
+        return float(running + ended.children_user + ended.children_system)
+
+
 def redis_commands(url: str) -> Counter[str]:
     """How often each command has run on the whole server."""
     with redis.Redis.from_url(url) as client:

@@ -2,7 +2,8 @@
 
     python -m bench.services.shop_endpoint --port 8091
 
-``GET /stats`` tells how many events came, how many different ones, and when the first and the last came.
+``GET /stats`` tells how many events came, how many different ones, and when the first and the last came. After
+``GET /restart`` the next event is the first.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ class Endpoint:
             while True:
                 head = await reader.readuntil(b"\r\n\r\n")
                 if head.startswith(b"GET"):
+                    if b"/restart " in head:
+                        self.events, self.first = 0, None
                     writer.write(self._stats())
                     continue
                 fields = dict(line.lower().split(b": ", 1) for line in head.split(b"\r\n")[1:-2])

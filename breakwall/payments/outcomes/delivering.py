@@ -139,12 +139,8 @@ class Delivering:
 
         found = self._database.read(work)
         if found is not None and not found.known.issuperset(self._names):
-            self._register()
+            register_ways(self._database, self._names, self._clock)
         return found
-
-    def _register(self) -> None:
-        names, clock = self._names, self._clock
-        self._database.write(lambda connection: waiting.register(connection, clock, names), name="register")
 
     def _rooms(self, pending: Pending) -> dict[str, int]:
         """How many deliveries each destination takes now."""
@@ -184,6 +180,19 @@ class Delivering:
     def _start(self, claims: list[Claimed]) -> None:
         for channel in self._channels:
             channel.start([claimed for claimed in claims if claimed.destination == channel.name])
+
+
+def register_ways(database: Database, names: Sequence[str], clock: Clock = DATABASE_CLOCK) -> None:
+    """What ends from now on is delivered to these destinations. Without the tables it does nothing.
+
+    Raises `DatabaseUnavailableError`.
+    """
+
+    def work(connection: Connection) -> None:
+        if waiting.exists_here(connection):
+            waiting.register(connection, clock, names)
+
+    database.write(work, name="register")
 
 
 def _is_gone(channel: Channel, pending: Pending) -> bool:

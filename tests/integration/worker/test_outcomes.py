@@ -10,6 +10,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from fastapi import FastAPI, Request
 from standardwebhooks import Webhook
@@ -17,8 +18,8 @@ from standardwebhooks import Webhook
 from breakwall.simulator.client import SimulatorControl
 from tests.application_server import serving
 from tests.command import Terminal, command_line
-from tests.integration.payments.outcomes.receivers import hang, receiving
-from tests.integration.worker_fixtures import running_worker
+from tests.integration.payments.outcomes.receivers import answer, hang, receiving
+from tests.integration.worker_fixtures import RunningWorker, running_worker
 from tests.stopwatch import Stopwatch
 from tests.waiting import wait_until
 
@@ -130,6 +131,67 @@ def test_a_worker_that_is_killed_leaves_its_deliveries_to_the_next_one(shop: Ter
         assert redelivered["redelivered"] == 1
         wait_until(lambda: len(told()) == 2, 60)
     assert told()[0] == told()[1]
+
+
+def test_the_process_that_delivers_can_be_killed_and_ends_with_a_worker_that_is_killed(
+    shop: Terminal,
+) -> None:
+    heard: list[bytes] = []
+    with serving(_hook(heard)) as address:
+        webhook(shop, f"{address}/hook")
+        with running_worker(shop, exit_codes=(-signal.SIGKILL,)) as worker:
+            first = _delivering(worker)
+            first.kill()
+            worker.wait_for("the process that delivers outcomes was killed by SIGKILL; it is started again")
+            queue_orders(shop, 3)
+            wait_until(lambda: len(heard) == 3, 60)
+            second = _delivering(worker)
+            assert second.pid != first.pid
+            worker.process.kill()
+            worker.process.wait(20)
+            wait_until(lambda: not second.is_running(), 20)
+
+
+def test_what_the_process_that_delivers_logs_is_in_the_workers_log(shop: Terminal) -> None:
+    with receiving(answer("500 Internal Server Error")) as receiver:
+        webhook(shop, receiver.url)
+        shop.set(LOG__FORMAT="json")
+        with running_worker(shop) as worker:
+            queue_orders(shop, 12)
+            event = worker.event("the circuit outcomes-webhook opened: the webhook takes no outcomes")
+            assert event["logger"] == "breakwall.outcomes"
+
+
+def test_the_first_order_that_ends_after_the_start_is_told(shop: Terminal) -> None:
+    heard: list[bytes] = []
+    with serving(_hook(heard)) as address:
+        webhook(shop, f"{address}/hook")
+        queue_orders(shop, 1)
+        with running_worker(shop):
+            wait_until(lambda: len(heard) == 1, 60)
+
+
+def _hook(heard: list[bytes]) -> FastAPI:
+    application = FastAPI()
+
+    @application.post("/hook")
+    async def take(request: Request) -> None:
+        heard.append(await request.body())
+
+    return application
+
+
+def _delivering(worker: RunningWorker) -> psutil.Process:
+    """The worker's process that delivers, when there is one."""
+    found: list[psutil.Process] = []
+
+    def is_there() -> bool:
+        children = psutil.Process(worker.process.pid).children()
+        found[:] = [child for child in children if "breakwall-outcomes" in child.cmdline()]
+        return bool(found)
+
+    wait_until(is_there, 60)
+    return found[0]
 
 
 def test_a_listener_that_cannot_be_loaded_stops_the_worker_with_a_sentence(shop: Terminal) -> None:
