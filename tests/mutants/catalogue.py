@@ -3024,7 +3024,7 @@ MUTANTS = (
         "worker/startup/steps.py",
         "        _register_ways(runtime)\n",
         "",
-        ("tests/integration/worker/test_outcomes.py",),
+        ("tests/unit/worker/startup/test_steps.py",),
         simulated=False,
     ),
     Mutant(
