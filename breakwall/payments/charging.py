@@ -156,6 +156,7 @@ ONLY_PREPARED = "It was to prepare the charge only, so nothing was charged."
 
 def not_prepared(answer: ChargeAnswer) -> ChargeAnswer:
     """An answer of `PreparingGateway.prepare`: whatever it says, nothing was confirmed, so nothing was charged."""
+    answer = _about_its_key(answer)
     if answer.health is Health.FAILURE:
         answer = replace(answer, detail=" ".join(filter(None, (answer.detail, ONLY_PREPARED))))
     if answer.outcome is Outcome.UNKNOWN:
@@ -165,6 +166,17 @@ def not_prepared(answer: ChargeAnswer) -> ChargeAnswer:
     if answer.outcome is Outcome.SUCCEEDED:
         return replace(answer, outcome=Outcome.UNKNOWN, advice=Advice.REVIEW)
     return answer
+
+
+def _about_its_key(answer: ChargeAnswer) -> ChargeAnswer:
+    """The answer, so that the order gets another key only after a replay.
+
+    A restored database may have lost a request with the same key that charged. A replay proves that there was none. As
+    it is old, it refuses nothing now.
+    """
+    if answer.replayed:
+        return replace(answer, advice=Advice.RETRY if answer.advice is Advice.STOP else answer.advice)
+    return replace(answer, spends_key=answer.spends_key and answer.advice is Advice.REVIEW)
 
 
 def report_health(permit: Permit, answer: ChargeAnswer | LookupAnswer) -> None:

@@ -2188,6 +2188,21 @@ MUTANTS = (
         simulated=False,
     ),
     Mutant(
+        "only a replay proves that no other request with the key has charged",
+        "breakwall/payments/charging.py",
+        "spends_key=answer.spends_key and answer.advice is Advice.REVIEW",
+        "spends_key=answer.spends_key",
+        ("tests/contract/worker/test_prepared_charges.py",),
+    ),
+    Mutant(
+        "an old refusal is not taken for a new one",
+        "breakwall/payments/charging.py",
+        "advice=Advice.RETRY if answer.advice is Advice.STOP else answer.advice",
+        "advice=answer.advice",
+        ("tests/contract/worker/test_prepared_charges.py",),
+        simulated=False,
+    ),
+    Mutant(
         "an attempt is not begun after the order's last moment",
         CLAIM,
         "        not_expired(clock, has_expiry),\n",

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from breakwall.payments.gateways import ChargeAnswer, ChargeRequest, GatewayProfile, LookupAnswer
@@ -13,7 +13,7 @@ from breakwall.payments.gateways.transport.errors import DeadlinePassedError, Ph
 from tests.simulation.engine import Task
 from tests.simulation.observer import RunObserver
 from tests.simulation.service import SimulatedService
-from tests.simulation.wire import SendReply, ServiceReply
+from tests.simulation.wire import REPLAYED, SendReply, ServiceReply
 from tests.simulation.world import Part, World
 
 BRIEF = 0.01
@@ -195,7 +195,8 @@ class SimulatedGateway:
         fields = _fields(result)
         if "id" in fields:
             return Prepared(str(fields["id"]))
-        return classify_charge(result.status, result.headers, result.body, now=0.0)
+        answer = classify_charge(result.status, result.headers, result.body, now=0.0)
+        return replace(answer, replayed=REPLAYED.items() <= result.headers.items())
 
     def look_up_prepared(self, prepared: str, *, deadline: float) -> LookupAnswer:
         service = self._network.service

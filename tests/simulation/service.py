@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 
 from breakwall.payments.decisions import STORED_ERRORS
 from breakwall.payments.gateways import ChargeRequest
@@ -11,7 +12,7 @@ from tests.simulation.service_behavior import ServiceBehavior
 from tests.simulation.service_ledger import Execution, ServiceLedger
 from tests.simulation.service_load import LoadBehavior, ServiceLoad
 from tests.simulation.trace import Violation
-from tests.simulation.wire import SendReply, ServiceReply, as_json
+from tests.simulation.wire import REPLAYED, SendReply, ServiceReply, as_json
 from tests.simulation.world import Part, World
 
 
@@ -56,7 +57,7 @@ class SimulatedService(Part):
         key, profile = request.idempotency_key, self.behavior.profile
         since = self._engine.now - profile.key_life if profile.deduplicates else float("inf")
         if refusal is None:
-            refusal = self.prepared.stored_errors.get(key)
+            refusal = self._stored_error(key)
         if refusal is None and self._faults.occurs("5xx before charging"):
             refusal = self._broken()
             if self.behavior.stores_errors:
@@ -67,6 +68,12 @@ class SimulatedService(Part):
         one = self.prepared.of_key(key, since=since) or self.prepared.create(request, self._engine.now)
         self._faults.seen["charge prepared"] += 1
         answer(as_json(200, id=one.id, status="prepared"))
+
+    def _stored_error(self, key: str) -> ServiceReply | None:
+        stored = self.prepared.stored_errors.get(key)
+        if stored is None or not self.behavior.says_that_it_replays:
+            return stored
+        return replace(stored, headers={**stored.headers, **REPLAYED})
 
     def look_up_prepared(self, prepared: str, answer: SendReply) -> None:
         """Answer what has happened with a prepared charge."""

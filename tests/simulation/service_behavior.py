@@ -21,6 +21,7 @@ class ServiceBehavior:
     name: str
     profile: GatewayProfile
     stores_errors: bool  # A 5xx is an answer like any other: the key replays it (Stripe).
+    says_that_it_replays: bool  # A stored error of a preparation comes with a header that says so (Stripe).
     shows_processing: bool  # A look-up finds a charge that is under way; else it finds none yet.
     shows_declines: bool  # A look-up finds declined charges.
     look_up_works: bool  # Whether there is anything behind the address of the look-up.
@@ -67,11 +68,13 @@ def random_behavior(rng: Random, keys: Sequence[str], travelling: Sequence[str])
     # To cancel a key that the service takes for another one would cancel another order's charge.
     mangling = FAITHFUL if prepares or cancels else _random_mangling(rng, keys)
     confuses = mangling.confuses(travelling)
+    stores = rng.random() if deduplicates else 1.0
     telling = [("order_id",), ("amount", "currency"), ("order_id", "amount", "currency")]
     return ServiceBehavior(
         name=name,
         profile=GatewayProfile(deduplicates, key_life, looks_up, absent_after, prepares, cancels),
-        stores_errors=deduplicates and rng.random() < 0.5,
+        stores_errors=deduplicates and stores < 0.5,
+        says_that_it_replays=stores < 0.25,
         shows_processing=rng.random() < 0.5,
         shows_declines=rng.random() < 0.5,
         look_up_works=looks_up and rng.random() < 0.9,

@@ -14,6 +14,8 @@ class ServiceReply:
     headers: dict[str, str] = field(default_factory=dict)
 
 
+REPLAYED = {"idempotent-replayed": "true"}  # The header with which Stripe marks a stored answer.
+
 SendReply = Callable[[ServiceReply], None]
 
 

@@ -157,6 +157,8 @@ class ChargeAnswer:
         retry_after: seconds that the service asked us to wait.
         spends_key: the service may have stored this answer under the key, as a 5xx or a refusal, and may repeat it
             for ever. Once it is proven that nothing was charged, only another key can succeed.
+        replayed: the service says that it repeats the answer which it stored under this key, as Stripe does by
+            ``Idempotent-Replayed: true``. So every request with this key got this answer.
         contradiction: a sentence that says which of ``details`` differ from the order. Only
             `payments.verification` sets it; a gateway leaves it None.
     """
@@ -169,6 +171,7 @@ class ChargeAnswer:
     retry_after: float | None = None
     advice: Advice = Advice.RETRY
     spends_key: bool = False
+    replayed: bool = False
     details: ChargeDetails = ChargeDetails()
     contradiction: str | None = None
 

@@ -39,7 +39,8 @@ def charge_answer(answer: Any) -> ChargeAnswer | None:
         return None
     if answer.outcome is Outcome.SUCCEEDED and answer.charge_id is None:
         return None
-    return answer if type(answer.spends_key) is bool and _has_types(answer) else None
+    has_flags = type(answer.spends_key) is bool and type(answer.replayed) is bool
+    return answer if has_flags and _has_types(answer) else None
 
 
 def lookup_answer(answer: Any) -> LookupAnswer | None:

@@ -15,6 +15,7 @@ from breakwall.payments.gateways.base import Advice, ChargeAnswer, Health, Looku
 from breakwall.payments.keys import derive_charge_key
 from breakwall.payments.ledger.queries import list_attempts
 from breakwall.payments.orders import OrderStatus
+from tests.contract.people import ANNA
 from tests.contract.site import LEASE, Site, order
 from tests.gateway import (
     ABSENT,
@@ -151,19 +152,48 @@ class TestAPreparationWithoutAnAnswer:
         site.retrier.run(order_id)
         assert gateway.prepared[0] == gateway.prepared[1]
 
-    def test_that_the_service_may_have_stored_is_repeated_under_another_key(
+    def test_that_the_service_has_stored_is_repeated_under_another_key(
         self, site: Site, gateway: PreparingScriptedGateway
     ) -> None:
-        gateway.preparations.append(BROKEN)
+        """It may not have stored the first one. That it repeats it shows that it has."""
+        gateway.preparations.extend([BROKEN, replace(BROKEN, replayed=True)])
         order_id = queued(site)
-        site.retrier.run(order_id)
+        for _ in range(2):
+            site.retrier.run(order_id)
+            site.advance(5.0)
+        gateway.answers.append(PAID)
+        assert site.retrier.run(order_id) is OrderStatus.PAID
+        first = derive_charge_key(order_id)
+        assert [one.idempotency_key for one in gateway.prepared] == [
+            first,
+            first,
+            derive_charge_key(order_id, 1),
+        ]
+
+    def test_is_repeated_under_the_key_with_which_a_lost_database_may_have_charged(
+        self, site: Site, gateway: PreparingScriptedGateway
+    ) -> None:
+        """The order was charged after the backup, and is placed again after the restore. The service fails once."""
+        gateway.preparations.extend([BROKEN, BROKEN, BROKEN])
+        order_id = queued(site)
+        for _ in range(4):
+            site.retrier.run(order_id)
+            site.advance(60.0)
+        assert {one.idempotency_key for one in gateway.prepared} == {derive_charge_key(order_id)}
+
+    def test_that_is_an_old_refusal_is_repeated_under_another_key_at_once(
+        self, site: Site, gateway: PreparingScriptedGateway
+    ) -> None:
+        """A person has retried the order after the cause was corrected; the key still has the old answer."""
+        refused = replace(BROKEN, advice=Advice.STOP)
+        gateway.preparations.extend([refused, replace(refused, replayed=True)])
+        order_id = queued(site)
+        assert site.retrier.run(order_id) is OrderStatus.DEAD
+        site.people.retry("cart-1", ANNA)
+        assert site.retrier.run(order_id) is OrderStatus.QUEUED
         site.advance(5.0)
         gateway.answers.append(PAID)
         assert site.retrier.run(order_id) is OrderStatus.PAID
-        assert [one.idempotency_key for one in gateway.prepared] == [
-            derive_charge_key(order_id),
-            derive_charge_key(order_id, 1),
-        ]
 
     def test_says_succeeded_is_not_believed(self, site: Site, gateway: PreparingScriptedGateway) -> None:
         gateway.preparations.append(PAID)

@@ -59,6 +59,11 @@ class Failure:
         return found if isinstance(found, Mapping) else None
 
     @property
+    def is_replayed(self) -> bool:
+        """Stripe repeats the answer that it stored under the key."""
+        return self.headers.get("idempotent-replayed") == "true"
+
+    @property
     def is_unknown_id(self) -> bool:
         """Stripe has accepted the API key, and does not know the id that was asked for."""
         return self.error is not None and self.status == NOT_FOUND and not _other_mode(self.error)
@@ -87,9 +92,9 @@ def charge_failed(failure: Failure, *, now: float, bounds: Bounds) -> ChargeAnsw
 def prepare_failed(failure: Failure, *, now: float, bounds: Bounds) -> ChargeAnswer:
     """What a failed creation means: nothing was charged, because nothing was confirmed.
 
-    Only of its key this is not said: another request with the same key may have charged.
+    Only of its key this is not said: another request with the same key may have charged. A replay says that none has.
     """
-    answer = charge_failed(failure, now=now, bounds=bounds)
+    answer = replace(charge_failed(failure, now=now, bounds=bounds), replayed=failure.is_replayed)
     if failure.error is not None and failure.status == NOT_FOUND and answer.advice is Advice.RECONFIGURE:
         # What is not found is in the request, unless Stripe says that it is in the other mode.
         answer = (

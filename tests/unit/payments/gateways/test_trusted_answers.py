@@ -52,6 +52,11 @@ def test_what_is_no_charge_answer_is_not_trusted(answer: Any) -> None:
     assert charge_answer(answer) is None
 
 
+@pytest.mark.parametrize("field", ["spends_key", "replayed"])
+def test_a_charge_answer_whose_flag_is_no_boolean_is_not_trusted(field: str) -> None:
+    assert charge_answer(replace(PAID, **{field: 1})) is None
+
+
 @pytest.mark.parametrize("answer", [None, "paid", {}, True, PAID])
 def test_what_is_no_look_up_answer_is_not_trusted(answer: Any) -> None:
     assert lookup_answer(answer) is None

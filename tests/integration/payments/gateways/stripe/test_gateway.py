@@ -106,6 +106,7 @@ class TestPrepare:
         proxy.next("create", faults.error_500_after)
         answers = [gateway.prepare(order, deadline=soon()) for _ in range(2)]
         assert [isinstance(answer, ChargeAnswer) and answer.spends_key for answer in answers] == [True, True]
+        assert [isinstance(answer, ChargeAnswer) and answer.replayed for answer in answers] == [False, True]
         assert isinstance(
             gateway.prepare(replace(order, idempotency_key="another"), deadline=soon()), Prepared
         )

@@ -140,6 +140,11 @@ def test_a_server_error_may_be_stored(status: int) -> None:
     assert prepared(failure(status, answers.API_ERROR)).spends_key
 
 
+def test_a_preparation_that_is_repeated_from_the_keys_store_says_so() -> None:
+    assert prepared(failure(500, answers.API_ERROR, idempotent_replayed="true")).replayed
+    assert not prepared(failure(500, answers.API_ERROR)).replayed
+
+
 def test_retry_after_and_the_request_id_are_kept() -> None:
     answer = confirmed(failure(429, answers.TOO_MANY, retry_after="7", request_id="req_Ab1"))
     assert answer.retry_after == 7.0
