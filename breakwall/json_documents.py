@@ -37,13 +37,15 @@ def order_history_document(
     attempts: Sequence[StoredAttempt],
     interventions: Sequence[StoredIntervention],
     incidents: Sequence[StoredIncident],
+    deliveries: Sequence[StoredDelivery],
 ) -> dict[str, Any]:
-    """An order's fields, and its attempts, interventions and incidents, each from first to last."""
+    """An order's fields, its attempts, interventions and incidents, and what the shop is told, each first to last."""
     return {
         **order_document(order),
         "attempts": [_document(attempt) for attempt in attempts],
         "interventions": [_document(intervention) for intervention in interventions],
         "incidents": [_document(incident) for incident in incidents],
+        "outcomes": [delivery_document(delivery) for delivery in deliveries],
     }
 
 

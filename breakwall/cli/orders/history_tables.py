@@ -1,4 +1,4 @@
-"""An order's history as tables of Rich markup: its attempts, interventions and incidents."""
+"""An order's history as tables of Rich markup: its attempts, interventions, incidents and outcomes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -10,6 +10,7 @@ from breakwall.payments.incidents import StoredIncident
 from breakwall.payments.interventions import StoredIntervention
 from breakwall.payments.ledger.attempt_outcomes import NOT_CONFIRMED
 from breakwall.payments.orders import StoredAttempt, StoredOrder
+from breakwall.payments.outcomes.operator import StoredDelivery
 from breakwall.terminal.output import plain
 from breakwall.terminal.words import duration, moment, state
 
@@ -93,6 +94,24 @@ def incidents_of(incidents: Sequence[StoredIncident], *, narrow: bool) -> TableS
         "closed": ["yes" if narrow and incident.closed_at else closing(incident) for incident in ordered],
     }
     return TableSection("incident", columns, ("incident",), ("detail", "closed"))
+
+
+def outcomes_of(deliveries: Sequence[StoredDelivery], *, narrow: bool) -> TableSection:
+    """What the shop is told, first to last: when it was delivered, or when it is tried next."""
+    columns = {
+        "event": [one.event_id for one in deliveries],
+        "type": [one.type for one in deliveries],
+        "to": [one.destination or "-" for one in deliveries],
+        "state": [f"[bold red]{one.state}[/]" if one.state == "failed" else one.state for one in deliveries],
+        "tries": [str(one.tries) for one in deliveries],
+        "at": [_at_or_none(one.delivered_at or one.due_at, narrow=narrow) for one in deliveries],
+        "last error": [plain(one.last_error or "-") for one in deliveries],
+    }
+    return TableSection("event", columns, ("tries",), ("last error",))
+
+
+def _at_or_none(at: datetime | None, *, narrow: bool) -> str:
+    return "-" if at is None else _at(at, narrow=narrow)
 
 
 def _at(at: datetime, *, narrow: bool) -> str:

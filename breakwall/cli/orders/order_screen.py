@@ -1,4 +1,4 @@
-"""Writes one order on one screen: its fields, and the newest attempts, interventions and incidents.
+"""Writes one order on one screen: its fields, and the newest attempts, interventions, incidents and outcomes.
 
 The last line counts the rows that do not fit. `--all` writes all rows, and cuts no text short.
 """
@@ -9,11 +9,18 @@ from itertools import chain, cycle
 from rich.table import Table
 from rich.text import Text
 
-from breakwall.cli.orders.history_tables import TableSection, attempts_of, incidents_of, interventions_of
+from breakwall.cli.orders.history_tables import (
+    TableSection,
+    attempts_of,
+    incidents_of,
+    interventions_of,
+    outcomes_of,
+)
 from breakwall.cli.orders.order_fields import order_fields
 from breakwall.payments.incidents import StoredIncident
 from breakwall.payments.interventions import StoredIntervention
 from breakwall.payments.orders import StoredAttempt, StoredOrder
+from breakwall.payments.outcomes.operator import StoredDelivery
 from breakwall.terminal.output import data, field_lines, say, screen
 from breakwall.terminal.words import count
 
@@ -29,6 +36,7 @@ def write_order(
     attempts: Sequence[StoredAttempt],
     interventions: Sequence[StoredIntervention],
     incidents: Sequence[StoredIncident],
+    deliveries: Sequence[StoredDelivery],
     *,
     everything: bool,
 ) -> None:
@@ -39,6 +47,7 @@ def write_order(
         attempts_of(order, attempts, narrow=page.narrow),
         interventions_of(interventions, narrow=page.narrow),
         incidents_of(incidents, narrow=page.narrow),
+        outcomes_of(deliveries, narrow=page.narrow),
     ]
     used = page.write_fields(order_fields(order))
     filled = [section for section in sections if section.rows]

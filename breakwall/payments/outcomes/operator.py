@@ -83,6 +83,16 @@ def list_deliveries(
     return found[:limit]
 
 
+MOST_OF_AN_ORDER = 1000  # Deliveries of one order that are shown.
+
+
+def deliveries_of(connection: Connection, order_id: str) -> list[StoredDelivery]:
+    """What the shop is told of an order, first to last; nothing where nobody is told. Empty before revision 0007."""
+    if not exists_here(connection) or not connection.scalar(select(destinations.c.name).limit(1)):
+        return []
+    return list_deliveries(connection, limit=MOST_OF_AN_ORDER, order_id=order_id)[::-1]
+
+
 @dataclass(frozen=True, slots=True)
 class Waiting:
     """What waits for a destination. ``late``: the oldest since longer than `OUTAGE`; ``gone``: it has answered 410."""

@@ -17,6 +17,7 @@ from breakwall.payments.outcomes.operator import (
     StoredDelivery,
     Waiting,
     count_undelivered,
+    deliveries_of,
     enable,
     forget,
     list_deliveries,
@@ -39,6 +40,28 @@ def give_up(site: OutboxSite, worker: Worker) -> None:
         worker.run()
         site.advance(delay)
     worker.run()
+
+
+def told(site: OutboxSite, order_id: str) -> list[StoredDelivery]:
+    return site.database.read(lambda connection: deliveries_of(connection, order_id))
+
+
+def test_an_orders_deliveries_are_listed_first_to_last(outbox_site: OutboxSite) -> None:
+    worker = outbox_site.worker(Shop())
+    outbox_site.end("other")
+    outbox_site.end("cart-1", OrderStatus.REVIEW)
+    worker.run()
+    outbox_site.end("cart-1")
+    found = told(outbox_site, "order-cart-1")
+    assert [(one.type, one.state) for one in found] == [
+        ("order.review", DeliveryState.DELIVERED),
+        ("order.paid", DeliveryState.NEW),
+    ]
+
+
+def test_where_nobody_is_told_an_order_has_no_deliveries(outbox_site: OutboxSite) -> None:
+    outbox_site.end("cart-1")
+    assert told(outbox_site, "order-cart-1") == []
 
 
 def test_a_list_shows_what_became_of_each_event(outbox_site: OutboxSite) -> None:

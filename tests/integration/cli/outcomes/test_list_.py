@@ -74,3 +74,12 @@ def test_an_order_is_named_by_its_key(terminal: Terminal, undelivered: str) -> N
 def test_without_any_it_says_so(terminal: Terminal) -> None:
     ran = terminal.run("outcomes", "list")
     assert (ran.code, ran.out, ran.err) == (0, "", "No delivery matches.\n")
+
+
+def test_an_order_is_shown_with_what_the_shop_was_told(terminal: Terminal, undelivered: str) -> None:
+    [outcome] = terminal.show("cart-1")["outcomes"]
+    shown = (outcome["event_id"], outcome["destination"], outcome["state"], outcome["last_error"])
+    assert shown == (undelivered, "webhook", "failed", "HTTP 500")
+    heads, row = terminal.run("orders", "show", "cart-1").out.splitlines()[-2:]
+    assert heads.split() == ["event", "type", "to", "state", "tries", "at", "last", "error"]
+    assert row.split()[1:5] == ["order.paid", "webhook", "failed", "12"]
