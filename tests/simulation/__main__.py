@@ -78,8 +78,13 @@ class ProgressLine:
         self._number = number
         self._shown_at = self.started
         self._terminal = sys.stdout.isatty()
+        self._bad = 0
 
     def show(self, tally: Tally) -> None:
+        """Say how far it is; a bad seed at once, because thousands may follow."""
+        for seed, violation in tally.bad[self._bad :]:
+            print(f"Seed {seed}: {violation}", flush=True)
+        self._bad = len(tally.bad)
         now = time.monotonic()
         if now - self._shown_at >= (0.5 if self._terminal else 20.0):
             self._shown_at = now
