@@ -21,7 +21,7 @@ from breakwall.payments.db.revisions import check_schema
 from breakwall.payments.gateways import gateway_from_settings
 from breakwall.payments.ledger.ledger import Ledger
 from breakwall.payments.outcomes.channel import CIRCUIT, Channel, circuit_name
-from breakwall.payments.outcomes.delivering import Delivering
+from breakwall.payments.outcomes.delivering import Delivering, register_ways
 from breakwall.payments.outcomes.destination import Destination
 from breakwall.payments.outcomes.holds import DestinationHold, holds
 from breakwall.payments.outcomes.listener import ListenerDestination
@@ -41,8 +41,11 @@ PAYMENT_CIRCUIT = CONFIGURED.circuit
 LEASE_MARGIN = 5.0
 
 
-def open_database(settings: Settings) -> Database:
-    """The orders database. The embedded one is migrated at its first use, any other one is only checked."""
+def open_database(settings: Settings, *, ways: Collection[str] = ()) -> Database:
+    """The orders database. The embedded one is migrated at its first use, any other one is only checked.
+
+    ``ways``: these ways to the shop are registered at the first use, so before this process ends an order.
+    """
     # If the file is removed while it is in use, the new file gets the same site. An order that is placed again is then
     # the same request as before.
     site = settings.site
@@ -54,6 +57,8 @@ def open_database(settings: Settings) -> Database:
         else:
             check_schema(engine)
         site = check_site(engine, settings.site)
+        if ways:
+            register_ways(engine, ways)
 
     return Database(settings.database, prepare=prepare, makes_file=settings.embedded_database)
 

@@ -71,7 +71,7 @@ class Runtime:
 
     @cached_property
     def database(self) -> Database:
-        return open_database(self.settings)
+        return open_database(self.settings, ways=self.settings.outcomes.ways)
 
     @cached_property
     def breaker(self) -> CircuitBreaker:
@@ -247,7 +247,7 @@ class Runtime:
             self._embedded_broker.stop()
 
     def _stop_deliveries(self) -> None:
-        deliverers = [one for name in ("outcome_process", "outcome_loop") if (one := self.__dict__.get(name))]
+        deliverers = [one for name in ("outcome_loop", "outcome_process") if (one := self.__dict__.get(name))]
         for one in deliverers:
             one.ask_to_stop()
         for one in deliverers:

@@ -172,10 +172,11 @@ def _about_its_key(answer: ChargeAnswer) -> ChargeAnswer:
     """The answer, so that the order gets another key only after a replay.
 
     A restored database may have lost a request with the same key that charged. A replay proves that there was none. As
-    it is old, it refuses nothing now.
+    it is old, it refuses nothing now, and says nothing about the service's health.
     """
     if answer.replayed:
-        return replace(answer, advice=Advice.RETRY if answer.advice is Advice.STOP else answer.advice)
+        advice = Advice.RETRY if answer.advice is Advice.STOP else answer.advice
+        return replace(answer, health=Health.NEUTRAL, advice=advice)
     return replace(answer, spends_key=answer.spends_key and answer.advice is Advice.REVIEW)
 
 

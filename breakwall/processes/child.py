@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -33,7 +34,8 @@ class Child:
     own session, so that the terminal's Ctrl-C does not reach it.
 
     ``command`` begins with the program's path. ``environment`` is complete: nothing of ours is added. ``inherited`` are
-    numbers of open files. ``how``: ``kernel`` or ``pipe``, see `launcher`; by default what the system supports. Raises
+    numbers of open files. Without ``folder`` it has
+    this process's own. ``how``: ``kernel`` or ``pipe``, see `launcher`; by default what the system supports. Raises
     `OSError` if the program cannot be started.
     """
 
@@ -43,7 +45,7 @@ class Child:
         command: Sequence[str],
         *,
         environment: Mapping[str, str],
-        folder: Path,
+        folder: Path | None,
         stdin: Stream = subprocess.DEVNULL,
         stdout: Stream = None,
         stderr: Stream = None,
@@ -52,6 +54,7 @@ class Child:
         how: str = "",
     ) -> None:
         self.name = name
+        self._closing = threading.Lock()
         how = how or ("kernel" if sys.platform == "linux" else "pipe")
         watched, self._held = os.pipe()  # `_held` stays open until this process ends
         start = [sys.executable, "-I", "-S", launcher.__file__, how, str(os.getpid()), str(watched)]
@@ -105,9 +108,10 @@ class Child:
             with suppress(ProcessLookupError, PermissionError):
                 os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
-        if self._held >= 0:
-            os.close(self._held)
-            self._held = -1
+        with self._closing:  # Two threads may kill it, and the number may be another file's after the first.
+            if self._held >= 0:
+                os.close(self._held)
+                self._held = -1
 
 
 def python_module(*arguments: str) -> list[str]:

@@ -44,6 +44,7 @@ def _watch(pipe: int, command: tuple[str, ...]) -> int:
             if orphaned:  # nothing is ever written: readable means closed
                 program.kill()
     finally:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # A second one must not end this before the program.
         program.terminate()
         program.wait()
     return program.returncode

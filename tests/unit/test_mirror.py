@@ -113,6 +113,7 @@ COVERED: dict[str, str] = {
     "breakwall.worker.log.backlog_queries": "tests/contract/worker/log/test_backlog.py",
     "breakwall.worker.runtime": "tests/integration/worker/test_log.py runs worker",
     "breakwall.worker.startup.celery_command": "tests/integration/worker/test_options.py runs worker",
+    "breakwall.worker.startup.steps": "tests/integration/worker/test_log.py runs worker",
 }
 """Modules without a test file of their name: the suite that covers each.
 

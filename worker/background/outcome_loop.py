@@ -29,8 +29,9 @@ class OutcomeLoop:
         self._thread.start()
 
     def ask_to_stop(self) -> None:
-        """End the loop after the present round; does not wait for it."""
+        """End the loop after the present round, and begin no more calls; does not wait."""
         self._stopped.set()
+        self._delivering.ask_to_stop()
 
     def stop(self, timeout: float = STOP_TIMEOUT) -> None:
         """Claim nothing more, and wait for the calls in hand and their record, about ``timeout`` seconds at most."""

@@ -8,7 +8,6 @@ import logging
 import pickle
 import signal
 import sys
-import threading
 from collections.abc import Sequence
 
 from breakwall.logs import message_of
@@ -18,6 +17,8 @@ from breakwall.wiring import open_database, open_delivering
 from breakwall.worker.background.outcome_loop import OutcomeLoop
 
 log = logging.getLogger("breakwall.outcomes")
+
+STOP = {signal.SIGTERM}
 
 # What Python runs. The path comes first: Breakwall is found where the worker found it.
 START = (
@@ -40,19 +41,19 @@ def what_it_reads(settings: Settings) -> bytes:
 
 def main() -> int:
     """Deliver until SIGTERM, and return the exit code."""
-    asked_to_stop = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: asked_to_stop.set())
+    # Blocked here and in all threads, and waited for: a handler could come in the middle of a lock.
+    signal.pthread_sigmask(signal.SIG_BLOCK, STOP)
     settings: Settings = pickle.load(sys.stdin.buffer)  # noqa: S301 - the worker wrote it
     _log_to_parent()
     try:
-        _deliver(settings, asked_to_stop)
+        _deliver(settings)
     except SettingsError as error:  # A file of theirs has changed since the worker started.
         log.warning("outcomes cannot be delivered: %s", error)
         return 1
     return 0
 
 
-def _deliver(settings: Settings, asked_to_stop: threading.Event) -> None:
+def _deliver(settings: Settings) -> None:
     database = open_database(settings)
     try:
         delivering = open_delivering(settings, database, ways=ways_of(settings))
@@ -60,7 +61,7 @@ def _deliver(settings: Settings, asked_to_stop: threading.Event) -> None:
             return
         loop = OutcomeLoop(delivering)
         loop.start()
-        asked_to_stop.wait()
+        signal.sigwait(STOP)
         loop.stop()
     finally:
         database.close()

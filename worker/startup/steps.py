@@ -1,7 +1,6 @@
 """The steps that Celery runs when a worker starts and ends."""
 
 import logging
-from contextlib import suppress
 from typing import Any
 
 from celery import bootsteps, signals
@@ -9,8 +8,6 @@ from celery import bootsteps, signals
 from breakwall.broker.checks.run import check_queue
 from breakwall.broker.embedded.folder import BrokerNotStartedError
 from breakwall.broker.errors import WrongQueueError
-from breakwall.payments.db.errors import DatabaseUnavailableError
-from breakwall.payments.outcomes.delivering import register_ways
 from breakwall.settings import SettingsError
 from breakwall.wiring import lease_seconds
 from breakwall.worker.background.dispatch_loop import DispatchLoop
@@ -48,38 +45,10 @@ class EmbeddedBrokerStep(bootsteps.StartStopStep):
         """`close_runtime` stops it: the consumer still acknowledges after the steps have stopped."""
 
 
-class OutcomeStep(bootsteps.StartStopStep):
-    """Deliver outcomes to the shop, if a way is configured. `close_runtime` ends it, after the last order.
-
-    It comes before the drain: the first order that ends is told, too.
-    """
-
-    requires = ("celery.worker.components:Pool",)
-
-    def start(self, worker: Any) -> None:
-        runtime = worker.app.breakwall
-        try:
-            deliverers = (runtime.outcome_loop, runtime.outcome_process)
-        except SettingsError as error:
-            _exit(str(error), WRONG_SETTINGS)
-        _register_ways(runtime)
-        for one in deliverers:
-            if one is not None:
-                one.start()
-
-
-def _register_ways(runtime: Any) -> None:
-    if ways := runtime.settings.outcomes.ways:
-        with suppress(
-            DatabaseUnavailableError
-        ):  # No order ends meanwhile. The deliveries register them later.
-            register_ways(runtime.database, ways)
-
-
 class DrainStep(bootsteps.StartStopStep):
     """Run the drain and the gate before it, from before the first message until after the last."""
 
-    requires = ("celery.worker.components:Pool", "celery.worker.components:Timer", OutcomeStep)
+    requires = ("celery.worker.components:Pool", "celery.worker.components:Timer")
     loop: IntakeLoop | None = None
 
     def start(self, worker: Any) -> None:
@@ -142,9 +111,25 @@ class HeartbeatStep(bootsteps.StartStopStep):
         worker.app.breakwall.backlog_counter.start()
 
 
+class OutcomeStep(bootsteps.StartStopStep):
+    """Deliver outcomes to the shop, if a way is configured. `close_runtime` ends it, after the last order."""
+
+    requires = ("celery.worker.components:Pool",)
+
+    def start(self, worker: Any) -> None:
+        runtime = worker.app.breakwall
+        try:
+            deliverers = (runtime.outcome_loop, runtime.outcome_process)
+        except SettingsError as error:
+            _exit(str(error), WRONG_SETTINGS)
+        for one in deliverers:
+            if one is not None:
+                one.start()
+
+
 # What a worker runs beside its consumer, in the order of starting; the end is in the reverse order. Each starts and
 # stops by itself: one more is a line here, for our own worker and for a shop's (`worker.shop`).
-BACKGROUND_STEPS = (OutcomeStep, DrainStep, DispatcherStep, HeartbeatStep)
+BACKGROUND_STEPS = (DrainStep, DispatcherStep, HeartbeatStep, OutcomeStep)
 
 
 @signals.worker_shutdown.connect

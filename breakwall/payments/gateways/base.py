@@ -158,7 +158,8 @@ class ChargeAnswer:
         spends_key: the service may have stored this answer under the key, as a 5xx or a refusal, and may repeat it
             for ever. Once it is proven that nothing was charged, only another key can succeed.
         replayed: the service says that it repeats the answer which it stored under this key, as Stripe does by
-            ``Idempotent-Replayed: true``. So every request with this key got this answer.
+            ``Idempotent-Replayed: true``. So every request with this key got this answer, as long as the key has been
+            known.
         contradiction: a sentence that says which of ``details`` differ from the order. Only
             `payments.verification` sets it; a gateway leaves it None.
     """

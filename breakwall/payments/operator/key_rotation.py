@@ -58,21 +58,32 @@ def rotate_keys(connection: Connection, locked: Iterable[Row[Any]]) -> None:
 def distrust_refusals(connection: Connection, locked: Sequence[Row[Any]]) -> None:
     """For each of some locked orders: make its newest refusal unknown, if it was trusted without a look-up.
 
-    A look-up of it needs the refused key. An earlier version has rotated keys without a look-up, so the order gets the
-    refused key back.
+    A look-up of it needs the refused key. If the key was rotated without a look-up, the order gets the refused key
+    back, and rotates from there again: a restored database may have lost a charge under the next key.
     """
-    found = _newest(connection, locked, _SPENT, not_(RESOLVED_LATER))
-    distrusted = [{"of": order_id, "key": key} for order_id, key in found]
+    found = _newest(connection, locked, _SPENT, REFUSED, not_(RESOLVED_LATER))
+    rotations = {order.id: order.key_rotations for order in locked}
+    distrusted = [
+        {"of": order_id, "key": key, "number": _rotation_of(order_id, key, rotations[order_id])}
+        for order_id, key in found
+    ]
     if not distrusted:
         return
     change = update(orders).where(orders.c.id == bindparam("of"))
-    connection.execute(change.values(charge_key=bindparam("key")), distrusted)
+    connection.execute(
+        change.values(charge_key=bindparam("key"), key_rotations=bindparam("number")), distrusted
+    )
     trusted = update(attempts).where(_SPENT, REFUSED, not_(RESOLVED_LATER))
     unknown = {"outcome": Outcome.UNKNOWN, "advice": Advice.STOP, "spends_key": True}
     # Each by itself: SQLAlchemy cannot execute a statement with an IN for many rows at once.
     for order_id, key in found:
         newest = trusted.where(attempts.c.order_id == order_id, attempts.c.gateway_key == key)
         connection.execute(newest.values(unknown))
+
+
+def _rotation_of(order_id: str, key: str, newest: int) -> int:
+    """Which rotation a key is; the newest one if it is not derived, as a caller's own and those of earlier versions."""
+    return next((number for number in range(newest) if derive_charge_key(order_id, number) == key), newest)
 
 
 def vouch_for_refusals(connection: Connection, order_id: str) -> None:

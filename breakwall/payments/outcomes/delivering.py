@@ -2,9 +2,9 @@
 
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Engine
 
 from breakwall.payments.db.clock import DATABASE_CLOCK, Clock
 from breakwall.payments.db.database import Database
@@ -82,8 +82,7 @@ class Delivering:
         What does not end in time is due again when its claim expires. Raises `DatabaseUnavailableError`.
         """
         end = time.monotonic() + timeout
-        for channel in self._channels:
-            channel.ask_to_stop()
+        self.ask_to_stop()
         for channel in self._channels:
             channel.stop(max(0.0, end - time.monotonic()))
         for channel in self._channels:
@@ -94,6 +93,11 @@ class Delivering:
                 name="deliver_outcomes",
             )
             self._unrecorded = []
+
+    def ask_to_stop(self) -> None:
+        """Begin no more calls. Does not wait; safe beside `run_once`."""
+        for channel in self._channels:
+            channel.ask_to_stop()
 
     def close(self) -> None:
         for channel in self._channels:
@@ -139,8 +143,12 @@ class Delivering:
 
         found = self._database.read(work)
         if found is not None and not found.known.issuperset(self._names):
-            register_ways(self._database, self._names, self._clock)
+            self._register()
         return found
+
+    def _register(self) -> None:
+        names, clock = self._names, self._clock
+        self._database.write(lambda connection: waiting.register(connection, clock, names), name="register")
 
     def _rooms(self, pending: Pending) -> dict[str, int]:
         """How many deliveries each destination takes now."""
@@ -182,17 +190,11 @@ class Delivering:
             channel.start([claimed for claimed in claims if claimed.destination == channel.name])
 
 
-def register_ways(database: Database, names: Sequence[str], clock: Clock = DATABASE_CLOCK) -> None:
-    """What ends from now on is delivered to these destinations. Without the tables it does nothing.
-
-    Raises `DatabaseUnavailableError`.
-    """
-
-    def work(connection: Connection) -> None:
+def register_ways(engine: Engine, names: Iterable[str], clock: Clock = DATABASE_CLOCK) -> None:
+    """What ends from now on is delivered to these destinations. Without the tables it does nothing."""
+    with engine.begin() as connection:
         if waiting.exists_here(connection):
             waiting.register(connection, clock, names)
-
-    database.write(work, name="register")
 
 
 def _is_gone(channel: Channel, pending: Pending) -> bool:

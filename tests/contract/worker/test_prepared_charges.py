@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import select
 
+from breakwall.breaker import CircuitState
 from breakwall.cli.orders.history_tables import attempts_of
 from breakwall.payments.charging import ONLY_PREPARED
 from breakwall.payments.db.schema import attempts
@@ -194,6 +195,38 @@ class TestAPreparationWithoutAnAnswer:
         site.advance(5.0)
         gateway.answers.append(PAID)
         assert site.retrier.run(order_id) is OrderStatus.PAID
+
+    def test_that_repeats_a_stored_failure_says_nothing_about_the_service_now(
+        self, site: Site, gateway: PreparingScriptedGateway
+    ) -> None:
+        """Else the order with the old failure would open the circuit of a service that is well again."""
+        failed = replace(BROKEN, code="http_500")
+        gateway.preparations.extend([failed, failed, failed])
+        order_ids = [one.order_id for one in site.producer.enqueue([order(f"cart-{n}") for n in range(3)])]
+        for order_id in order_ids:
+            site.retrier.run(order_id)
+        assert site.breaker.status().state is CircuitState.OPEN
+        gateway.preparations.append(replace(failed, replayed=True))
+        gateway.answers.extend([PAID, replace(PAID, charge_id="ch_2")])
+        site.advance(31.0)
+        for order_id in order_ids:
+            site.retrier.run(order_id)
+        assert site.breaker.status().state is not CircuitState.OPEN
+
+    def test_is_retried_by_a_person_under_the_key_that_it_has_now(
+        self, site: Site, gateway: PreparingScriptedGateway
+    ) -> None:
+        """A lost database may have charged under that key, after the first one had stored a failure."""
+        gateway.profile = replace(PREPARING, looks_up=True)
+        gateway.preparations.extend([BROKEN, replace(BROKEN, replayed=True)])
+        order_id = queued(site)
+        for _ in range(2):
+            site.retrier.run(order_id)
+            site.advance(5.0)
+        site.people.retry("cart-1", ANNA)
+        gateway.answers.append(PAID)
+        site.retrier.run(order_id)
+        assert gateway.prepared[-1].idempotency_key == derive_charge_key(order_id, 1)
 
     def test_says_succeeded_is_not_believed(self, site: Site, gateway: PreparingScriptedGateway) -> None:
         gateway.preparations.append(PAID)

@@ -122,3 +122,40 @@ def test_the_end_of_a_log_is_its_last_lines(tmp_path: Path) -> None:
     log.write_text("\n".join(f"line {number}" for number in range(100)))
     assert end_of(log, lines=2) == "line 98\nline 99"
     assert end_of(tmp_path / "none") == ""
+
+
+SLOW_TO_END = [
+    sys.executable,
+    "-c",
+    "import signal, time; signal.signal(signal.SIGTERM, lambda *_: 0); print(flush=True); time.sleep(1)",
+]
+
+
+def test_a_second_request_to_stop_leaves_no_program_behind(how: str, tmp_path: Path) -> None:
+    child = Child("slow", SLOW_TO_END, environment={}, folder=tmp_path, how=how, stdout=subprocess.PIPE)
+    assert child.process.stdout is not None
+    child.process.stdout.readline()
+    running = [child.process.pid, *(one.pid for one in psutil.Process(child.pid).children())]
+    child.ask_to_stop()
+    wait_until(lambda: child.process.poll() is not None or _has_heard(child), 10)
+    child.ask_to_stop()
+    child.process.wait(10)
+    child.kill()
+    wait_until(lambda: not any(map(psutil.pid_exists, running)), 10)
+
+
+def _has_heard(child: Child) -> bool:
+    """Whether a launcher has had the time to wait for its program."""
+    return psutil.Process(child.pid).status() == psutil.STATUS_SLEEPING
+
+
+def test_without_a_folder_it_has_this_process_s_own(
+    how: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = tmp_path / "release"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    child = Child("true", ["/bin/true"], environment={}, folder=None, how=how)
+    assert child.process.wait(10) == 0
+    child.kill()

@@ -60,8 +60,8 @@ class Failure:
 
     @property
     def is_replayed(self) -> bool:
-        """Stripe repeats the answer that it stored under the key."""
-        return self.headers.get("idempotent-replayed") == "true"
+        """Stripe itself says that it repeats the answer which it stored under the key."""
+        return self.error is not None and self.headers.get("idempotent-replayed") == "true"
 
     @property
     def is_unknown_id(self) -> bool:

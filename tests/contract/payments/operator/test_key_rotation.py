@@ -6,7 +6,9 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
+from sqlalchemy import update
 
+from breakwall.payments.db.schema import orders
 from breakwall.payments.decisions import Decision
 from breakwall.payments.gateways.base import ChargeAnswer, ChargeRequest, Health, LookupAnswer, Outcome
 from breakwall.payments.keys import derive_charge_key
@@ -161,6 +163,18 @@ class TestARefusalThatWasAcceptedWithoutALookUp:
         assert site.get().status is OrderStatus.PAID
         first, second = (sent.idempotency_key for sent in site.gateway.charged)
         assert first != second
+
+    def test_gets_no_other_key_than_the_next_one_if_its_key_was_rotated_before(
+        self, site: Site, order_id: str, retry: Callable[[], None]
+    ) -> None:
+        """A lost database may have charged under the next one, which is then the only key that protects."""
+        rotated = update(orders).values(charge_key=derive_charge_key(order_id, 1), key_rotations=1)
+        site.database.write(lambda connection: connection.execute(rotated))
+        retry()
+        assert key_of(site) == first_key(site)
+        site.gateway.answers.append(PAID)
+        look_up_in_vain(site, order_id)
+        assert site.gateway.charged[-1].idempotency_key == derive_charge_key(order_id, 1)
 
     def test_keeps_its_key_where_nothing_can_be_looked_up(self, site: Site, order_id: str) -> None:
         People(site.database, clock=site.clock, looks_up=False).retry("cart-1", ANNA)

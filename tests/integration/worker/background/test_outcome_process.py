@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 
 from breakwall.settings import load_settings
-from breakwall.worker.background.outcome_process import OutcomeProcess, log_line
+from breakwall.worker.background.outcome_process import LONG_RUN, OutcomeProcess, log_line
 from tests.stopwatch import Stopwatch
 from tests.waiting import wait_until
 
@@ -24,7 +26,7 @@ ENDS_WELL = "import signal, sys; signal.signal(signal.SIGTERM, lambda *_: sys.ex
 
 
 @contextmanager
-def running(tmp_path: Path, program: str, **options: float) -> Iterator[tuple[OutcomeProcess, list[str]]]:
+def running(tmp_path: Path, program: str, **options: Any) -> Iterator[tuple[OutcomeProcess, list[str]]]:
     """One that runs the program; and what it reports."""
     reports: list[str] = []
     command = [sys.executable, "-c", program, str(tmp_path / "starts")]
@@ -54,12 +56,19 @@ def test_a_program_that_is_killed_is_reported_and_started_again(tmp_path: Path) 
     assert reports == ["the process that delivers outcomes was killed by SIGKILL; it is started again"]
 
 
-def test_a_program_that_somebody_asked_to_end_is_started_again_without_a_word(tmp_path: Path) -> None:
-    with running(tmp_path, ENDS_WELL) as (_, reports):
+def test_a_program_that_ends_well_after_a_long_run_is_started_again_without_a_word(tmp_path: Path) -> None:
+    moments = itertools.count(0, int(LONG_RUN))
+    with running(tmp_path, ENDS_WELL, clock=lambda: float(next(moments))) as (_, reports):
         wait_until(lambda: starts(tmp_path) == 1, 60)
         children(tmp_path)[0].terminate()
         wait_until(lambda: starts(tmp_path) == 2, 60)
     assert reports == []
+
+
+def test_a_program_that_ends_well_at_once_is_reported(tmp_path: Path) -> None:
+    with running(tmp_path, READS) as (_, reports):
+        wait_until(lambda: bool(reports), 60)
+    assert reports[0] == "the process that delivers outcomes ended with code 0; it is started again"
 
 
 def test_a_stop_ends_the_program(tmp_path: Path) -> None:
@@ -100,7 +109,66 @@ def test_a_program_that_cannot_be_started_is_reported(
     monkeypatch.setattr("breakwall.worker.background.outcome_process.Child", fail)
     with running(tmp_path, SERVES) as (_, reports):
         wait_until(lambda: bool(reports), 60)
-    assert reports[0] == "the process that delivers outcomes cannot be started (BlockingIOError)"
+    assert reports[0] == "the process that delivers outcomes failed (BlockingIOError); it is started again"
+
+
+def test_a_failure_while_it_runs_ends_it_and_it_is_started_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = iter([MemoryError(), b""])
+
+    def what_it_reads(_: object) -> bytes:
+        found = next(read)
+        if isinstance(found, MemoryError):
+            raise found
+        return found
+
+    monkeypatch.setattr("breakwall.worker.background.outcome_process.what_it_reads", what_it_reads)
+    with running(tmp_path, SERVES) as (_, reports):
+        wait_until(lambda: starts(tmp_path) == 1, 60)
+        assert len(children(tmp_path)) == 1
+    assert reports == ["the process that delivers outcomes failed (MemoryError); it is started again"]
+
+
+def test_it_is_asked_to_end_once_however_often_its_worker_is(tmp_path: Path) -> None:
+    counts = "import signal; heard = []; signal.signal(signal.SIGTERM, lambda *_: heard.append(1)); "
+    counts += SERVES.replace("time.sleep(3600)", "time.sleep(1); sys.exit(len(heard))")
+    with running(tmp_path, counts) as (process, _):
+        wait_until(lambda: starts(tmp_path) == 1, 60)
+        process.ask_to_stop()
+        process.ask_to_stop()
+        process.stop()
+        assert process._child is not None
+        assert process._child.process.returncode == 1
+
+
+def test_the_pause_before_a_start_grows_while_the_runs_are_short() -> None:
+    moments = iter(range(1000))
+    process = OutcomeProcess(SETTINGS, restart_after=2.0, clock=lambda: float(next(moments)))
+    assert pauses(process, runs=7) == [2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0]
+
+
+def test_the_pause_is_short_again_after_a_long_run() -> None:
+    moments = iter(range(0, 100_000, int(LONG_RUN)))
+    process = OutcomeProcess(SETTINGS, restart_after=2.0, clock=lambda: float(next(moments)))
+    assert pauses(process, runs=3) == [2.0, 2.0, 2.0]
+
+
+def pauses(process: OutcomeProcess, runs: int) -> list[float]:
+    """How long it waits after each of so many runs that do nothing."""
+    waited: list[float] = []
+
+    class Stopped:
+        def is_set(self) -> bool:
+            return len(waited) == runs
+
+        def wait(self, seconds: float) -> None:
+            waited.append(seconds)
+
+    process._stopped = Stopped()  # type: ignore[assignment]
+    process._run_once = lambda began: None  # type: ignore[method-assign]
+    process._run()
+    return waited
 
 
 def test_its_lines_are_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

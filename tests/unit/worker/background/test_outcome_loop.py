@@ -22,3 +22,9 @@ def test_a_stop_ends_the_deliveries() -> None:
     loop.stop(60)
     delivering.stop.assert_called_once()
     delivering.close.assert_called_once_with()
+
+
+def test_a_loop_that_is_asked_to_stop_begins_no_more_calls() -> None:
+    delivering = create_autospec(Delivering, instance=True)
+    OutcomeLoop(delivering).ask_to_stop()
+    delivering.ask_to_stop.assert_called_once_with()

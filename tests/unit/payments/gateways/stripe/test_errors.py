@@ -145,6 +145,10 @@ def test_a_preparation_that_is_repeated_from_the_keys_store_says_so() -> None:
     assert not prepared(failure(500, answers.API_ERROR)).replayed
 
 
+def test_an_error_page_of_something_between_is_no_replay() -> None:
+    assert not prepared(Failure(502, {"idempotent-replayed": "true"}, None)).replayed
+
+
 def test_retry_after_and_the_request_id_are_kept() -> None:
     answer = confirmed(failure(429, answers.TOO_MANY, retry_after="7", request_id="req_Ab1"))
     assert answer.retry_after == 7.0
