@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import pytest
 
-from tests import compiled_once, environment, migrated, one_database
+from tests import compiled_once, environment, migrated, one_database, scheduling
 from tests.servers import (
     PgBouncerServer,
     PostgresServer,
@@ -53,6 +53,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(pytest.mark.server)
         if item.path.relative_to(TESTS).parts[0] in PROGRAM_FOLDERS:
             item.add_marker(pytest.mark.program)
+
+
+@pytest.hookimpl(optionalhook=True)  # of pytest-xdist
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object | None:
+    return scheduling.by_module(config, log)
 
 
 def _needs_server(item: pytest.Function) -> bool:
