@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import os
 import socket
-import subprocess
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,6 +13,7 @@ from breakwall.settings import load_settings
 from breakwall.simulator.client import SimulatorControl
 from producers import Order, OrderProducer, PlaceResult
 from tests.acceptance.nodes import ProcessContainer, breakwall
+from tests.command import ShortTerminal
 
 
 class PaymentService:
@@ -67,8 +66,10 @@ class Shop:
 
     def __init__(self, environ: Mapping[str, str], folder: Path) -> None:
         # So that a busy machine changes no outcome.
-        self.environ = {"BREAKWALL_PLACE__WAIT": "30", **environ}
-        self.folder = folder
+        self.environ: dict[str, str] = {"BREAKWALL_PLACE__WAIT": "30", **environ}
+        # Within this process: some tests look at the orders until all are paid.
+        self._terminal = ShortTerminal(folder)
+        self._terminal.environ = self.environ
         self.placed: list[Order] = []
         self.producer = OrderProducer.from_settings(load_settings(self.environ))
 
@@ -82,15 +83,9 @@ class Shop:
 
     def run(self, *arguments: str) -> Any:
         """Run a command with ``-o json`` and return what it printed."""
-        done = subprocess.run(
-            breakwall(*arguments, "-o", "json"),
-            env=self.environ,
-            cwd=self.folder,
-            capture_output=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr.decode()
-        return json.loads(done.stdout)
+        ran = self._terminal.run(*arguments, "-o", "json")
+        assert ran.code == 0, ran.err
+        return ran.document
 
     def statuses(self) -> Counter[str]:
         """How many of the placed orders are in which state; an order that is not there counts as lost."""
