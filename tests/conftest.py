@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import pytest
 
-from tests import compiled_once, environment, migrated, one_database, scheduling
+from tests import compiled_once, environment, manual_clock, migrated, one_database, scheduling
 from tests.servers import (
     PgBouncerServer,
     PostgresServer,
@@ -53,6 +53,22 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(pytest.mark.server)
         if item.path.relative_to(TESTS).parts[0] in PROGRAM_FOLDERS:
             item.add_marker(pytest.mark.program)
+
+
+def pytest_runtest_logstart() -> None:
+    manual_clock.PLACES.begin_test()
+
+
+def pytest_runtest_logfinish() -> None:
+    manual_clock.PLACES.end_test()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_fixture_setup(fixturedef: pytest.FixtureDef[object]) -> Iterator[None]:
+    if fixturedef.scope == "function":
+        return (yield)
+    with manual_clock.PLACES.for_longer():
+        return (yield)
 
 
 @pytest.hookimpl(optionalhook=True)  # of pytest-xdist
