@@ -11,6 +11,7 @@ from typing import Any
 
 from breakwall.settings import load_settings
 from breakwall.simulator.client import SimulatorControl
+from breakwall.simulator.server import Simulator
 from producers import Order, OrderProducer, PlaceResult
 from tests.acceptance.nodes import ProcessContainer, breakwall
 from tests.command import ShortTerminal
@@ -46,6 +47,26 @@ class PaymentService:
             if entry["status"] == "succeeded":
                 found.setdefault(entry["reference"], []).append((entry["amount"], entry["currency"]))
         return found
+
+
+class PaymentServiceHere(PaymentService):
+    """A simulator within this process, which saves a program's start: for tests that never kill it."""
+
+    def __init__(self, folder: Path) -> None:
+        self._simulator = Simulator(
+            host="127.0.0.1", port=0, control_port=0, charge_book=folder / "charges.db"
+        )
+        self.url = self._simulator.url
+        self.control = SimulatorControl(self._simulator.control_url)
+
+    def start(self) -> None:
+        """It runs already."""
+
+    def kill(self) -> None:
+        raise NotImplementedError("it would kill the test")
+
+    def stop(self) -> None:
+        self._simulator.close()
 
 
 def free_port() -> int:
