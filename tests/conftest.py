@@ -1,5 +1,6 @@
 """Servers for the tests, started when the first test asks (see `tests.servers`)."""
 
+import gc
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -38,6 +39,16 @@ PROGRAM_FOLDERS = {"acceptance", "chaos", "integration"}
 def pytest_configure() -> None:
     environment.prepare()
     compiled_once.share()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """Without the garbage collector, which would look through millions of objects again and again and find nothing."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
 
 
 @pytest.hookimpl(tryfirst=True)  # `-m` selects by these marks afterwards
