@@ -13,6 +13,9 @@ SEEDS ?= 1000
 # Writes docs/benchmarks and its page; BENCH="--quick" only prints.
 BENCH ?= --docs
 
+# Where it is set, each of the two thousand programs that the tests start would compile all of Breakwall.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help install demo stripe test test-fast test-pythons check format simulate chaos mutants bench bench-breaker bench-claims bench-outcomes clean
 

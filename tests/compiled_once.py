@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Dialect, Engine
 from sqlalchemy.util import LRUCache
 
-KEPT = 2_000  # Statements; the least used are forgotten.
+KEPT = 4_000  # Statements; the least used are forgotten.
 
 
 class SharedCache(LRUCache[Any, Any]):

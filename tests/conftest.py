@@ -1,5 +1,6 @@
 """Servers for the tests, started when the first test asks (see `tests.servers`)."""
 
+import gc
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -7,7 +8,7 @@ from typing import TypeVar
 
 import pytest
 
-from tests import compiled_once, environment, migrated, one_database
+from tests import compiled_once, environment, manual_clock, migrated, one_database, scheduling
 from tests.servers import (
     PgBouncerServer,
     PostgresServer,
@@ -40,6 +41,16 @@ def pytest_configure() -> None:
     compiled_once.share()
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """Without the garbage collector, which would look through millions of objects again and again and find nothing."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+
+
 @pytest.hookimpl(tryfirst=True)  # `-m` selects by these marks afterwards
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Choose each test's databases, and mark what `make test-fast` leaves out: `server` and `program`.
@@ -53,6 +64,27 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(pytest.mark.server)
         if item.path.relative_to(TESTS).parts[0] in PROGRAM_FOLDERS:
             item.add_marker(pytest.mark.program)
+
+
+def pytest_runtest_logstart() -> None:
+    manual_clock.PLACES.begin_test()
+
+
+def pytest_runtest_logfinish() -> None:
+    manual_clock.PLACES.end_test()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_fixture_setup(fixturedef: pytest.FixtureDef[object]) -> Iterator[None]:
+    if fixturedef.scope == "function":
+        return (yield)
+    with manual_clock.PLACES.for_longer():
+        return (yield)
+
+
+@pytest.hookimpl(optionalhook=True)  # of pytest-xdist
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object | None:
+    return scheduling.by_module(config, log)
 
 
 def _needs_server(item: pytest.Function) -> bool:

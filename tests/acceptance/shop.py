@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import os
 import socket
-import subprocess
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,8 +11,10 @@ from typing import Any
 
 from breakwall.settings import load_settings
 from breakwall.simulator.client import SimulatorControl
+from breakwall.simulator.server import Simulator
 from producers import Order, OrderProducer, PlaceResult
 from tests.acceptance.nodes import ProcessContainer, breakwall
+from tests.command import ShortTerminal
 
 
 class PaymentService:
@@ -49,6 +49,26 @@ class PaymentService:
         return found
 
 
+class PaymentServiceHere(PaymentService):
+    """A simulator within this process, which saves a program's start: for tests that never kill it."""
+
+    def __init__(self, folder: Path) -> None:
+        self._simulator = Simulator(
+            host="127.0.0.1", port=0, control_port=0, charge_book=folder / "charges.db"
+        )
+        self.url = self._simulator.url
+        self.control = SimulatorControl(self._simulator.control_url)
+
+    def start(self) -> None:
+        """It runs already."""
+
+    def kill(self) -> None:
+        raise NotImplementedError("it would kill the test")
+
+    def stop(self) -> None:
+        self._simulator.close()
+
+
 def free_port() -> int:
     """A port that is free at the moment."""
     with socket.socket() as probe:
@@ -67,8 +87,10 @@ class Shop:
 
     def __init__(self, environ: Mapping[str, str], folder: Path) -> None:
         # So that a busy machine changes no outcome.
-        self.environ = {"BREAKWALL_PLACE__WAIT": "30", **environ}
-        self.folder = folder
+        self.environ: dict[str, str] = {"BREAKWALL_PLACE__WAIT": "30", **environ}
+        # Within this process: some tests look at the orders until all are paid.
+        self._terminal = ShortTerminal(folder)
+        self._terminal.environ = self.environ
         self.placed: list[Order] = []
         self.producer = OrderProducer.from_settings(load_settings(self.environ))
 
@@ -82,15 +104,9 @@ class Shop:
 
     def run(self, *arguments: str) -> Any:
         """Run a command with ``-o json`` and return what it printed."""
-        done = subprocess.run(
-            breakwall(*arguments, "-o", "json"),
-            env=self.environ,
-            cwd=self.folder,
-            capture_output=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr.decode()
-        return json.loads(done.stdout)
+        ran = self._terminal.run(*arguments, "-o", "json")
+        assert ran.code == 0, ran.err
+        return ran.document
 
     def statuses(self) -> Counter[str]:
         """How many of the placed orders are in which state; an order that is not there counts as lost."""

@@ -164,7 +164,8 @@ class SentinelSite:
     @property
     def replica(self) -> Node:
         """The other one."""
-        return next(node for node in self.nodes if node is not self.primary)
+        primary = self.primary  # Asked once: it may be another one a moment later.
+        return next(node for node in self.nodes if node is not primary)
 
     def url(self, number: int = 0) -> str:
         """As a user would set it: the primary's password first, the sentinels' at the end."""

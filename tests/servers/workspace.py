@@ -5,6 +5,7 @@ import os
 import random
 import shutil
 import socket
+import stat
 import subprocess
 import sys
 import tempfile
@@ -17,12 +18,17 @@ from tests.servers import reaper
 PORTS = range(20_000, 32_000)
 
 
+def _public_folder() -> str:
+    """As root, PostgreSQL runs as another user, which must be able to reach the folder: everybody's, not root's own."""
+    chosen = tempfile.gettempdir()
+    return "/tmp" if os.geteuid() == 0 and not Path(chosen).stat().st_mode & stat.S_ISVTX else chosen
+
+
 class Workspace:
     """The folder and the reaper that the servers of one pytest process share."""
 
     def __init__(self) -> None:
-        # As root, PostgreSQL runs as another user, which must be able to reach the folder.
-        self.folder = Path(tempfile.mkdtemp(prefix="breakwall-", dir="/tmp" if os.geteuid() == 0 else None))
+        self.folder = Path(tempfile.mkdtemp(prefix="breakwall-", dir=_public_folder()))
         self.folder.chmod(0o755)
         self._reaper = subprocess.Popen(
             [sys.executable, "-I", reaper.__file__], stdin=subprocess.PIPE, text=True, start_new_session=True

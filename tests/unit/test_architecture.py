@@ -2,6 +2,7 @@
 
 import importlib
 import re
+from functools import cache
 from itertools import pairwise, product
 
 import pytest
@@ -54,6 +55,7 @@ def rooms_in(name: str) -> list[str]:
     return FRAMES.get(name, [name])
 
 
+@cache
 def real_arrows() -> dict[Arrow, str]:
     """Each arrow between two rooms, and an import that makes it."""
     found = {}
@@ -63,9 +65,6 @@ def real_arrows() -> dict[Arrow, str]:
             if arrow[0] != arrow[1] and all(arrow):
                 found[arrow] = f"{module.file} imports {imported}"
     return found
-
-
-IMPORTS = real_arrows()
 
 
 def test_each_room_is_in_the_picture_or_used_by_all() -> None:
@@ -79,7 +78,7 @@ def test_each_import_between_rooms_is_an_arrow() -> None:
     drawn = {pair for left, right in ARROWS for pair in product(rooms_in(left), rooms_in(right))}
     missing = {
         arrow: example
-        for arrow, example in IMPORTS.items()
+        for arrow, example in real_arrows().items()
         if arrow[0] in ROOMS and arrow[1] in ROOMS and arrow not in drawn
     }
     assert missing == {}
@@ -91,14 +90,16 @@ def test_each_arrow_is_an_import() -> None:
         f"{left} --> {room}"
         for left, right in sorted(ARROWS)
         for room in rooms_in(right)
-        if not any((user, room) in IMPORTS for user in rooms_in(left))
+        if not any((user, room) in real_arrows() for user in rooms_in(left))
     ]
     assert idle == []
 
 
 def test_what_all_use_uses_no_room() -> None:
     upward = {
-        arrow: example for arrow, example in IMPORTS.items() if arrow[0] in USED_BY_ALL and arrow[1] in ROOMS
+        arrow: example
+        for arrow, example in real_arrows().items()
+        if arrow[0] in USED_BY_ALL and arrow[1] in ROOMS
     }
     assert upward == {}
 

@@ -1,12 +1,17 @@
 """The tests make the environment that they need, also if they are started in another."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+
+from tests import environment
 
 SLEEPER = """
 import resource, time
@@ -45,6 +50,45 @@ def test_what_a_test_writes_is_utf_8_and_can_be_read_by_servers(tmp_path: Path) 
 
 def test_no_setting_of_a_developers_own_site_is_there() -> None:
     assert not [name for name in os.environ if name.startswith("BREAKWALL_")]
+
+
+@pytest.fixture
+def folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """What stands for the memory, with room; no folder is chosen."""
+    monkeypatch.setattr(environment, "MEMORY", tmp_path)
+    monkeypatch.setattr(environment, "ENOUGH", 0)
+    monkeypatch.setattr(tempfile, "tempdir", "/elsewhere")
+    monkeypatch.setenv("TMPDIR", "to be restored")
+    monkeypatch.delenv("TMPDIR")
+    return tmp_path
+
+
+def chosen() -> str:
+    environment.prepare()
+    return tempfile.gettempdir()
+
+
+def test_temporary_files_are_in_memory_for_children_too(folder: Path) -> None:
+    assert chosen() == os.environ["TMPDIR"] == str(folder)
+
+
+def test_temporary_files_stay_where_somebody_wants_them(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TMPDIR", "/elsewhere")
+    assert chosen() == "/elsewhere"
+
+
+def test_temporary_files_do_not_fill_a_small_memory(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(environment, "ENOUGH", 1_000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=999))
+    assert chosen() == "/elsewhere"
+    assert "TMPDIR" not in os.environ
+
+
+def test_temporary_files_are_where_programs_may_run(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "statvfs", lambda path: SimpleNamespace(f_flag=os.ST_NOEXEC))
+    assert chosen() == "/elsewhere"
 
 
 def test_all_of_that_holds_wherever_the_tests_are_started() -> None:

@@ -29,6 +29,7 @@ from tests.contract.breaker.peers import (
     Peer,
     Purgatory,
     Pybreaker,
+    RunningCall,
     ServiceError,
 )
 from tests.servers import RedisServer
@@ -38,6 +39,9 @@ PAGE = (ROOT / "docs" / "breaker-comparison.md").read_text(encoding="utf-8")
 BY_NAME = {peer.name: peer for peer in PEERS}
 WITH_REDIS = (Breakwall, Pybreaker, Purgatory)
 UNKNOWN_AFTER = 10.0  # Seconds after which a call that has not begun counts as one that waits for another.
+WAITS = {
+    Pybreaker: 1.0
+}  # Of a library that is known to let calls wait, a short look shows whether that has changed.
 
 Kind = type[Peer]
 Check = Callable[[Kind], str]
@@ -146,13 +150,20 @@ def _(kind: Kind) -> str:
 # --- calls at the same time
 
 
+def a_second_call_runs(peer: Peer, first: RunningCall) -> bool:
+    """Whether another call begins while the first one runs, which then ends: the other one may wait for it."""
+    with peer.running() as second:
+        runs = second.runs(WAITS.get(type(peer), UNKNOWN_AFTER))
+        first.end()
+    return runs
+
+
 @row("calls of several threads run at the same time")
 def _(kind: Kind) -> str:
     peer = kind()
     with peer.running() as first:
         assert first.runs(30)
-        with peer.running() as second:
-            return yes(second.runs(UNKNOWN_AFTER))
+        return yes(a_second_call_runs(peer, first))
 
 
 @row("a half-open circuit lets one call of a process through")
@@ -162,8 +173,7 @@ def _(kind: Kind) -> str:
     peer.recover()
     with peer.running() as first:
         assert first.runs(30)
-        with peer.running() as second:
-            return yes(not second.runs(UNKNOWN_AFTER))
+        return yes(not a_second_call_runs(peer, first))
 
 
 @row("a call that began before the outage changes nothing after it")
@@ -254,8 +264,7 @@ def _(kind: Kind) -> str:
         one.recover()
         with one.running() as first:
             assert first.runs(30)
-            with other.running() as second:
-                return yes(not second.runs(UNKNOWN_AFTER))
+            return yes(not a_second_call_runs(other, first))
 
 
 @row("takes a Redis client of yours")

@@ -21,6 +21,7 @@ PLACES = {
     "PostgreSQL and Redis": {"DATABASE_URL": "postgres_url", "BROKER_URL": "redis_url"},
     "PostgreSQL and RabbitMQ": {"DATABASE_URL": "postgres_url", "BROKER_URL": "rabbitmq_url"},
 }
+TWO_PLACES = ("the embedded default", "PostgreSQL and RabbitMQ")  # The third one has the other test.
 
 
 class Fleet:
@@ -64,6 +65,7 @@ def fleet(request: pytest.FixtureRequest, short_terminal: Terminal, payments: Si
     return Fleet(short_terminal)
 
 
+@pytest.mark.parametrize("fleet", PLACES if every_case() else TWO_PLACES, indirect=True)
 def test_a_paused_fleet_sends_released_orders_alone_also_after_a_restart(
     fleet: Fleet, payments: SimulatorControl
 ) -> None:

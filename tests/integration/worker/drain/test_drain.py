@@ -11,7 +11,7 @@ import pytest
 from breakwall.settings import load_settings
 from breakwall.wiring import open_database
 from tests.acceptance.nodes import wait_for
-from tests.acceptance.shop import PaymentService
+from tests.acceptance.shop import PaymentServiceHere
 from tests.integration.worker.test_exhaustion import Site
 
 SLOTS = 4
@@ -21,8 +21,7 @@ TIMEOUT = 90.0
 
 @pytest.fixture
 def site(tmp_path_factory: pytest.TempPathFactory, tmp_path: Path) -> Iterator[Site]:
-    service = PaymentService(tmp_path)
-    service.start()
+    service = PaymentServiceHere(tmp_path)
     folder = tmp_path_factory.mktemp("b")
     site = Site(folder, service)
     site.environ |= {

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.shop import PaymentService
+from tests.acceptance.shop import PaymentServiceHere
 from tests.command import Terminal
 from tests.integration.worker.shop.shop_fixtures import CeleryShop
 
@@ -18,8 +18,7 @@ def open_shop(terminal: Terminal, tmp_path: Path, migrated_sqlite_url: str) -> I
     opened: list[CeleryShop] = []
 
     def opens(broker: str) -> CeleryShop:
-        service = PaymentService(tmp_path)
-        service.start()
+        service = PaymentServiceHere(tmp_path)
         opened.append(CeleryShop(terminal, service, broker, migrated_sqlite_url))
         return opened[0]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import signal
 from typing import Any
@@ -13,11 +14,19 @@ from kombu import Connection
 from breakwall.broker.config import QUEUE, TASK
 from breakwall.settings import load_settings
 from breakwall.wiring import open_database
+from tests.every_case import every_case
 from tests.integration.broker_worker import times_told_of, wait_until
 from tests.integration.worker.shop.shop_fixtures import CeleryShop
 
 NAMES = [f"n{number}" for number in range(8)]
 KOMBUS = "unacked"  # Where the shop's unacknowledged messages are in Redis.
+
+POOLS = ("prefork", "threads")
+BROKERS = ("redis", "rabbitmq")
+# What is ours is in the worker's main process, whatever the pool is: with all cases, each broker has each pool.
+COMBINED = list(itertools.product(BROKERS, POOLS) if every_case() else zip(BROKERS, POOLS, strict=True))
+
+on_each_broker_with_a_pool = pytest.mark.parametrize(("shop", "pool"), COMBINED, indirect=["shop"])
 
 
 def attempts_in_hand(shop: CeleryShop) -> int:
@@ -38,7 +47,7 @@ def ready(shop: CeleryShop) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.parametrize("pool", ["prefork", "threads"])
+@on_each_broker_with_a_pool
 def test_orders_are_paid_after_an_outage_and_the_shops_tasks_are_done_during_it(
     shop: CeleryShop, pool: str
 ) -> None:
@@ -86,7 +95,7 @@ def test_children_that_are_forked_in_the_middle_of_a_drain_disturb_nothing(redis
     assert redis_shop.are_charged_once()
 
 
-@pytest.mark.parametrize("pool", ["prefork", "threads"])
+@on_each_broker_with_a_pool
 def test_after_sigterm_nothing_is_in_hand_and_the_next_worker_finishes_both_kinds_of_work(
     shop: CeleryShop, pool: str
 ) -> None:

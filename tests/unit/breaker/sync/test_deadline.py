@@ -51,6 +51,9 @@ def test_leaving_a_store_that_hangs_takes_a_second(
     succeed_times(breaker, 1)
     blockable.unblocked.clear()
     breaker._clock = breaker._replica._clock = time.monotonic
-    watch = Stopwatch()
+    watch, began = Stopwatch(), time.monotonic()
     breaker.close()
-    assert 0.8 < watch.seconds < 1.5
+    assert watch.seconds < 1.5
+    assert (
+        time.monotonic() - began > 0.8
+    )  # Without the stopwatch, which leaves out what passes on a busy machine.

@@ -17,11 +17,13 @@ from tests.foreign.services import ForeignService, running
 
 PLAIN = GatewayProfile(deduplicates=False, key_life=86_400, looks_up=True, absent_after=30)
 KEYED = replace(PLAIN, deduplicates=True)
+FAULT_TIMEOUT = 0.5  # These services answer in milliseconds, and a hundred tests wait for it.
 
 
 class OverSimulator(GatewayContract):
     """``keeps_keys``: whether the simulator deduplicates."""
 
+    fault_timeout = FAULT_TIMEOUT
     keeps_keys = True
     profile = KEYED
     secrets = ("s3cr3t-t0ken",)
@@ -65,6 +67,8 @@ class TestOverASimulatorWithoutKeys(OverSimulator):
 
 class TestOverAForeignService(GatewayContract):
     """FastAPI under uvicorn."""
+
+    fault_timeout = FAULT_TIMEOUT
 
     @pytest.fixture
     def sandbox(self) -> Iterator[str]:

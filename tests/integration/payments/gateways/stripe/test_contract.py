@@ -17,6 +17,7 @@ from tests.stripe.service import SECRET_KEY, LocalStripe
 
 class TestStripe(GatewayContract):
     secrets = (SECRET_KEY,)
+    fault_timeout = 0.5  # localstripe answers in milliseconds.
 
     @pytest.fixture
     def sandbox(self, stripe: LocalStripe) -> Iterator[str]:
