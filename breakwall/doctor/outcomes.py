@@ -14,6 +14,7 @@ from breakwall.payments.gateways.transport.resolver import Resolver
 from breakwall.payments.outcomes.addresses import PrivateAddressError, PublicResolver
 from breakwall.payments.outcomes.holds import DestinationHold, HeldBy
 from breakwall.payments.outcomes.operator import Waiting, workers_with
+from breakwall.payments.outcomes.schedule import TAKEN_WITHIN
 from breakwall.settings import PREFIX, Settings
 from breakwall.terminal.words import count
 from breakwall.urls.databases import missing_file
@@ -117,7 +118,9 @@ def judge(
             found.append(_removed(one, fleet))
             continue
         number += one.count
-        if one.destination in held:
+        if one.untaken and (names := workers_with(_had_time(fleet), one.destination)):
+            found.append(_untaken(one, names))
+        elif one.destination in held:
             found.append(_held(one, held[one.destination]))
         elif one.late:
             found.append(_late(one))
@@ -127,6 +130,11 @@ def judge(
         advice = "`breakwall outcomes list` shows them." if number else ""
         found.append(fine(NAME, _wait(number), advice))
     return found
+
+
+def _had_time(fleet: Sequence[Worker]) -> list[Worker]:
+    """Those that had the time to take what waited when they started."""
+    return [worker for worker in fleet if worker.up_seconds >= TAKEN_WITHIN]
 
 
 def nobody_delivers(fleet: Sequence[Worker], ours: Sequence[str]) -> list[Finding]:
@@ -180,6 +188,14 @@ def _held(waiting: Waiting, hold: DestinationHold) -> Finding:
         )
     advice = "Correct the shop's side: deliveries then continue. `breakwall outcomes list` shows what waits."
     return problem(NAME, f"{hold}{why}; {_wait(waiting.count)}", advice)
+
+
+def _untaken(waiting: Waiting, names: Sequence[str]) -> Finding:
+    """Before what holds the destination: nobody makes the try that a circuit waits for."""
+    number = count(waiting.untaken, "outcome")
+    detail = f"no worker has taken {number} for the {waiting.destination} for more than a minute"
+    advice = "Read the workers' log: it says why their process that delivers outcomes does not run."
+    return problem(NAME, f"{detail}, although the {_workers(names)} this way", advice)
 
 
 def _late(waiting: Waiting) -> Finding:

@@ -6,7 +6,20 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, case, delete, func, literal, null, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    case,
+    delete,
+    exists,
+    func,
+    literal,
+    null,
+    select,
+    union_all,
+    update,
+)
 
 from breakwall.errors import BreakwallError, ExitCode
 from breakwall.payments.db.clock import DATABASE_CLOCK, Clock
@@ -14,8 +27,9 @@ from breakwall.payments.db.database import Database, SchemaError
 from breakwall.payments.db.schema import deliveries, destinations, orders, outcomes
 from breakwall.payments.fleet.workers import Worker, live_workers
 from breakwall.payments.outcomes.event import event_id, number_in
+from breakwall.payments.outcomes.outbox.taking import NEW
 from breakwall.payments.outcomes.outbox.waiting import exists_here
-from breakwall.payments.outcomes.schedule import OUTAGE
+from breakwall.payments.outcomes.schedule import OUTAGE, TAKEN_WITHIN
 
 
 class DeliveryState(StrEnum):
@@ -95,13 +109,32 @@ def deliveries_of(connection: Connection, order_id: str) -> list[StoredDelivery]
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """What waits for a destination. ``late``: the oldest since longer than `OUTAGE`; ``gone``: it has answered 410."""
+    """What waits for a destination, also what no worker has taken yet.
+
+    ``late``: the oldest since longer than `OUTAGE`; ``gone``: it has answered 410; ``untaken``: how many events no
+    worker has taken within `TAKEN_WITHIN`.
+    """
 
     destination: str
     count: int
     late: bool
     gone: bool
     last_error: str | None = None  # Why the newest of those that failed was not taken.
+    untaken: int = 0
+
+
+# Without any destination there may be millions of new events, and PostgreSQL would read them all.
+_ONE_IS_KNOWN = exists().select_from(destinations.alias())
+
+# In one statement: what a worker takes meanwhile is counted once.
+_UNTOLD = union_all(
+    select(deliveries.c.destination, outcomes.c.at, literal(False).label("is_new"))
+    .join(outcomes, outcomes.c.id == deliveries.c.outcome_id)
+    .where(deliveries.c.due_at.is_not(None)),
+    select(destinations.c.name, outcomes.c.at, literal(True))
+    .join(outcomes, outcomes.c.at >= destinations.c.since)
+    .where(NEW, _ONE_IS_KNOWN),
+).subquery("untold")
 
 
 def waiting_for(
@@ -116,18 +149,26 @@ def waiting_for(
     known = connection.execute(select(destinations.c.name, destinations.c.gone)).all()
     now = endpoints or {}
     gone = {row.name: row.gone is not None and row.gone == now.get(row.name, row.gone) for row in known}
-    late = func.max(case((outcomes.c.at <= clock.after(-OUTAGE), 1), else_=0))
-    wanted = (
-        select(deliveries.c.destination, func.count(), late)
-        .join(outcomes, outcomes.c.id == deliveries.c.outcome_id)
-        .where(deliveries.c.due_at.is_not(None))
-        .group_by(deliveries.c.destination)
-    )
-    found = {name: (number, bool(old)) for name, number, old in connection.execute(wanted)}
+    found = {row.destination: row for row in connection.execute(_numbers(clock))}
     return [
-        Waiting(name, *found.get(name, (0, False)), gone.get(name, False), _newest_error(connection, name))
+        _waiting(name, found.get(name), gone.get(name, False), _newest_error(connection, name))
         for name in sorted({*gone, *found})
     ]
+
+
+def _numbers(clock: Clock) -> Select[Any]:
+    """By destination, how many wait, whether one is late, and how many should have been taken."""
+    late = func.max(case((_UNTOLD.c.at <= clock.after(-OUTAGE), 1), else_=0))
+    is_untaken = _UNTOLD.c.is_new & (_UNTOLD.c.at <= clock.after(-TAKEN_WITHIN))
+    untaken = func.sum(case((is_untaken, 1), else_=0))
+    numbers = func.count().label("number"), late.label("late"), untaken.label("untaken")
+    return select(_UNTOLD.c.destination, *numbers).group_by(_UNTOLD.c.destination)
+
+
+def _waiting(name: str, found: Any, gone: bool, error: str | None) -> Waiting:
+    if found is None:
+        return Waiting(name, 0, late=False, gone=gone, last_error=error)
+    return Waiting(name, found.number, bool(found.late), gone, error, found.untaken)
 
 
 def _newest_error(connection: Connection, name: str) -> str | None:
@@ -146,11 +187,10 @@ def workers_with(fleet: Sequence[Worker], name: str) -> list[str]:
 
 
 def count_undelivered(connection: Connection) -> int:
-    """How many deliveries are not made, within a running transaction."""
+    """How many deliveries are not made, also those that no worker has written yet, within a running transaction."""
     if not exists_here(connection):
         return 0
-    waiting = select(func.count()).select_from(deliveries).where(deliveries.c.due_at.is_not(None))
-    return connection.scalar(waiting) or 0
+    return connection.scalar(select(func.count()).select_from(_UNTOLD)) or 0
 
 
 @dataclass(frozen=True, slots=True)

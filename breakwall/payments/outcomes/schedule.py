@@ -15,6 +15,7 @@ AFTER_HANG = 30 * MINUTE  # The least delay after such a call.
 JITTER = 0.2  # The largest share that a delay is longer, so that what failed together is not tried together.
 LONGEST_RETRY_AFTER = DAY
 OUTAGE = HOUR  # Seconds that an outcome waits before that is a problem of its destination.
+TAKEN_WITHIN = MINUTE  # Seconds in which a worker takes each event: if none does, what delivers does not run.
 
 
 def delay_after_hang(hangs: int, jitter: float) -> float | None:

@@ -8,6 +8,7 @@ from sqlalchemy import delete
 from breakwall.payments.db.schema import destinations
 from breakwall.payments.fleet.workers import DEAD_AFTER
 from breakwall.payments.orders import OrderStatus
+from breakwall.payments.outcomes.delivering import register_ways
 from breakwall.payments.outcomes.destination import Result
 from breakwall.payments.outcomes.operator import (
     DeliveryState,
@@ -24,7 +25,7 @@ from breakwall.payments.outcomes.operator import (
     redeliver,
     waiting_for,
 )
-from breakwall.payments.outcomes.schedule import DELAYS, OUTAGE
+from breakwall.payments.outcomes.schedule import DELAYS, OUTAGE, TAKEN_WITHIN
 from breakwall.worker.background.heartbeat import Heartbeat
 from tests.contract.payments.outcomes.outbox_site import OutboxSite, Shop, Worker
 
@@ -84,7 +85,7 @@ def test_a_list_shows_what_became_of_each_event(outbox_site: OutboxSite) -> None
     [waiting] = listed(outbox_site, states=[DeliveryState.WAITING], destination="webhook")
     assert waiting.order_id == "order-waits"
     assert listed(outbox_site, order_id="order-told")[0].type == "order.paid"
-    assert outbox_site.database.read(count_undelivered) == 1
+    assert outbox_site.database.read(count_undelivered) == 2
 
 
 def test_what_was_given_up_is_delivered_again_with_all_of_its_tries(outbox_site: OutboxSite) -> None:
@@ -239,6 +240,72 @@ def test_what_waits_is_counted_by_destination_and_late_after_an_hour(outbox_site
     assert waiting(outbox_site)[1].late
 
 
+def test_what_no_worker_has_taken_waits_for_the_destinations_that_will_get_it(
+    outbox_site: OutboxSite,
+) -> None:
+    register(outbox_site, "webhook")
+    outbox_site.end("k1")
+    outbox_site.advance(1)
+    register(outbox_site, "task")
+    outbox_site.end("k2")
+    assert [(one.destination, one.count) for one in waiting(outbox_site)] == [("task", 1), ("webhook", 2)]
+
+
+def test_what_no_worker_has_taken_is_not_delivered_to_any_destination(outbox_site: OutboxSite) -> None:
+    register(outbox_site, "webhook", "task")
+    outbox_site.end("k1")
+    assert outbox_site.database.read(count_undelivered) == 2
+
+
+def test_what_a_worker_takes_waits_beside_what_none_has_taken(outbox_site: OutboxSite) -> None:
+    shop = Shop()
+    shop.always = FAILS
+    worker = outbox_site.worker(shop)
+    outbox_site.end("k1")
+    worker.run()
+    outbox_site.end("k2")
+    assert waiting(outbox_site) == [Waiting("webhook", 2, late=False, gone=False, last_error="HTTP 500")]
+
+
+def test_what_ended_before_the_first_destination_waits_for_nobody(outbox_site: OutboxSite) -> None:
+    outbox_site.end("k1")
+    assert waiting(outbox_site) == []
+    outbox_site.advance(1)
+    register(outbox_site, "webhook")
+    outbox_site.advance(OUTAGE)
+    assert waiting(outbox_site) == [Waiting("webhook", 0, late=False, gone=False)]
+    assert outbox_site.database.read(count_undelivered) == 0
+
+
+def test_what_no_worker_has_taken_is_late_after_an_hour(outbox_site: OutboxSite) -> None:
+    register(outbox_site, "webhook")
+    outbox_site.end("k1")
+    outbox_site.advance(OUTAGE - 1)
+    assert not waiting(outbox_site)[0].late
+    outbox_site.advance(1)
+    assert waiting(outbox_site)[0].late
+
+
+def test_what_no_worker_has_taken_is_noticed_after_a_minute(outbox_site: OutboxSite) -> None:
+    register(outbox_site, "webhook")
+    outbox_site.end("k1")
+    outbox_site.advance(TAKEN_WITHIN - 1)
+    assert waiting(outbox_site)[0].untaken == 0
+    outbox_site.advance(1)
+    outbox_site.end("k2")
+    assert waiting(outbox_site)[0].untaken == 1
+
+
+def test_what_a_worker_has_taken_is_not_untaken_however_long_it_waits(outbox_site: OutboxSite) -> None:
+    shop = Shop()
+    shop.always = FAILS
+    worker = outbox_site.worker(shop)
+    outbox_site.end("k1")
+    worker.run()
+    outbox_site.advance(TAKEN_WITHIN)
+    assert [(one.count, one.untaken) for one in waiting(outbox_site)] == [(1, 0)]
+
+
 def test_only_the_address_that_is_configured_now_is_gone(outbox_site: OutboxSite) -> None:
     shop = Shop()
     shop.answers = [Result("HTTP 410", gone=True)]
@@ -254,3 +321,8 @@ def test_only_the_address_that_is_configured_now_is_gone(outbox_site: OutboxSite
 
 def waiting(site: OutboxSite, **endpoints: str) -> list[Waiting]:
     return site.database.read(lambda connection: waiting_for(connection, site.clock, endpoints=endpoints))
+
+
+def register(site: OutboxSite, *names: str) -> None:
+    """Make them known, as a worker does whose process that delivers does not run."""
+    register_ways(site.database, names, site.clock)
