@@ -186,13 +186,6 @@ def workers_with(fleet: Sequence[Worker], name: str) -> list[str]:
     return [worker.name for worker in fleet if name in (worker.ways or ())]
 
 
-def count_undelivered(connection: Connection) -> int:
-    """How many deliveries are not made, also those that no worker has written yet, within a running transaction."""
-    if not exists_here(connection):
-        return 0
-    return connection.scalar(select(func.count()).select_from(_UNTOLD)) or 0
-
-
 @dataclass(frozen=True, slots=True)
 class Redelivered:
     """How many deliveries are due now, by destination, and how many were left out, by forgotten destination."""
