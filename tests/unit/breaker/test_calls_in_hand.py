@@ -218,11 +218,13 @@ def test_a_forked_child_has_none_of_its_parents_calls(start: Start, clock: Monot
 
 def test_many_threads_leave_nothing_in_hand(fleet: Fleet) -> None:
     breaker = fleet.breaker(adaptive_limit=True)
+    started: list[int] = []
 
     def work() -> None:
         for number in range(300):
-            with breaker.acquire(background=number % 2 == 0):
-                pass
+            # The first background calls are refused where more than a few are in hand at once.
+            with suppress(CallLimitError), breaker.acquire(background=number % 2 == 0):
+                started.append(number)
 
     threads = [threading.Thread(target=work) for _ in range(8)]
     for thread in threads:
@@ -230,7 +232,7 @@ def test_many_threads_leave_nothing_in_hand(fleet: Fleet) -> None:
     for thread in threads:
         thread.join()
     assert breaker.status().in_hand == 0
-    assert breaker.metrics().successful_calls == 2400
+    assert breaker.metrics().successful_calls == len(started) >= 1200
 
 
 def full(breaker: CircuitBreaker) -> list[Permit]:
