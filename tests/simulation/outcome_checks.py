@@ -78,7 +78,7 @@ class OutcomeChecks:
             yield from _order_of_ends(order, ends)
             if not _ended_before_the_run(order):
                 yield from _last_end(order, ends, by_key[order.idempotency_key].answers)
-                yield from self._needless(by_key[order.idempotency_key], ends)
+                yield from self._needless(order, by_key[order.idempotency_key], ends)
         yield from self._shop.problems
         for way in self._scenario.ways:
             if self._since(way) is None:
@@ -94,9 +94,13 @@ class OutcomeChecks:
         columns = "id, order_id, status, reason, charge_id, retry_count, at"
         return [Written(*row) for row in self._storage.rows(f"SELECT {columns} FROM outcomes ORDER BY id")]
 
-    def _needless(self, customer: Customer, ends: list[Written]) -> Iterator[str]:
-        """The only caller of an order was told this end by the `place` that charged it, so nobody else is."""
-        if customer.calls != 1 or self._scenario.restore is not None:
+    def _needless(self, order: Row[Any], customer: Customer, ends: list[Written]) -> Iterator[str]:
+        """The only caller of an order was told this end by the `place` that charged it, so nobody else is.
+
+        After another claim or a cancellation somebody may have been told another end, so there the outcome is written.
+        """
+        was_left_alone = order.fence <= 1 and not order.cancel_requested
+        if customer.calls != 1 or self._scenario.restore is not None or not was_left_alone:
             return
         for answer in customer.answers:
             returned = not answer.replayed and answer.status in LASTING

@@ -7,6 +7,7 @@ from random import Random
 from typing import Any, cast
 
 import pytest
+from sqlalchemy import text
 
 from breakwall.payments.orders import Order, OrderStatus
 from breakwall.producers.pending import PlaceResult
@@ -129,3 +130,13 @@ def test_the_end_that_place_returned_is_found_out_if_the_shop_is_told_too(run: R
     run.customer.answers = [PlaceResult("order-1", OrderStatus.PAID, "ch_1")]
     [problem] = run.take(*run.events)
     assert problem.startswith("`place` has returned")
+
+
+@pytest.mark.parametrize("change", ["fence = 2", "cancel_requested = 1"])
+def test_of_an_order_that_somebody_else_claimed_or_cancelled_both_may_happen(
+    run: RunAtRest, change: str
+) -> None:
+    run.customer.answers = [PlaceResult("order-1", OrderStatus.PAID, "ch_1")]
+    changed = text(f"UPDATE orders SET {change}")
+    run.storage.database.write(lambda connection: connection.execute(changed))
+    assert run.take(*run.events) == []
