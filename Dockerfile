@@ -7,7 +7,7 @@ WORKDIR /src
 # What Breakwall requires, in a layer of its own: a change of the code does not fetch it again.
 COPY pyproject.toml ./
 RUN python -c "import tomllib; project = tomllib.load(open('pyproject.toml', 'rb'))['project']; \
-print(*project['dependencies'], *project['optional-dependencies']['postgres'], sep='\n')" >requirements.txt \
+print(*project['dependencies'], *(line for extra in ('postgres', 'web') for line in project['optional-dependencies'][extra]), sep='\n')" >requirements.txt \
     && pip --python /opt/breakwall install --requirement requirements.txt
 
 COPY README.md LICENSE ./

@@ -87,7 +87,7 @@ $(VENV)/bin/python:
 
 $(VENV)/.installed: $(VENV)/bin/python pyproject.toml
 	@echo "Installing Breakwall into $(VENV) (once; about half a minute)"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[postgres]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[postgres,web]'
 	@touch $@
 
 $(VENV)/.tested: $(VENV)/bin/python pyproject.toml

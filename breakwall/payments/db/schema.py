@@ -1,11 +1,11 @@
-"""The tables. `breakwall/migrations` builds them; a test checks that both are the same.
+"""The tables of orders and of the fleet; those for people are in `operator_tables`. `breakwall/migrations` builds them
+all; a test checks that both are the same.
 
 Two partial indexes, of queued and of claimed orders, do not contain finished orders. So the number of those does not
 matter for finding due orders and expired leases.
 """
 
 from enum import StrEnum
-from typing import Any
 
 from sqlalchemy import (
     BigInteger,
@@ -17,7 +17,6 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
-    MetaData,
     String,
     Table,
     Text,
@@ -26,22 +25,17 @@ from sqlalchemy import (
     text,
 )
 
+# Imported for its tables: `metadata` has all of them wherever this module is imported.
+from breakwall.payments.db import operator_tables as operator_tables
 from breakwall.payments.db.clock import UtcDateTime
+from breakwall.payments.db.table_parts import LONG_ID, one_of, partial_index
+from breakwall.payments.db.table_parts import NEWEST as NEWEST
+from breakwall.payments.db.table_parts import metadata as metadata
 from breakwall.payments.gateways.base import Advice, Outcome
 from breakwall.payments.incidents import IncidentKind
 from breakwall.payments.interventions import Action, DrainAction
 from breakwall.payments.orders import OrderStatus
 from breakwall.texts import MAX_LENGTH
-
-metadata = MetaData(
-    naming_convention={
-        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-        "ck": "ck_%(table_name)s_%(constraint_name)s",
-        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
-        "pk": "pk_%(table_name)s",
-    }
-)
 
 
 class ResolvedBy(StrEnum):
@@ -53,22 +47,8 @@ class ResolvedBy(StrEnum):
     PAYMENT = "payment"  # Another attempt has paid the order.
 
 
-# The ``info`` of a column that the newest revision adds to an existing table. Statements leave the column out while the
-# database does not have it (`revisions.missing_columns`). The version after removes the mark.
-NEWEST = {"newest": True}
-
-
-def _one_of(column: str, values: type[StrEnum]) -> CheckConstraint:
-    known = ", ".join(repr(value.value) for value in values)
-    return CheckConstraint(f"{column} IN ({known})", name=f"{column}_is_known")
-
-
 def _count(name: str, *, key: str | None = None) -> Column[int]:
     return Column(name, Integer, key=key or name, nullable=False, server_default=text("0"))
-
-
-def _partial_index(name: str, *columns: Column[Any], where: ColumnElement[bool]) -> None:
-    Index(name, *columns, postgresql_where=where, sqlite_where=where)
 
 
 MAX_KEY_SHAPE = 300  # Characters of `keys.key_shape`, at most.
@@ -137,22 +117,22 @@ orders = Table(
     # The fence of the claim whose result `place` returns to its caller, see `outcome_trigger`.
     Column("told", BigInteger, info=NEWEST),
     CheckConstraint("amount > 0", name="amount_is_positive"),
-    _one_of("status", OrderStatus),
+    one_of("status", OrderStatus),
     CheckConstraint("(status = 'in_flight') = (lease_until IS NOT NULL)", name="a_claim_has_a_lease"),
     CheckConstraint("(status = 'queued') = (next_attempt_at IS NOT NULL)", name="a_queued_order_is_due"),
     CheckConstraint("(status = 'queued') = (dispatch_at IS NOT NULL)", name="a_queued_order_is_dispatched"),
     CheckConstraint("(status = 'paid') = (charge_id IS NOT NULL)", name="paid_has_a_charge"),
 )
 
-_partial_index("ix_orders_dispatch", orders.c.dispatch_at, orders.c.id, where=orders.c.status == QUEUED)
-_partial_index("ix_orders_lease", orders.c.lease_until, orders.c.id, where=orders.c.status == IN_FLIGHT)
+partial_index("ix_orders_dispatch", orders.c.dispatch_at, orders.c.id, where=orders.c.status == QUEUED)
+partial_index("ix_orders_lease", orders.c.lease_until, orders.c.id, where=orders.c.status == IN_FLIGHT)
 Index("ix_orders_status_created", orders.c.status, orders.c.created_at)
 # Not unique: every answer of a gateway is stored, also a wrong one.
-_partial_index("ix_orders_charge", orders.c.charge_id, where=orders.c.charge_id.is_not(None))
-_partial_index("ix_orders_settled", orders.c.settled_at, where=orders.c.settled_at.is_not(None))
+partial_index("ix_orders_charge", orders.c.charge_id, where=orders.c.charge_id.is_not(None))
+partial_index("ix_orders_settled", orders.c.settled_at, where=orders.c.settled_at.is_not(None))
 # Finds queued orders that expire. Most orders do not, and are not in it.
 _expires = and_(orders.c.status == QUEUED, orders.c.charge_before.is_not(None))
-_partial_index("ix_orders_expiry", orders.c.charge_before, orders.c.id, where=_expires)
+partial_index("ix_orders_expiry", orders.c.charge_before, orders.c.id, where=_expires)
 
 attempts = Table(
     "attempts",
@@ -175,10 +155,10 @@ attempts = Table(
     # The payment service's own id of the charge that was prepared with this attempt. Committed before it is confirmed.
     Column("prepared", String(MAX_LENGTH), info=NEWEST),
     CheckConstraint("source IN ('producer', 'worker')", name="source_is_known"),
-    _one_of("outcome", Outcome),
+    one_of("outcome", Outcome),
     CheckConstraint("(outcome IS NULL) = (finished_at IS NULL)", name="an_end_has_an_outcome"),
-    _one_of("advice", Advice),
-    _one_of("settled_by", ResolvedBy),
+    one_of("advice", Advice),
+    one_of("settled_by", ResolvedBy),
 )
 
 # Each trusted charge, with its order: no charge pays two orders.
@@ -198,7 +178,7 @@ charges = Table(
 
 # Finds the newest known charges of a shape.
 _known = charges.c.key_shape.is_not(None)
-_partial_index("ix_charges_known", charges.c.account, charges.c.key_shape, charges.c.at, where=_known)
+partial_index("ix_charges_known", charges.c.account, charges.c.key_shape, charges.c.at, where=_known)
 
 incidents = Table(
     "incidents",
@@ -212,13 +192,13 @@ incidents = Table(
     Column("closed_at", UtcDateTime),
     Column("closed_by", String(MAX_LENGTH)),
     Column("close_reason", Text),
-    _one_of("kind", IncidentKind),
+    one_of("kind", IncidentKind),
 )
 
 # An incident that is found again is stored once. Also finds the incidents of an order.
 _what = (incidents.c.order_id, incidents.c.kind, incidents.c.detail)
 Index("uq_incidents_order_id_kind_detail", *_what, unique=True)
-_partial_index("ix_incidents_open", incidents.c.at, incidents.c.id, where=incidents.c.closed_at.is_(None))
+partial_index("ix_incidents_open", incidents.c.at, incidents.c.id, where=incidents.c.closed_at.is_(None))
 
 interventions = Table(
     "interventions",
@@ -235,7 +215,7 @@ interventions = Table(
     Column("fence", BigInteger, nullable=False),
     Column("evidence", String(MAX_LENGTH)),
     Column("run", String(32)),
-    _one_of("action", Action),
+    one_of("action", Action),
 )
 
 # What is kept of a pruned order, so that its key is not taken for a new one.
@@ -331,7 +311,7 @@ drain_actions = Table(
     Column("reason", Text),
     Column("until", UtcDateTime),  # When a pause ends by itself.
     Column("rate", Float),
-    _one_of("action", DrainAction),
+    one_of("action", DrainAction),
 )
 
 # The orders that are worked on although the drain is paused. The next pause and the next resume empty the table.
@@ -353,13 +333,11 @@ backlog_counts = Table(
     CheckConstraint("id = 1", name="there_is_one"),
 )
 
-_LONG_ID = BigInteger().with_variant(Integer, "sqlite")  # SQLite numbers rows by itself for this type alone.
-
 # Each end of an order that `place` has not returned to its caller: what the shop is told. `outcome_trigger` writes it.
 outcomes = Table(
     "outcomes",
     metadata,
-    Column("id", _LONG_ID, primary_key=True),
+    Column("id", LONG_ID, primary_key=True),
     # No foreign key: it would cost each row a search.
     Column("order_id", String(32), nullable=False),
     Column("status", String(16), nullable=False),
@@ -373,7 +351,7 @@ outcomes = Table(
 )
 
 Index("ix_outcomes_order", outcomes.c.order_id, outcomes.c.id)
-_partial_index("ix_outcomes_new", outcomes.c.id, where=outcomes.c.taken_at.is_(None))
+partial_index("ix_outcomes_new", outcomes.c.id, where=outcomes.c.taken_at.is_(None))
 
 # Where outcomes are delivered to, by the name of the way: `webhook`, `task` or `listener`.
 destinations = Table(
@@ -389,7 +367,7 @@ destinations = Table(
 deliveries = Table(
     "deliveries",
     metadata,
-    Column("outcome_id", _LONG_ID, primary_key=True, autoincrement=False),
+    Column("outcome_id", LONG_ID, primary_key=True, autoincrement=False),
     Column("destination", String(16), primary_key=True),
     Column("order_id", String(32), nullable=False),
     Column("tries", Integer, nullable=False, server_default=text("0")),
@@ -404,14 +382,14 @@ deliveries = Table(
     ),
 )
 
-_partial_index(
+partial_index(
     "ix_deliveries_due",
     deliveries.c.destination,
     deliveries.c.due_at,
     where=deliveries.c.due_at.is_not(None),
 )
 # Finds an earlier delivery of the same order, and what an order still waits for.
-_partial_index(
+partial_index(
     "ix_deliveries_order",
     deliveries.c.order_id,
     deliveries.c.destination,

@@ -1,0 +1,158 @@
+"""Tables for people: tokens of the API, browsers that use them, the audit trail of actions that are on no order, bulk
+retries, the history of the backlog; and for hints of the payment service and traces of orders.
+
+Only new tables: a process of the version before does not use them, and a process of this version works without them
+until they exist.
+"""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0008"
+down_revision = "0007"
+
+_MOMENT = sa.DateTime(timezone=True)
+
+_TABLES = (
+    "api_tokens",
+    "browser_sessions",
+    "operator_actions",
+    "leases",
+    "backlog_samples",
+    "bulk_retries",
+    "bulk_retry_orders",
+    "payment_hints",
+    "order_traces",
+)
+
+
+def upgrade() -> None:
+    op.create_table(
+        "api_tokens",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("name", sa.String(length=64), nullable=False),
+        sa.Column("digest", sa.String(length=64), nullable=False),
+        sa.Column("scopes", sa.String(length=255), nullable=False),
+        sa.Column("created_at", _MOMENT, nullable=False),
+        sa.Column("created_by", sa.String(length=255), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=True),
+        sa.Column("expires_at", _MOMENT, nullable=True),
+        sa.Column("used_at", _MOMENT, nullable=True),
+        sa.Column("revoked_at", _MOMENT, nullable=True),
+        sa.Column("revoked_by", sa.String(length=255), nullable=True),
+        sa.Column("revoke_reason", sa.Text(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_api_tokens")),
+        sa.UniqueConstraint("digest", name=op.f("uq_api_tokens_digest")),
+    )
+    where = sa.text("revoked_at IS NULL")
+    op.create_index(
+        "uq_api_tokens_valid_name",
+        "api_tokens",
+        ["name"],
+        unique=True,
+        postgresql_where=where,
+        sqlite_where=where,
+    )
+    op.create_table(
+        "browser_sessions",
+        sa.Column("digest", sa.String(length=64), nullable=False),
+        sa.Column("token_digest", sa.String(length=64), nullable=False),
+        sa.Column("created_at", _MOMENT, nullable=False),
+        sa.Column("expires_at", _MOMENT, nullable=False),
+        sa.PrimaryKeyConstraint("digest", name=op.f("pk_browser_sessions")),
+    )
+    op.create_index("ix_browser_sessions_expires_at", "browser_sessions", ["expires_at"])
+    op.create_table(
+        "operator_actions",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("at", _MOMENT, nullable=False),
+        sa.Column("action", sa.String(length=32), nullable=False),
+        sa.Column("subject", sa.String(length=255), nullable=True),
+        sa.Column("actor", sa.String(length=255), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=True),
+        sa.Column("detail", sa.Text(), nullable=True),
+        sa.Column("result", sa.String(length=16), nullable=True),
+        sa.CheckConstraint(
+            "result IN ('done', 'refused', 'unconfirmed')", name=op.f("ck_operator_actions_result_is_known")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_operator_actions")),
+    )
+    op.create_index("ix_operator_actions_at", "operator_actions", ["at"])
+    op.create_table(
+        "leases",
+        sa.Column("name", sa.String(length=64), nullable=False),
+        sa.Column("holder", sa.String(length=64), nullable=False),
+        sa.Column("until", _MOMENT, nullable=False),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_leases")),
+    )
+    op.create_table(
+        "backlog_samples",
+        sa.Column("at", _MOMENT, nullable=False),
+        sa.Column("span", sa.Float(), nullable=False),
+        sa.Column("numbers", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("at", name=op.f("pk_backlog_samples")),
+    )
+    op.create_table(
+        "bulk_retries",
+        sa.Column("id", sa.String(length=32), nullable=False),
+        sa.Column("name", sa.String(length=255), nullable=False),
+        sa.Column("created_at", _MOMENT, nullable=False),
+        sa.Column("actor", sa.String(length=255), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("selection", sa.Text(), nullable=False),
+        sa.Column("rate", sa.Float(), nullable=True),
+        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("eligible", sa.Integer(), server_default=sa.text("0"), nullable=False),
+        sa.Column("already_paid", sa.Integer(), server_default=sa.text("0"), nullable=False),
+        sa.Column("skipped", sa.Integer(), server_default=sa.text("0"), nullable=False),
+        sa.Column("ended_at", _MOMENT, nullable=True),
+        sa.Column("aborted_by", sa.String(length=255), nullable=True),
+        sa.Column("abort_reason", sa.Text(), nullable=True),
+        sa.CheckConstraint(
+            "state IN ('collecting', 'running', 'finished', 'aborted')",
+            name=op.f("ck_bulk_retries_state_is_known"),
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_bulk_retries")),
+    )
+    op.create_index("ix_bulk_retries_created_at", "bulk_retries", ["created_at"])
+    op.create_table(
+        "bulk_retry_orders",
+        sa.Column("bulk_id", sa.String(length=32), nullable=False),
+        sa.Column("place", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("order_id", sa.String(length=32), nullable=False),
+        sa.Column("status", sa.String(length=16), nullable=False),
+        sa.Column("result", sa.String(length=16), nullable=True),
+        sa.CheckConstraint(
+            "result IN ('retried', 'changed', 'paid', 'disputed')",
+            name=op.f("ck_bulk_retry_orders_result_is_known"),
+        ),
+        sa.PrimaryKeyConstraint("bulk_id", "place", name=op.f("pk_bulk_retry_orders")),
+    )
+    where = sa.text("result IS NULL")
+    op.create_index(
+        "ix_bulk_retry_orders_open",
+        "bulk_retry_orders",
+        ["bulk_id", "place"],
+        postgresql_where=where,
+        sqlite_where=where,
+    )
+    op.create_table(
+        "payment_hints",
+        sa.Column("order_id", sa.String(length=32), nullable=False),
+        sa.Column("at", _MOMENT, nullable=False),
+        sa.PrimaryKeyConstraint("order_id", name=op.f("pk_payment_hints")),
+    )
+    op.create_index("ix_payment_hints_at", "payment_hints", ["at"])
+    op.create_table(
+        "order_traces",
+        sa.Column("order_id", sa.String(length=32), nullable=False),
+        sa.Column("parent", sa.String(length=64), nullable=False),
+        sa.Column("at", _MOMENT, nullable=False),
+        sa.PrimaryKeyConstraint("order_id", name=op.f("pk_order_traces")),
+    )
+    op.create_index("ix_order_traces_at", "order_traces", ["at"])
+
+
+def downgrade() -> None:
+    for table in reversed(_TABLES):
+        op.drop_table(table)

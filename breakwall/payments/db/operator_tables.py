@@ -1,0 +1,170 @@
+"""The tables for people: who may call the API, what they did, bulk actions, and the history of the backlog.
+
+None of them is needed to accept, charge or finish an order. They are new in revision 0008: code calls
+`revisions.has_table` before it uses one of them.
+"""
+
+from enum import StrEnum
+
+from sqlalchemy import BigInteger, Column, Float, Index, Integer, String, Table, Text, text
+
+from breakwall.payments.db.clock import UtcDateTime
+from breakwall.payments.db.table_parts import metadata, one_of, partial_index
+from breakwall.texts import MAX_LENGTH
+
+
+class ActionResult(StrEnum):
+    """How an action that is recorded before it is done has ended: the column ``operator_actions.result``."""
+
+    DONE = "done"
+    REFUSED = "refused"  # Nothing was changed.
+    UNCONFIRMED = "unconfirmed"  # Whether it was done is not known: the store did not confirm it in time.
+
+
+class BulkState(StrEnum):
+    """How far a bulk retry has come: the column ``bulk_retries.state``."""
+
+    COLLECTING = "collecting"  # Its orders are being written down.
+    RUNNING = "running"
+    FINISHED = "finished"
+    ABORTED = "aborted"
+
+
+class BulkResult(StrEnum):
+    """What became of one order of a bulk retry: the column ``bulk_retry_orders.result``."""
+
+    RETRIED = "retried"
+    CHANGED = "changed"  # Left alone: its state was another one by then.
+    PAID = "paid"  # Left alone: it was paid by then.
+    DISPUTED = "disputed"  # Left alone: only a person's `resolve` ends its review.
+
+
+# Who may call the API. The token itself is stored nowhere.
+api_tokens = Table(
+    "api_tokens",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", String(64), nullable=False),
+    Column("digest", String(64), nullable=False, unique=True),  # SHA-256 of the token, as hexadecimal digits.
+    Column("scopes", String(255), nullable=False),  # With spaces between.
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("created_by", String(MAX_LENGTH), nullable=False),
+    Column("reason", Text),
+    Column("expires_at", UtcDateTime),  # Empty: never.
+    Column("used_at", UtcDateTime),  # Within a minute.
+    Column("revoked_at", UtcDateTime),
+    Column("revoked_by", String(MAX_LENGTH)),
+    Column("revoke_reason", Text),
+)
+
+# A name can be used again after its token was revoked.
+Index(
+    "uq_api_tokens_valid_name",
+    api_tokens.c.name,
+    unique=True,
+    postgresql_where=api_tokens.c.revoked_at.is_(None),
+    sqlite_where=api_tokens.c.revoked_at.is_(None),
+)
+
+# The browsers that have signed in with a token. The cookie itself is stored nowhere.
+browser_sessions = Table(
+    "browser_sessions",
+    metadata,
+    Column("digest", String(64), primary_key=True),  # SHA-256 of the cookie, as hexadecimal digits.
+    Column("token_digest", String(64), nullable=False),  # The session is as good as this token.
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("expires_at", UtcDateTime, nullable=False, index=True),
+)
+
+# What people did to anything but an order (`interventions`) and the drain (`drain_actions`): only appended, but for the
+# result.
+operator_actions = Table(
+    "operator_actions",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("at", UtcDateTime, nullable=False, index=True),
+    Column("action", String(32), nullable=False),  # Such as `breaker_force_open`.
+    Column("subject", String(MAX_LENGTH)),  # What it was done to, such as the circuit's or the token's name.
+    Column("actor", String(MAX_LENGTH), nullable=False),
+    Column("reason", Text),
+    Column("detail", Text),  # A few words, such as for how long.
+    # Empty: the process that did it ended before it wrote how it went.
+    Column("result", String(16)),
+    one_of("result", ActionResult),
+)
+
+# What one process at a time does, by the name of the task.
+leases = Table(
+    "leases",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("holder", String(64), nullable=False),  # The id of a process.
+    Column("until", UtcDateTime, nullable=False),  # From then on, another process may take it.
+)
+
+# The history of the backlog.
+backlog_samples = Table(
+    "backlog_samples",
+    metadata,
+    Column("at", UtcDateTime, primary_key=True),
+    Column("span", Float, nullable=False),  # Seconds up to ``at`` that it stands for.
+    Column("numbers", Text, nullable=False),  # As JSON, see `monitor.history`.
+)
+
+# Each retry of all orders that match, with the orders that matched when it was made.
+bulk_retries = Table(
+    "bulk_retries",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("name", String(MAX_LENGTH), nullable=False),  # For people, such as the incident's.
+    Column("created_at", UtcDateTime, nullable=False, index=True),
+    Column("actor", String(MAX_LENGTH), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("selection", Text, nullable=False),  # The conditions, as JSON.
+    Column("rate", Float),  # Orders a second at most; empty: as fast as it goes.
+    Column("state", String(16), nullable=False),
+    # Counted when it was made.
+    Column("eligible", Integer, nullable=False, server_default=text("0")),
+    Column("already_paid", Integer, nullable=False, server_default=text("0")),
+    Column("skipped", Integer, nullable=False, server_default=text("0")),
+    Column("ended_at", UtcDateTime),
+    Column("aborted_by", String(MAX_LENGTH)),
+    Column("abort_reason", Text),
+    one_of("state", BulkState),
+)
+
+bulk_retry_orders = Table(
+    "bulk_retry_orders",
+    metadata,
+    Column("bulk_id", String(32), primary_key=True),
+    Column("place", BigInteger, primary_key=True, autoincrement=False),  # In the order of their retries.
+    # No foreign key: pruning an order must not wait for a person's action.
+    Column("order_id", String(32), nullable=False),
+    Column("status", String(16), nullable=False),  # The order's, when the bulk retry was made.
+    Column("result", String(16)),  # Empty: not yet.
+    one_of("result", BulkResult),
+)
+
+partial_index(
+    "ix_bulk_retry_orders_open",
+    bulk_retry_orders.c.bulk_id,
+    bulk_retry_orders.c.place,
+    where=bulk_retry_orders.c.result.is_(None),
+)
+
+# When a hint of the payment service was last followed, for each order: to limit how many are.
+payment_hints = Table(
+    "payment_hints",
+    metadata,
+    Column("order_id", String(32), primary_key=True),
+    Column("at", UtcDateTime, nullable=False, index=True),
+)
+
+# The trace that an order was accepted in. Written only by a process that traces.
+order_traces = Table(
+    "order_traces",
+    metadata,
+    Column("order_id", String(32), primary_key=True),
+    Column("parent", String(64), nullable=False),  # A W3C `traceparent`.
+    Column("at", UtcDateTime, nullable=False, index=True),
+)

@@ -1,0 +1,32 @@
+"""What one process at a time does, by a lease in the database. Another process takes it over when it has run out."""
+
+from sqlalchemy import Connection, or_, update
+
+from breakwall.payments.db.clock import Clock
+from breakwall.payments.db.insert_missing import insert_missing
+from breakwall.payments.db.operator_tables import leases
+from breakwall.payments.db.revisions import has_table
+
+
+def take_lease(connection: Connection, clock: Clock, name: str, holder: str, *, seconds: float) -> bool:
+    """Within a running transaction: take the lease, or keep it for another ``seconds``; False if another holds it.
+
+    ``holder``: the id of this process. It may be short of the lease's time only by its own pauses: what is done under
+    a lease must be safe if two processes do it for a moment. False before revision 0008, which brings the table.
+    """
+    if not has_table(connection, leases.name):
+        return False
+    until = clock.after(seconds)
+    mine_or_over = or_(leases.c.holder == holder, leases.c.until <= clock.after(0))
+    taken = update(leases).where(leases.c.name == name, mine_or_over).values(holder=holder, until=until)
+    if connection.execute(taken).rowcount:
+        return True
+    first = insert_missing(connection.dialect.name, leases).values(name=name, holder=holder, until=until)
+    return bool(connection.execute(first).rowcount)
+
+
+def give_up_lease(connection: Connection, clock: Clock, name: str, holder: str) -> None:
+    """Let another process take it at once."""
+    if has_table(connection, leases.name):
+        mine = leases.c.name == name, leases.c.holder == holder
+        connection.execute(update(leases).where(*mine).values(until=clock.after(0)))

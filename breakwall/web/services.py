@@ -1,0 +1,61 @@
+"""What the routes use, built once for a process."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Self
+
+from fastapi import Depends, Request
+
+from breakwall.breaker import CircuitBreaker
+from breakwall.monitor.backlog import Monitor
+from breakwall.payments.db.clock import Clock
+from breakwall.payments.db.database import Database
+from breakwall.producers import AsyncOrderProducer
+from breakwall.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The parts of an API process. Safe for threads and for the event loop.
+
+    ``monitor`` has a pool of connections of its own, so that placing orders never waits for a page.
+    """
+
+    settings: Settings
+    producer: AsyncOrderProducer
+    monitor: Monitor
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> Self:
+        """Build all parts. Raises as `AsyncOrderProducer.from_settings`."""
+        return cls(settings, AsyncOrderProducer.from_settings(settings), Monitor.from_settings(settings))
+
+    @property
+    def database(self) -> Database:
+        """For everything but placing orders."""
+        return self.monitor.database
+
+    @property
+    def breaker(self) -> CircuitBreaker:
+        """For its status and its overrides; the producer has another one for its calls."""
+        return self.monitor.breaker
+
+    @property
+    def clock(self) -> Clock:
+        """The database's, except in tests."""
+        return self.monitor.clock
+
+    async def close(self) -> None:
+        """Wait for the orders in hand until their deadlines, then close every connection."""
+        await self.producer.close()
+        self.monitor.close()
+
+
+def _services(request: Request) -> Services:
+    services: Services = request.app.state.services
+    return services
+
+
+UsedServices = Annotated[Services, Depends(_services)]
+"""The type of a route's argument that gets the services."""

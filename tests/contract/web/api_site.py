@@ -1,0 +1,28 @@
+"""The API in this process, over a `Site`: real parts, a scripted gateway, a clock turned by hand."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi.testclient import TestClient
+
+from breakwall.monitor.backlog import Monitor
+from breakwall.producers import AsyncOrderProducer
+from breakwall.settings import Settings
+from breakwall.web.app import create_app
+from breakwall.web.services import Services
+from tests.contract.site import Site
+
+ADDRESS = "http://127.0.0.1:8080"
+
+
+class ApiSite:
+    """A site whose orders come by HTTP. `client` sends requests without a token, from loopback."""
+
+    def __init__(self, site: Site, **settings: Any) -> None:
+        self.site = site
+        self.messages: int | None = 0  # That wait at the broker.
+        monitor = Monitor(site.database, site.breaker, lambda: self.messages, clock=site.clock)
+        self.services = Services(Settings(**settings), AsyncOrderProducer(site.producer), monitor)
+        self.app = create_app(self.services)
+        self.client = TestClient(self.app, base_url=ADDRESS)
