@@ -17,9 +17,16 @@ def parse_secrets(text: str) -> list[bytes]:
 
     Raises `ValueError`, which does not repeat them.
     """
-    secrets = [_parse(one) for one in re.split(r"[\s,]+", text.strip())]
-    if len(secrets) > MOST:
-        raise ValueError(f"should hold at most {MOST} secrets")
+    return [_parse(one) for one in _split(text)]
+
+
+def split_secrets(text: str) -> list[str]:
+    """The same secrets as texts, for who uses them as they are, such as Stripe. Raises `ValueError`, too."""
+    secrets = _split(text)
+    if not all(re.fullmatch(rf"{PREFIX}[!-~]{{{SHORTEST},255}}", one) for one in secrets):
+        raise ValueError(
+            f"should be the signing secret as it was given, {PREFIX}…; several with spaces between"
+        )
     return secrets
 
 
@@ -28,12 +35,33 @@ def read_secrets(path: Path) -> list[bytes]:
     return parse_secrets(read_line(path))
 
 
-class SecretsFile(WatchedFiles[list[bytes]]):
-    """The secrets in a file, read again when the file changes. Raises `ValueError` without a secret."""
+def read_secret_texts(path: Path) -> list[str]:
+    """The secrets in a file, as in `split_secrets`."""
+    return split_secrets(read_line(path))
 
-    def __init__(self, path: Path) -> None:
-        read = lambda: named("OUTCOMES__WEBHOOK_SECRET_FILE", lambda: read_secrets(path))  # noqa: E731
-        super().__init__([path], read, "webhook's secret")
+
+class SecretsFile(WatchedFiles[list[bytes]]):
+    """The secrets in a file, read again when the file changes. Raises `ValueError` without a secret.
+
+    ``variable`` is the setting's that names the file.
+    """
+
+    def __init__(self, path: Path, variable: str = "OUTCOMES__WEBHOOK_SECRET_FILE") -> None:
+        super().__init__([path], lambda: named(variable, lambda: read_secrets(path)), "webhook's secret")
+
+
+class SecretTextsFile(WatchedFiles[list[str]]):
+    """The same, as texts: see `split_secrets`."""
+
+    def __init__(self, path: Path, variable: str) -> None:
+        super().__init__([path], lambda: named(variable, lambda: read_secret_texts(path)), "hint's secret")
+
+
+def _split(text: str) -> list[str]:
+    secrets = re.split(r"[\s,]+", text.strip())
+    if len(secrets) > MOST:
+        raise ValueError(f"should hold at most {MOST} secrets")
+    return secrets
 
 
 def _parse(text: str) -> bytes:

@@ -1,5 +1,6 @@
 """All settings in one object, and the values that follow from them."""
 
+from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -16,6 +17,7 @@ from breakwall.credentials import (
     names_authorization,
     parse_headers,
     read_headers,
+    read_line,
     read_token,
 )
 from breakwall.gateway_names import DEFAULT as DEFAULT_GATEWAY
@@ -37,6 +39,7 @@ from breakwall.urls.brokers import check_broker_url
 from breakwall.urls.databases import check_database_url
 from breakwall.urls.http import check_payment_url, check_proxy_url, read_proxy_url
 from breakwall.urls.stores import check_store_url
+from breakwall.webhook_secrets import SecretTextsFile, parse_secrets, read_secret_texts, split_secrets
 
 
 class Settings(SettingsSection):
@@ -61,6 +64,8 @@ class Settings(SettingsSection):
     )
     payment_proxy: Annotated[Annotated[SecretStr, secret(check_proxy_url)] | None, UNSET] = None
     payment_proxy_file: Annotated[Annotated[Path, file(read_proxy_url)] | None, UNSET] = None
+    payment_hook_secret_file: Annotated[Annotated[Path, file(read_secret_texts)] | None, UNSET] = None
+    payment_hook_secret: Annotated[Annotated[SecretStr, secret(split_secrets)] | None, UNSET] = None
     payment_account: Annotated[str, AfterValidator(name)] = "default"
     payment_keys: Literal["derived", "caller"] = "derived"
     payment_stripe_account: Annotated[Annotated[str, AfterValidator(stripe_account)] | None, UNSET] = None
@@ -110,6 +115,22 @@ class Settings(SettingsSection):
     def _each_header_once(cls, value: Path | None, info: ValidationInfo) -> Path | None:
         if value is not None and (beside := info.data.get("payment_headers")) is not None:
             _refuse_twice(read_headers(value), parse_headers(beside.get_secret_value()))
+        return value
+
+    @field_validator("payment_hook_secret_file", "payment_hook_secret")
+    @classmethod
+    def _one_hook_secret(
+        cls, value: SecretStr | Path | None, info: ValidationInfo
+    ) -> SecretStr | Path | None:
+        if value is None:
+            return None
+        if info.data.get("payment_hook_secret_file") is not None:
+            raise ValueError(
+                "holds a secret, and so does BREAKWALL_PAYMENT_HOOK_SECRET_FILE: remove one of them"
+            )
+        if info.data.get("payment_gateway") == DEFAULT_GATEWAY:
+            text = value.get_secret_value() if isinstance(value, SecretStr) else read_line(value)
+            parse_secrets(text)
         return value
 
     @field_validator("payment_proxy_file")
@@ -169,6 +190,16 @@ class Settings(SettingsSection):
         if has_others and names_authorization(in_file):
             raise ValueError("holds credentials, and so does another setting: remove one of them")
         return given | in_file
+
+    @cached_property
+    def payment_hook_secrets(self) -> Callable[[], list[str]] | None:
+        """Gives the secrets that sign the payment service's hints, read again when their file changes; None: none."""
+        if (path := self.payment_hook_secret_file) is not None:
+            return SecretTextsFile(path, "PAYMENT_HOOK_SECRET_FILE")
+        if self.payment_hook_secret is None:
+            return None
+        secrets = split_secrets(self.payment_hook_secret.get_secret_value())
+        return lambda: secrets
 
     @property
     def payment_proxy_url(self) -> str | None:

@@ -44,6 +44,15 @@ class ProblemType(Enum):
         "The state does not allow it",
         "Nothing was changed. `detail` says why, and what is possible instead.",
     )
+    TOO_LARGE = ProblemKind(
+        "too-large", 413, "The body is too large", "Nothing was done. `detail` says how large it may be."
+    )
+    UNSIGNED_HINT = ProblemKind(
+        "unsigned-hint",
+        401,
+        "The hint is not signed",
+        "Nothing was done. Compare the payment service's signing secret with `BREAKWALL_PAYMENT_HOOK_SECRET`.",
+    )
     UNAVAILABLE = ProblemKind(
         "unavailable",
         503,

@@ -11,6 +11,7 @@ from breakwall.breaker import CircuitBreaker
 from breakwall.monitor.backlog import Monitor
 from breakwall.payments.db.clock import Clock
 from breakwall.payments.db.database import Database
+from breakwall.payments.gateways.hints import HintReadingGateway, hint_reader
 from breakwall.producers import AsyncOrderProducer
 from breakwall.settings import Settings
 
@@ -19,17 +20,21 @@ from breakwall.settings import Settings
 class Services:
     """The parts of an API process. Safe for threads and for the event loop.
 
+    ``hints`` reads the messages of the payment service.
     ``monitor`` has a pool of connections of its own, so that placing orders never waits for a page.
     """
 
     settings: Settings
     producer: AsyncOrderProducer
     monitor: Monitor
+    hints: HintReadingGateway
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:
         """Build all parts. Raises as `AsyncOrderProducer.from_settings`."""
-        return cls(settings, AsyncOrderProducer.from_settings(settings), Monitor.from_settings(settings))
+        hints = hint_reader(settings)
+        producer = AsyncOrderProducer.from_settings(settings)
+        return cls(settings, producer, Monitor.from_settings(settings), hints)
 
     @property
     def database(self) -> Database:
@@ -50,6 +55,7 @@ class Services:
         """Wait for the orders in hand until their deadlines, then close every connection."""
         await self.producer.close()
         self.monitor.close()
+        self.hints.close()
 
 
 def _services(request: Request) -> Services:

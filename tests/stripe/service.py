@@ -55,6 +55,15 @@ class LocalStripe:
         iban = {"sepa_debit[iban]": "DE62370400440532013001"}
         return str(self.ask("POST", "/v1/payment_methods", type="sepa_debit", **iban)["id"])
 
+    def send_events(self, url: str, secret: str) -> None:
+        """Deliver each event to an endpoint from now on, signed with its secret."""
+        connection = HTTPConnection("127.0.0.1", self.port, timeout=20)
+        headers = {"Content-Type": "application/json"}
+        chosen = json.dumps({"url": url, "secret": secret})
+        connection.request("POST", "/_config/webhooks/one", chosen, headers)
+        assert connection.getresponse().status == 200
+        connection.close()
+
     def forget(self) -> None:
         """Forget all intents and charges."""
         connection = HTTPConnection("127.0.0.1", self.port, timeout=20)

@@ -29,6 +29,7 @@ from breakwall.payments.gateways.base import (
 )
 from breakwall.payments.gateways.charge_answers import Bounds
 from breakwall.payments.gateways.factory_settings import GatewayConfigError, GatewaySettings
+from breakwall.payments.gateways.hints import Hint, HintReadingGateway, HintSignatureError
 
 if TYPE_CHECKING:
     from breakwall.settings import Settings
@@ -45,6 +46,9 @@ __all__ = [
     "GatewayProfile",
     "GatewaySettings",
     "Health",
+    "Hint",
+    "HintReadingGateway",
+    "HintSignatureError",
     "LookupAnswer",
     "LookupResult",
     "Outcome",

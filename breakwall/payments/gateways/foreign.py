@@ -3,7 +3,7 @@
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -22,6 +22,7 @@ from breakwall.payments.gateways.base import (
     Outcome,
     Prepared,
 )
+from breakwall.payments.gateways.hints import Hint, HintSignatureError
 from breakwall.payments.gateways.protocol_problems import check_protocol
 
 log = logging.getLogger("breakwall.payments")
@@ -55,6 +56,7 @@ class ForeignGateway:
         self._name, self._make = name, make
         self._gateway: Gateway | None = gateway
         self._checks_access = callable(getattr(gateway, "check_access", None))
+        self.reads_hints = callable(getattr(gateway, "read_hint", None))
         self._lock, self._throttle = threading.Lock(), LogThrottle()
         forking.remember(self)
 
@@ -77,6 +79,20 @@ class ForeignGateway:
     def check_access(self, *, deadline: float) -> LookupAnswer | None:
         """See `AccessCheckingGateway.check_access`; None: the gateway has no such method."""
         return self._look("check_access", (), deadline) if self._checks_access else None
+
+    def read_hint(self, headers: Mapping[str, str], body: bytes) -> Hint:
+        """See `HintReadingGateway.read_hint`; only if it ``reads_hints``."""
+        try:
+            given = self._current().read_hint(headers, body)  # type: ignore[attr-defined]
+        except (HintSignatureError, ValueError):
+            raise
+        except Exception as error:
+            self._warn(f"read_hint raised {type(error).__name__}{_place(error)}")
+            raise ValueError(f"the gateway {self._name} could not read the message") from None
+        if not isinstance(given, Hint):
+            self._warn(f"read_hint gave no Hint ({type(given).__name__})")
+            raise ValueError(f"the gateway {self._name} could not read the message")  # noqa: TRY004 - the message's
+        return given
 
     def close(self) -> None:
         """See `Gateway.close`. Raises nothing."""

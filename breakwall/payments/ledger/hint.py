@@ -8,6 +8,7 @@ from sqlalchemy import Connection, Row, case, func, select, update
 from breakwall.payments.db.clock import DATABASE_CLOCK, Clock
 from breakwall.payments.db.database import Database
 from breakwall.payments.db.schema import attempts, orders
+from breakwall.payments.ledger.hint_limits import take_turn
 from breakwall.payments.ledger.queries import Naming, get_order, stored_order
 from breakwall.payments.orders import OrderStatus, StoredOrder
 
@@ -16,7 +17,12 @@ HINT_PAUSE = 5.0
 
 
 def hint(
-    database: Database, name: str, *, by: Naming = Naming.ANY, clock: Clock = DATABASE_CLOCK
+    database: Database,
+    name: str,
+    *,
+    by: Naming = Naming.ANY,
+    clock: Clock = DATABASE_CLOCK,
+    verified: bool = True,
 ) -> StoredOrder:
     """Make a queued order due now, or `HINT_PAUSE` after its last answer, and return the order.
 
@@ -24,7 +30,8 @@ def hint(
     and skips no pause: while the circuit is open, which it is when the service asks for a pause, or the drain is
     paused, the worker defers the order again. It uses up no attempt and no look-up: what it starts early does not
     count. A second hint meanwhile changes nothing, nor does one for an order that is finished or in flight: there,
-    the answer is on its way. Nothing is written to the audit trail. Raises as `get_order`.
+    the answer is on its way. If it is not ``verified``, because anybody may have sent it, it also changes nothing when
+    `hint_limits` says so. Nothing is written to the audit trail. Raises as `get_order`.
     """
     order = get_order(database, name, by)
     if order.status is not OrderStatus.QUEUED:
@@ -37,7 +44,7 @@ def hint(
         found = connection.execute(wanted.where(orders.c.id == order.id).with_for_update()).one()
         if found.status == OrderStatus.QUEUED:
             due = _earliest(connection, order.id, found)
-            if due < found.next_attempt_at:
+            if due < found.next_attempt_at and (verified or take_turn(connection, clock, order.id)):
                 _bring_forward(connection, order.id, due)
         return stored_order(connection, orders.c.id == order.id)
 

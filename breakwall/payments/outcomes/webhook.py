@@ -19,7 +19,7 @@ from breakwall.payments.outcomes.addresses import PrivateAddressError, PublicRes
 from breakwall.payments.outcomes.destination import DELIVERED, Result
 from breakwall.payments.outcomes.event import Event
 from breakwall.payments.outcomes.schedule import LONGEST_RETRY_AFTER
-from breakwall.payments.outcomes.signature import sign
+from breakwall.webhook_signatures import sign
 
 KEEPALIVE = 1.0  # Seconds that an idle connection is kept, as for gateways.
 MAX_ANSWER = 65_536  # Bytes that are read of an answer's body, so that the connection can be kept.

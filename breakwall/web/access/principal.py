@@ -28,6 +28,11 @@ def allow(*scopes: Scope) -> Any:
     return Depends(_check(frozenset(scopes)))
 
 
+def require(request: Request, *scopes: Scope) -> Principal:
+    """The same for a route that finds out by itself whether it needs a token."""
+    return _check(frozenset(scopes))(request)
+
+
 def _check(scopes: frozenset[Scope]) -> Callable[[Request], Principal]:
     def principal(request: Request) -> Principal:
         return Principal(None, ALL_SCOPES)

@@ -7,6 +7,7 @@ from typing import Any
 from fastapi.testclient import TestClient
 
 from breakwall.monitor.backlog import Monitor
+from breakwall.payments.gateways.hints import hint_reader
 from breakwall.producers import AsyncOrderProducer
 from breakwall.settings import Settings
 from breakwall.web.app import create_app
@@ -23,6 +24,7 @@ class ApiSite:
         self.site = site
         self.messages: int | None = 0  # That wait at the broker.
         monitor = Monitor(site.database, site.breaker, lambda: self.messages, clock=site.clock)
-        self.services = Services(Settings(**settings), AsyncOrderProducer(site.producer), monitor)
+        chosen = Settings(**settings)
+        self.services = Services(chosen, AsyncOrderProducer(site.producer), monitor, hint_reader(chosen))
         self.app = create_app(self.services)
         self.client = TestClient(self.app, base_url=ADDRESS)

@@ -86,3 +86,45 @@ class TestAFileForTls:
         assert found.startswith(
             "BREAKWALL_PAYMENT_CA_FILE: has no effect unless BREAKWALL_PAYMENT_URL starts"
         )
+
+
+STANDARD = "whsec_" + "a2tra2tra2tra2tra2tra2tra2tra2tr"
+
+
+class TestTheSecretOfHints:
+    def test_may_be_several_while_they_rotate(self) -> None:
+        settings = load_settings({"BREAKWALL_PAYMENT_HOOK_SECRET": f"{STANDARD} {STANDARD}"})
+        assert settings.payment_hook_secrets is not None
+        assert settings.payment_hook_secrets() == [STANDARD, STANDARD]
+
+    def test_is_read_again_when_its_file_changes(self, tmp_path: Path) -> None:
+        file = tmp_path / "secret"
+        file.write_text(STANDARD)
+        settings = load_settings({"BREAKWALL_PAYMENT_HOOK_SECRET_FILE": str(file)})
+        file.write_text(f"{STANDARD}\n{STANDARD}\n")
+        assert settings.payment_hook_secrets is not None
+        assert len(settings.payment_hook_secrets()) == 2
+
+    def test_there_is_none_by_default(self) -> None:
+        assert load_settings({}).payment_hook_secrets is None
+
+    @pytest.mark.parametrize("gateway", ["http", "stripe"])
+    def test_is_in_one_place(self, tmp_path: Path, gateway: str) -> None:
+        file = tmp_path / "secret"
+        file.write_text(STANDARD)
+        (problem,) = problems(
+            PAYMENT_GATEWAY=gateway, PAYMENT_HOOK_SECRET=STANDARD, PAYMENT_HOOK_SECRET_FILE=str(file)
+        )
+        assert problem.startswith("BREAKWALL_PAYMENT_HOOK_SECRET: holds a secret, and so does")
+
+    def test_is_as_standard_webhooks_make_them_except_for_stripe(self) -> None:
+        other = "whsec_" + "not-base64-but-of-stripe!"
+        load_settings({"BREAKWALL_PAYMENT_GATEWAY": "stripe", "BREAKWALL_PAYMENT_HOOK_SECRET": other})
+        (problem,) = problems(PAYMENT_HOOK_SECRET=other)
+        assert "base64" in problem
+        assert "not-base64" not in problem
+
+    @pytest.mark.parametrize("value", ["secret-words", "whsec_short", "whsec_é" + "a" * 30])
+    def test_is_refused_and_not_repeated_if_it_is_none(self, value: str) -> None:
+        (problem,) = problems(PAYMENT_GATEWAY="stripe", PAYMENT_HOOK_SECRET=value)
+        assert value not in problem

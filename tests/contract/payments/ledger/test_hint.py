@@ -6,9 +6,12 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import select
 
+from breakwall.payments.db.operator_tables import payment_hints
 from breakwall.payments.ledger.audit import list_interventions
 from breakwall.payments.ledger.hint import HINT_PAUSE, hint
+from breakwall.payments.ledger.hint_limits import MOST_PER_SECOND, ORDER_PAUSE
 from breakwall.payments.ledger.queries import OrderNotFoundError
 from breakwall.payments.orders import OrderStatus, StoredOrder
 from breakwall.payments.retry_policy import RetryPolicy
@@ -123,3 +126,63 @@ def test_nothing_is_written_to_the_audit_trail(site: Site) -> None:
     found = unknown(site)
     hinted(site)
     assert list_interventions(site.database, found.id) == []
+
+
+def unverified(site: Site, name: str = "cart-1") -> StoredOrder:
+    return hint(site.database, name, clock=site.clock, verified=False)
+
+
+def wait_again(site: Site, key: str = "cart-1") -> None:
+    """A worker has looked, and the order waits for a minute more."""
+    found = site.get(key)
+    site.attempt(found.id, LOST, OrderStatus.QUEUED, 60.0)
+    site.advance(HINT_PAUSE)
+
+
+class TestAHintThatNobodyHasSigned:
+    def test_makes_the_order_due_as_a_signed_one_does(self, site: Site) -> None:
+        unknown(site)
+        assert due_in(site, unverified(site)) <= 0
+
+    def test_is_followed_once_a_minute_for_an_order(self, site: Site) -> None:
+        unknown(site)
+        unverified(site)
+        wait_again(site)
+        assert due_in(site, unverified(site)) > 0
+        assert due_in(site, hinted(site)) <= 0  # a signed one is
+
+    def test_is_followed_again_after_that_minute(self, site: Site) -> None:
+        unknown(site)
+        unverified(site)
+        site.advance(ORDER_PAUSE)
+        wait_again(site)
+        assert due_in(site, unverified(site)) <= 0
+
+    def test_is_one_of_five_a_second_for_all_orders(self, site: Site) -> None:
+        keys = [f"cart-{number}" for number in range(MOST_PER_SECOND + 1)]
+        for key in keys:
+            (placed,) = site.producer.enqueue([order(key)])
+            site.attempt(placed.order_id, LOST, OrderStatus.QUEUED, 60.0)
+        site.advance(HINT_PAUSE)
+        followed = [due_in(site, unverified(site, key)) <= 0 for key in keys]
+        assert followed == [True] * MOST_PER_SECOND + [False]
+        site.advance(1.5)
+        assert due_in(site, unverified(site, keys[-1])) <= 0
+
+    def test_takes_no_turn_where_it_would_change_nothing(self, site: Site) -> None:
+        site.producer.enqueue([order()])  # it is due already
+        unverified(site)
+        assert (
+            site.database.read(lambda connection: connection.scalar(select(payment_hints.c.order_id))) is None
+        )
+
+    def test_leaves_no_row_behind_for_ever(self, site: Site) -> None:
+        for key in ("cart-1", "cart-2"):
+            (placed,) = site.producer.enqueue([order(key)])
+            site.attempt(placed.order_id, LOST, OrderStatus.QUEUED, 600.0)
+            site.advance(ORDER_PAUSE)
+            unverified(site, key)
+        kept = site.database.read(
+            lambda connection: connection.scalars(select(payment_hints.c.order_id)).all()
+        )
+        assert kept == [site.get("cart-2").id]

@@ -24,6 +24,7 @@ from breakwall.payments.gateways import (
     PreparingGateway,
 )
 from breakwall.payments.gateways.foreign import ForeignGateway, guarded
+from breakwall.payments.gateways.hints import Hint, HintSignatureError
 from tests.unit.payments.gateways.plain_gateway import (
     FOUND,
     PAID,
@@ -232,3 +233,30 @@ def test_a_child_that_cannot_make_its_gateway_has_sent_nothing() -> None:
     seen = gateway.charge(REQUEST, deadline=soon())
     assert seen.outcome is Outcome.NOT_SENT
     assert SECRET not in repr(seen)
+
+
+class TestItsHints:
+    def given(self, read: Any) -> Hint:
+        plain = PlainGateway()
+        plain.read_hint = read  # type: ignore[attr-defined]
+        return over(plain).read_hint({}, b"{}")
+
+    def test_pass(self) -> None:
+        assert self.given(lambda headers, body: Hint("o1", verified=True)) == Hint("o1", verified=True)
+
+    @pytest.mark.parametrize("error", [HintSignatureError("no"), ValueError("no")])
+    def test_are_refused_as_it_refuses_them(self, error: Exception) -> None:
+        def refuse(headers: object, body: object) -> Hint:
+            raise error
+
+        with pytest.raises(type(error), match="no"):
+            self.given(refuse)
+
+    @pytest.mark.parametrize("fault", [lambda headers, body: 1 / 0, lambda headers, body: SECRET])
+    def test_cannot_be_read_if_it_fails_and_its_fault_is_logged_without_secrets(
+        self, fault: Any, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        with pytest.raises(ValueError, match="could not read the message"):
+            self.given(fault)
+        assert "read_hint" in caplog.text
+        assert SECRET not in caplog.text
