@@ -4,6 +4,7 @@ import random
 import time
 from collections.abc import Callable, Collection, Iterable
 from contextlib import closing
+from functools import partial
 
 from sqlalchemy import Engine
 
@@ -20,6 +21,7 @@ from breakwall.payments.db.migrate import prepare_data_folder
 from breakwall.payments.db.revisions import check_schema
 from breakwall.payments.gateways import gateway_from_settings
 from breakwall.payments.ledger.ledger import Ledger
+from breakwall.payments.ledger.traces import trace_of
 from breakwall.payments.outcomes.channel import CIRCUIT, Channel, circuit_name
 from breakwall.payments.outcomes.delivering import Delivering, register_ways
 from breakwall.payments.outcomes.destination import Destination
@@ -136,7 +138,11 @@ def open_delivering(
     """
     store = store_from_url(settings.breaker_store) if settings.outcomes.is_used else None
     channels = [
-        Channel(destination, CircuitBreaker(circuit_name(destination.name), CIRCUIT, store=store))
+        Channel(
+            destination,
+            CircuitBreaker(circuit_name(destination.name), CIRCUIT, store=store),
+            trace_of=partial(trace_of, database),
+        )
         for destination in open_destinations(settings, ways)
     ]
     return Delivering(database, channels) if channels else None

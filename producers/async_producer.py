@@ -6,17 +6,21 @@ import asyncio
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
-from typing import Self, TypeVar
+from typing import TYPE_CHECKING, Self, TypeVar
 
+from breakwall import tracing
 from breakwall.host.concurrency import check_host
 from breakwall.payments.db.errors import exhaustion_as_unavailable
 from breakwall.payments.ledger.queries import Naming
 from breakwall.payments.orders import Order, StoredOrder
 from breakwall.producers.pending import COMMIT_GRACE, PlaceResult, check_wait
 from breakwall.producers.polling import Polling
-from breakwall.producers.producer import OrderProducer, log_placed
+from breakwall.producers.producer import OrderProducer, describe, log_placed
 from breakwall.producers.threads import ThreadPool
 from breakwall.settings import Settings
+
+if TYPE_CHECKING:
+    from opentelemetry.context import Context
 
 T = TypeVar("T")
 
@@ -46,9 +50,20 @@ class AsyncOrderProducer:
         """
         check_host()
         seconds = self._producer.seconds_to_wait(wait)
+        if tracing.is_on():
+            with tracing.span("place") as span:
+                result = await self._place(order, seconds, tracing.carry())
+                span.set(**describe(result))
+        else:
+            result = await self._place(order, seconds)
+        log_placed(order, result)
+        return result
+
+    async def _place(self, order: Order, seconds: float, trace: Context | None = None) -> PlaceResult:
         accepted, finished = LoopSignal(), LoopSignal()
         placing = self._producer.placing
         pending = placing.pending(order, seconds, accepted, finished, may_block=False)
+        pending.trace = trace
         try:
             placing.start(pending)
             if not await finished.wait(seconds):
@@ -58,14 +73,17 @@ class AsyncOrderProducer:
         except BaseException:
             placing.abandon(pending)
             raise
-        result = pending.leave()
-        log_placed(order, result)
-        return result
+        return pending.leave()
 
     async def enqueue(self, orders: Iterable[Order]) -> list[PlaceResult]:
         """As `OrderProducer.enqueue`. If it is cancelled, any number of the batches are accepted."""
-        listed = list(orders)
-        return await self._in_thread(lambda: self._producer.enqueue(listed))
+        listed, carried = list(orders), tracing.carry()
+
+        def work() -> list[PlaceResult]:
+            with tracing.within(carried):
+                return self._producer.enqueue(listed)
+
+        return await self._in_thread(work)
 
     async def get(self, name: str, by: Naming = Naming.ANY) -> StoredOrder:
         """As `OrderProducer.get`."""

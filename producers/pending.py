@@ -1,14 +1,19 @@
 """An order between the caller that places it and the thread that works on it."""
 
+from __future__ import annotations
+
 import math
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from breakwall.payments.db.database import DatabaseUnavailableError
 from breakwall.payments.db.errors import SAFE_TO_REPEAT
 from breakwall.payments.ledger.pruned_orders import PrunedOrder
 from breakwall.payments.orders import Order, OrderStatus, StoredOrder
 from breakwall.producers.threads import Right
+
+if TYPE_CHECKING:
+    from opentelemetry.context import Context
 
 # Seconds after ``wait`` in which a commit may still be confirmed.
 COMMIT_GRACE = 0.4
@@ -60,6 +65,7 @@ class PendingOrder:
         self._accepted, self._finished = accepted, finished
         self._result: PlaceResult | None = None
         self._error: Exception | None = None
+        self.trace: Context | None = None  # Its caller's span, from `tracing.carry`.
         self.work = Right()  # Of a thread to charge it, or of its caller to give it up before.
 
     def accept(self, order_id: str) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Protocol
 
+from breakwall import tracing
 from breakwall.breaker import CircuitBreaker, CircuitBreakerError, Permit, forking
 from breakwall.host.exhaustion import exhausted_resource
 from breakwall.log_throttle import LogThrottle
@@ -158,13 +159,17 @@ class Placing:
     def _try(self, pending: PendingOrder) -> None:
         try:
             with exhaustion_as_unavailable():
-                result = self._charge(pending)
+                result = self._charge(pending) if pending.trace is None else self._charge_traced(pending)
         finally:
             # Before the caller continues: its next order must find room.
             self.bulkhead.leave(pending)
         self._log_late(pending, result)
         pending.finish(result)
         self.in_hand.remove(pending)
+
+    def _charge_traced(self, pending: PendingOrder) -> PlaceResult:
+        with tracing.within(pending.trace):
+            return self._charge(pending)
 
     def _charge(self, pending: PendingOrder) -> PlaceResult:
         deadline = self._monotonic() + self._timeout
@@ -177,6 +182,7 @@ class Placing:
                 LockBudget(self.left(pending)),
                 prepares=self._charger.gateway.profile.prepares,
                 before_commit=pending.check_before_commit,
+                trace=None if pending.trace is None else tracing.parent_of(pending.trace),
             )
         if not isinstance(accepted, Attempt):
             permit.release()

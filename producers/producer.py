@@ -9,6 +9,7 @@ from contextlib import suppress
 from itertools import islice
 from typing import TYPE_CHECKING, Self
 
+from breakwall import tracing
 from breakwall.breaker import CircuitBreaker
 from breakwall.crashpoints import reach
 from breakwall.host.concurrency import check_host
@@ -27,6 +28,8 @@ from breakwall.producers.threads import Latch
 from breakwall.settings import Settings
 
 if TYPE_CHECKING:
+    from opentelemetry.context import Context
+
     from breakwall.broker.publisher import Publisher
 
 log = logging.getLogger("breakwall.orders")
@@ -157,8 +160,19 @@ class OrderProducer:
         """
         check_host()
         seconds = self.seconds_to_wait(wait)
+        if tracing.is_on():
+            with tracing.span("place") as span:
+                result = self._place(order, seconds, tracing.carry())
+                span.set(**describe(result))
+        else:
+            result = self._place(order, seconds)
+        log_placed(order, result)
+        return result
+
+    def _place(self, order: Order, seconds: float, trace: Context | None = None) -> PlaceResult:
         accepted, finished = self._signal(), self._signal()
         pending = self.placing.pending(order, seconds, accepted, finished)
+        pending.trace = trace
         try:
             with exhaustion_as_unavailable():
                 self.placing.start(pending)
@@ -171,9 +185,7 @@ class OrderProducer:
             # Also what a signal's handler raises, such as Celery's soft time limit or Ctrl-C.
             self.placing.abandon(pending)
             raise
-        result = pending.leave()
-        log_placed(order, result)
-        return result
+        return pending.leave()
 
     def seconds_to_wait(self, wait: float | None) -> float:
         """``wait`` or its default. Raises `ValueError` as `place`."""
@@ -199,8 +211,8 @@ class OrderProducer:
         waiting = iter(orders)
         results: list[PlaceResult] = []
         while batch := list(islice(waiting, BATCH)):
-            with exhaustion_as_unavailable():
-                accepted = self._ledger.accept_queued(batch)
+            with exhaustion_as_unavailable(), tracing.span("enqueue", orders=len(batch)):
+                accepted = self._ledger.accept_queued(batch, traces=_traces(batch))
                 self._publish(list(accepted.new.values()), self._publisher.publish_many)
             results += [result_of(order, accepted) for order in batch]
         return results
@@ -261,6 +273,17 @@ class OrderProducer:
             if exhausted_resource(error) is None:
                 log.exception("%d orders are stored and could not be published", len(order_ids))
         reach("after", "publish")
+
+
+def describe(result: PlaceResult) -> dict[str, tracing.Value]:
+    """The attributes of the span of a ``place``."""
+    return {"order_id": result.order_id, "status": result.status.value, "replayed": result.replayed}
+
+
+def _traces(batch: list[Order]) -> dict[str, str]:
+    """The current span for each order of a batch, by key; nothing in a process that does not trace."""
+    parent = tracing.parent_of(tracing.carry())
+    return {} if parent is None else {order.idempotency_key: parent for order in batch}
 
 
 def log_placed(order: Order, result: PlaceResult) -> None:

@@ -9,6 +9,7 @@ from functools import partial
 
 from sqlalchemy.exc import DataError
 
+from breakwall import tracing
 from breakwall.breaker import forking
 from breakwall.host.exhaustion import exhausted_resource
 from breakwall.payments.db.database import DatabaseUnavailableError
@@ -185,6 +186,7 @@ class QueueingOrders:
             withdrawn=lambda: [
                 one.pending.order.idempotency_key for one in batch if not one.pending.begin_commit()
             ],
+            traces=_traces(batch),
         )
         if not delay:  # Else the dispatcher publishes them when they are due.
             self._publish(list(accepted.new.values()))
@@ -210,6 +212,13 @@ def result_of(order: Order, accepted: Accepted) -> PlaceResult:
     if known is not None:
         return replay(known)
     return PlaceResult(accepted.new[order.idempotency_key], OrderStatus.QUEUED)
+
+
+def _traces(batch: list[_Waiting]) -> dict[str, str]:
+    """The spans of the callers that have one, by idempotency key."""
+    traced = [one.pending for one in batch if one.pending.trace is not None]
+    parents = {one.order.idempotency_key: tracing.parent_of(one.trace) for one in traced}
+    return {key: parent for key, parent in parents.items() if parent is not None}
 
 
 def _similar(one: float | None, other: float | None) -> bool:

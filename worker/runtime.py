@@ -20,6 +20,7 @@ from breakwall.payments.ledger.dispatch_queue import DispatchQueue
 from breakwall.payments.ledger.expiring import Expiring
 from breakwall.payments.ledger.pruning import Pruning
 from breakwall.settings import DAY, Settings
+from breakwall.trace_export import start_tracing
 from breakwall.urls.brokers import broker_address
 from breakwall.wiring import (
     log_circuit,
@@ -65,6 +66,7 @@ class Runtime:
         self.slots = 1  # Payments at once; the worker's start sets it.
         self.monotonic = time.monotonic
         self._embedded_broker: EmbeddedBroker | None = None
+        self._stop_tracing: Callable[[], None] = lambda: None
         self.exhaustion = ResourceExhaustion(time.monotonic, on_change=self._on_exhaustion)
         self.exhaustion_retry = ExhaustionRetry(self.exhaustion)
         self.done_messages = DoneMessages()
@@ -219,6 +221,10 @@ class Runtime:
         """Run the embedded broker, or use the one that another worker runs."""
         self._embedded_broker = start_embedded_broker(self.settings)
 
+    def start_tracing(self) -> None:
+        """Send spans, if the settings say so; raises `SettingsError` without the extra."""
+        self._stop_tracing = start_tracing(self.settings, "worker")
+
     def ask_drain_to_stop(self) -> None:
         """Begin no more payments; does not wait for those in progress."""
         if "drain" in self.__dict__:
@@ -245,6 +251,7 @@ class Runtime:
                 opened[name].close()
         if self._embedded_broker is not None:
             self._embedded_broker.stop()
+        self._stop_tracing()
 
     def _stop_deliveries(self) -> None:
         deliverers = [one for name in ("outcome_loop", "outcome_process") if (one := self.__dict__.get(name))]

@@ -3,9 +3,10 @@
 import math
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 
+from breakwall import tracing
 from breakwall.breaker import Permit
 from breakwall.crashpoints import reach
 from breakwall.payments.db.lock_timeouts import LockBudget
@@ -25,6 +26,7 @@ from breakwall.payments.ledger.claim import Attempt
 from breakwall.payments.ledger.ledger import Ledger
 from breakwall.payments.ledger.record import Recorded
 from breakwall.payments.ledger.telling import Caller
+from breakwall.payments.ledger.traces import trace_of
 from breakwall.payments.orders import OrderStatus
 from breakwall.payments.retry_policy import RetryPolicy
 from breakwall.payments.verification import verified
@@ -81,12 +83,21 @@ class Charger:
         self, attempt: Attempt, permit: Permit, *, deadline: float, send_by: float = math.inf
     ) -> ChargeAnswer:
         """Charge by the ``deadline`` (monotonic), and report to the breaker. The answer is to be recorded next."""
-        with released_on_error(permit):
+        with released_on_error(permit), self._span(attempt) as span:
             permit.sent()
             answer = self._call(attempt, deadline, send_by)
+            span.set(outcome=answer.outcome.value, code=answer.code)
         self.on_received(answer)
         report_health(permit, answer)
         return answer
+
+    def _span(self, attempt: Attempt) -> AbstractContextManager[tracing.Span]:
+        """The attempt in its order's trace."""
+        if not tracing.is_on():
+            return nullcontext(tracing.OFF)
+        order_id = attempt.claim.order_id
+        parent = None if tracing.carry() else trace_of(self.ledger.database, order_id)
+        return tracing.span("charge", parent=parent, order_id=order_id, attempt=attempt.number)
 
     def _call(self, attempt: Attempt, deadline: float, send_by: float) -> ChargeAnswer:
         request, gateway = attempt.claim.request, self.gateway

@@ -32,6 +32,7 @@ from breakwall.settings.sections import (
     RetentionSettings,
     RetrySettings,
     SettingsSection,
+    TracingSettings,
 )
 from breakwall.settings.values import UNSET, file, folder, name, parse_options, secret, stripe_account
 from breakwall.urls.address import names_a_user
@@ -83,6 +84,7 @@ class Settings(SettingsSection):
     log: LogSettings = LogSettings()
     retention: RetentionSettings = RetentionSettings()
     outcomes: OutcomeSettings = OutcomeSettings()
+    tracing: TracingSettings = TracingSettings()
     api_tokens: SecretStr | None = None
 
     @field_validator("payment_options")

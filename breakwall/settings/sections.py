@@ -5,10 +5,11 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, field_validator
 
+from breakwall.credentials import parse_headers
 from breakwall.host.dotted_paths import check_dotted_path
 from breakwall.settings.values import UNSET, checked, file, plain_name, secret
 from breakwall.urls.brokers import check_broker_url
-from breakwall.urls.http import check_webhook_url
+from breakwall.urls.http import check_collector_url, check_webhook_url
 from breakwall.webhook_secrets import parse_secrets, read_secrets
 
 PREFIX = "BREAKWALL_"
@@ -160,6 +161,15 @@ class OutcomeSettings(SettingsSection):
     def is_used(self) -> bool:
         """Whether somebody is told."""
         return bool(self.ways)
+
+
+class TracingSettings(SettingsSection):
+    """Where the spans of workers and of `breakwall api` are sent. Without an endpoint nothing is traced."""
+
+    # The whole address, such as http://collector:4318/v1/traces.
+    endpoint: Annotated[Annotated[SecretStr, secret(check_collector_url)] | None, UNSET] = None
+    headers: Annotated[Annotated[SecretStr, secret(parse_headers)] | None, UNSET] = None
+    share: float = Field(1.0, ge=0, le=1)  # Of the traces that begin here.
 
 
 def _with_its_companion(value: SecretStr | None, other: str, info: ValidationInfo) -> SecretStr | None:

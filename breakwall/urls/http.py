@@ -25,6 +25,14 @@ def check_webhook_url(url: str) -> None:
     _check_http_host(scheme, parts)
 
 
+def check_collector_url(url: str) -> None:
+    """The endpoint of an OpenTelemetry collector for traces."""
+    scheme, parts = split(url, "http", "https")
+    _check_http_host(scheme, parts)
+    if parts.path in {"", "/"}:
+        raise ValueError("should be the whole address: http://host:4318/v1/traces would be right")
+
+
 def check_proxy_url(url: str) -> None:
     """The proxy for the payment service."""
     scheme, parts = split(url, "http")

@@ -3978,4 +3978,28 @@ MUTANTS = (
         ("tests/integration/rehearsal/test_route.py",),
         simulated=False,
     ),
+    Mutant(
+        "a span holds no exception's text",
+        "breakwall/tracing.py",
+        "record_exception=False,",
+        "record_exception=True,",
+        ("tests/unit/test_tracing.py",),
+        simulated=False,
+    ),
+    Mutant(
+        "a later attempt belongs to the trace of its order",
+        "breakwall/payments/charging.py",
+        'tracing.span("charge", parent=parent, order_id=order_id',
+        'tracing.span("charge", parent=None, order_id=order_id',
+        ("tests/contract/test_tracing.py",),
+        simulated=False,
+    ),
+    Mutant(
+        "the exporter of traces uses no proxy of the environment",
+        "breakwall/trace_export.py",
+        "session.trust_env = False",
+        "pass",
+        ("tests/integration/test_trace_export.py",),
+        simulated=False,
+    ),
 )

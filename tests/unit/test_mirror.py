@@ -53,6 +53,7 @@ COVERED: dict[str, str] = {
     "breakwall.files.lines": "tests/unit/files/test_records.py",
     "breakwall.files.source": "tests/unit/files/test_records.py",
     "breakwall.payments.ledger.hint_limits": "tests/contract/payments/ledger/test_hint.py",
+    "breakwall.payments.ledger.traces": "tests/contract/test_tracing.py",
     "breakwall.payments.db.insert_missing": "tests/contract/payments/ledger/test_accept.py",
     "breakwall.payments.gateways": "tests/integration/payments/gateways/test_http.py",
     "breakwall.payments.gateways.contract": "tests/integration/payments/gateways/contract/test_gateways.py",

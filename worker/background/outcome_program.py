@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from breakwall.logs import message_of
 from breakwall.settings import Settings, SettingsError
 from breakwall.texts import visible
+from breakwall.trace_export import start_tracing
 from breakwall.wiring import open_database, open_delivering
 from breakwall.worker.background.outcome_loop import OutcomeLoop
 
@@ -54,6 +55,7 @@ def main() -> int:
 
 
 def _deliver(settings: Settings) -> None:
+    stop_tracing = start_tracing(settings, "outcomes")
     database = open_database(settings)
     try:
         delivering = open_delivering(settings, database, ways=ways_of(settings))
@@ -65,6 +67,7 @@ def _deliver(settings: Settings) -> None:
         loop.stop()
     finally:
         database.close()
+        stop_tracing()
 
 
 def ways_of(settings: Settings) -> Sequence[str]:

@@ -45,6 +45,18 @@ class EmbeddedBrokerStep(bootsteps.StartStopStep):
         """`close_runtime` stops it: the consumer still acknowledges after the steps have stopped."""
 
 
+class TracingStep(bootsteps.StartStopStep):
+    """Trace, if the settings say so. `close_runtime` ends it, after the last order."""
+
+    requires = ("celery.worker.components:Pool",)
+
+    def start(self, worker: Any) -> None:
+        try:
+            worker.app.breakwall.start_tracing()
+        except SettingsError as error:
+            _exit(str(error), WRONG_SETTINGS)
+
+
 class DrainStep(bootsteps.StartStopStep):
     """Run the drain and the gate before it, from before the first message until after the last."""
 
@@ -129,7 +141,7 @@ class OutcomeStep(bootsteps.StartStopStep):
 
 # What a worker runs beside its consumer, in the order of starting; the end is in the reverse order. Each starts and
 # stops by itself: one more is a line here, for our own worker and for a shop's (`worker.shop`).
-BACKGROUND_STEPS = (DrainStep, DispatcherStep, HeartbeatStep, OutcomeStep)
+BACKGROUND_STEPS = (TracingStep, DrainStep, DispatcherStep, HeartbeatStep, OutcomeStep)
 
 
 @signals.worker_shutdown.connect

@@ -5,7 +5,7 @@ reads the pruned keys. The insert waits for a transaction that prunes the key, s
 """
 
 import math
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from operator import itemgetter
@@ -47,6 +47,7 @@ from breakwall.payments.ledger.pruned_orders import (
     was_not_pruned,
 )
 from breakwall.payments.ledger.queries import orders_by_key
+from breakwall.payments.ledger.traces import keep_traces
 from breakwall.payments.orders import (
     InvalidOrderError,
     Order,
@@ -59,6 +60,8 @@ from breakwall.texts import quoted
 
 # Seconds in which the producer itself publishes a new order; after that the dispatcher does.
 PUBLISH_GRACE = 10.0
+
+NO_TRACES: Mapping[str, str] = {}
 
 Row = dict[str, Any]  # Values by the column's or the parameter's name.
 
@@ -85,13 +88,14 @@ class Accepting(LedgerBase):
         *,
         prepares: bool = False,
         before_commit: Callable[[], object] = lambda: None,
+        trace: str | None = None,
     ) -> Attempt | StoredOrder | PrunedOrder:
         """Store an order that is charged at once: the order, its claim and its first attempt.
 
         Returns the earlier order, stored or pruned, if the idempotency key is known. Raises `IdempotencyConflictError`
         if the key belongs to another order, and `InvalidOrderError` if the caller's own key cannot be sent, or the
         order's last moment has passed. ``prepares`` as in `Claiming.begin_attempt`. ``before_commit`` is called last
-        before the commit, and nothing is stored if it raises.
+        before the commit, and nothing is stored if it raises. ``trace``: a ``traceparent`` for later attempts.
         """
         self._check([order])
         row = self._new_row(order, lock_budget)
@@ -108,6 +112,8 @@ class Accepting(LedgerBase):
                 withdraw_pruned(connection, new)
                 return replayed(connection, [order])[order.idempotency_key]
             _refuse_late(new.keys() if left <= 0 else ())
+            if trace is not None:
+                keep_traces(connection, self.clock, dict.fromkeys(new.values(), trace))
             before_commit()
             return attempt
 
@@ -121,11 +127,12 @@ class Accepting(LedgerBase):
         deferrals: int = 0,
         lock_budget: LockBudget | None = None,
         withdrawn: Callable[[], Collection[str]] = tuple,
+        traces: Mapping[str, str] = NO_TRACES,
     ) -> Accepted:
         """Store orders that wait for the worker, due in ``delay`` seconds: all of the batch or nothing.
 
         ``withdrawn`` is called last before the commit: the keys of orders that nobody wants any more. They are not
-        stored. Raises as `accept_sending`.
+        stored. ``traces``: a ``traceparent`` for later attempts, by idempotency key. Raises as `accept_sending`.
         """
         # With a delay: a message now would have no effect. Without: the producer sends the first message itself.
         due = {"due_in": delay, "dispatch_in": delay or PUBLISH_GRACE, "deferrals": deferrals}
@@ -141,6 +148,9 @@ class Accepting(LedgerBase):
             accepted = {key: order for key, order in known.items() if key not in new}
             unwanted = frozenset(withdrawn())
             withdraw(connection, new, unwanted & new.keys())
+            if traces:
+                kept = {new[key]: parent for key, parent in traces.items() if key in new}
+                keep_traces(connection, self.clock, kept)
             return Accepted(new, accepted, unwanted)
 
         return self.database.write(work, name="accept_queued", lock_budget=lock_budget)

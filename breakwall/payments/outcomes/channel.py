@@ -3,10 +3,11 @@
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import datetime
 
+from breakwall import tracing
 from breakwall.breaker import CircuitBreaker, CircuitBreakerConfig, CircuitBreakerError, Permit
 from breakwall.crashpoints import reach
 from breakwall.payments.outcomes.call_pool import CallPool
@@ -54,6 +55,7 @@ class Channel:
 
     Args:
         clock: monotonic seconds.
+        trace_of: the ``traceparent`` of an order, by its id; asked only in a process that traces.
     """
 
     def __init__(
@@ -64,8 +66,9 @@ class Channel:
         pool: CallPool | None = None,
         timeout: float = CALL_TIMEOUT,
         clock: Callable[[], float] = time.monotonic,
+        trace_of: Callable[[str], str | None] = lambda order_id: None,
     ) -> None:
-        self.destination, self.breaker = destination, breaker
+        self.destination, self.breaker, self.trace_of = destination, breaker, trace_of
         self.timeout, self.clock = timeout, clock
         self._finished: deque[FinishedDelivery] = deque()
         self._in_hand: dict[tuple[int, datetime], Claimed] = {}
@@ -188,9 +191,11 @@ class _Delivery:
 
     def _deliver(self, permit: Permit) -> Result:
         try:
-            result = self._channel.destination.deliver(
-                self._claimed.event, deadline=self._channel.clock() + self._channel.timeout
-            )
+            with self._span() as span:
+                result = self._channel.destination.deliver(
+                    self._claimed.event, deadline=self._channel.clock() + self._channel.timeout
+                )
+                span.set(delivered=result.delivered)
         except (
             BaseException
         ) as error:  # a destination that breaks its promise must not take its thread with it
@@ -200,3 +205,11 @@ class _Delivery:
         else:
             permit.record_failure(result.retry_after)
         return result
+
+    def _span(self) -> AbstractContextManager[tracing.Span]:
+        if not tracing.is_on():
+            return nullcontext(tracing.OFF)
+        event, channel = self._claimed.event, self._channel
+        parent = channel.trace_of(event.order_id)
+        about = {"order_id": event.order_id, "event": event.type, "destination": channel.name}
+        return tracing.span("deliver", parent=parent, **about)

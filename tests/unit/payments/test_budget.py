@@ -86,9 +86,9 @@ def _check(status: OrderStatus | None, expected: OrderStatus) -> None:
 
 
 WAYS: dict[str, tuple[Callable[[Walker], Callable[[], object]], int, int]] = {
-    "place, paid": (Walker.place_paid, 243, 150),
-    "place, queued because the circuit is open": (Walker.place_queued, 190, 106),
-    "retry, paid": (Walker.retry_paid, 318, 167),
+    "place, paid": (Walker.place_paid, 248, 154),
+    "place, queued because the circuit is open": (Walker.place_queued, 190, 109),
+    "retry, paid": (Walker.retry_paid, 318, 171),
 }
 
 
