@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from math import hypot
 
 from breakwall.payments.orders import OrderStatus, StoredAttempt
 from breakwall.web.page.labels import OUTCOME_SYMBOLS, OUTCOMES, STATE_SYMBOLS, STATES, label
@@ -19,6 +18,7 @@ from breakwall.web.page.words import Words
 WIDTH, HEIGHT = 700, 330
 _BOX_WIDTH, _BOX_HEIGHT = 124, 36
 MOST_ATTEMPTS = 10  # That are drawn; the newest.
+_FIRST_MARK = 200
 
 # The middle of each state's box. None is where an order comes from.
 _PLACES: dict[OrderStatus | None, tuple[int, int]] = {
@@ -102,7 +102,7 @@ def diagram(path: Sequence[Step], attempts: Sequence[StoredAttempt], words: Word
     # The ways that were taken come last, and so above the others.
     steps.sort(key=lambda step: taken[step] > 0)
     return Diagram(
-        lines=tuple(_line(step, taken[step]) for step in steps),
+        lines=tuple(_line(step, taken[step], aside=_has_way_back(step, steps)) for step in steps),
         boxes=tuple(_boxes(path, words)),
         marks=tuple(_mark(place, one, words) for place, one in enumerate(drawn)),
         start=_PLACES[None],
@@ -121,36 +121,29 @@ def _boxes(path: Sequence[Step], words: Words) -> Iterator[Box]:
             yield Box(left, top, _BOX_WIDTH, _BOX_HEIGHT, word, state is now, state in visited)
 
 
-def _line(step: Step, times: int) -> Line:
+def _has_way_back(step: Step, steps: Sequence[Step]) -> bool:
+    return any(other.before is step.after and other.after is step.before for other in steps)
+
+
+def _line(step: Step, times: int, *, aside: bool) -> Line:
+    """``aside``: the way back is drawn too, so each of them is drawn a little to its side."""
     (x1, y1), (x2, y2) = _PLACES[step.before], _PLACES[step.after]
-    # The two directions between the same states are drawn side by side.
-    length = hypot(x2 - x1, y2 - y1)
-    aside = 14 if step.before is not None else 0
-    dx, dy = aside * (y2 - y1) / length, -aside * (x2 - x1) / length
-    start = _edge(x1, y1, x2, y2, 12 if step.before is None else None)
-    end = _edge(x2, y2, x1, y1, None)
     written = "" if times == 0 else f"{times}×"
-    return Line(start[0] + dx, start[1] + dy, end[0] + dx, end[1] + dy, written)
-
-
-def _edge(x: float, y: float, to_x: float, to_y: float, radius: float | None) -> tuple[float, float]:
-    """Where a line from the middle of a box (or of a circle) to another point leaves it."""
-    dx, dy = to_x - x, to_y - y
-    if radius is not None:
-        length = hypot(dx, dy)
-        return x + radius * dx / length, y + radius * dy / length
-    across = _BOX_WIDTH / 2 / abs(dx) if dx else float("inf")
-    down = _BOX_HEIGHT / 2 / abs(dy) if dy else float("inf")
-    part = min(across, down)
-    return x + dx * part, y + dy * part
+    if x1 == x2:
+        down = 1 if y2 > y1 else -1
+        x = x1 + (14 * down if aside else 0)
+        return Line(x, y1 + down * _BOX_HEIGHT / 2, x, y2 - down * _BOX_HEIGHT / 2, written)
+    right = 1 if x2 > x1 else -1
+    half = 10 if step.before is None else _BOX_WIDTH / 2
+    lower = 7 if aside and right < 0 else 0
+    return Line(x1 + right * half, y1 + lower, x2 - right * _BOX_WIDTH / 2, y2 + lower, written)
 
 
 def _mark(place: int, attempt: StoredAttempt, words: Words) -> Mark:
-    x = _PLACES[OrderStatus.IN_FLIGHT][0] - _BOX_WIDTH // 2 - 60 + place * 30
     outcome = None if attempt.outcome is None else attempt.outcome.value
     word = label(OUTCOMES, outcome, words)
     title = words.text("Attempt %(number)s: %(outcome)s", number=attempt.number, outcome=word)
-    return Mark(x, 30, str(attempt.number), OUTCOME_SYMBOLS.get(outcome, "?"), title)
+    return Mark(_FIRST_MARK + place * 30, 30, str(attempt.number), OUTCOME_SYMBOLS.get(outcome, "?"), title)
 
 
 def _description(path: Sequence[Step], words: Words) -> str:

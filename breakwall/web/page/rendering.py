@@ -9,6 +9,7 @@ from typing import Any
 from fastapi import Request
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup, escape
 
 from breakwall.web.page import labels
 from breakwall.web.page.assets import assets
@@ -41,10 +42,19 @@ def environment() -> Environment:
         trim_blocks=True,
         undefined=StrictUndefined,
     )
+    made.filters["code"] = as_code
     made.globals["asset"] = lambda name: assets()[name].address
     made.globals["labels"] = labels
     made.globals["languages"] = LANGUAGES
     return made
+
+
+def as_code(text: str) -> Markup:
+    """The text, escaped, with what is between two backticks as code."""
+    parts = [escape(part) for part in text.split("`")]
+    return Markup("").join(
+        Markup("<code>{}</code>").format(part) if place % 2 else part for place, part in enumerate(parts)
+    )
 
 
 def reader(request: Request) -> Words:

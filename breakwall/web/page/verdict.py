@@ -148,15 +148,17 @@ def _forced(sentence: str) -> Callable[[_View], str]:
 
 
 def _rejected(view: _View) -> str:
-    number = view.backlog.rejected.orders
-    one = "The payment service rejected %(number)s order: check its address and credentials."
-    many = "The payment service rejected %(number)s orders: check its address and credentials."
-    return view.words.count(one, many, number)
+    return view.words.count(
+        "The payment service rejected %(number)s order: check its address and credentials.",
+        "The payment service rejected %(number)s orders: check its address and credentials.",
+        view.backlog.rejected.orders,
+    )
 
 
 def _needs_person(view: _View) -> str:
-    one, many = "%(number)s thing needs a person.", "%(number)s things need a person."
-    return view.words.count(one, many, view.people_wanted)
+    return view.words.count(
+        "%(number)s thing needs a person.", "%(number)s things need a person.", view.people_wanted
+    )
 
 
 def _fixed(sentence: str) -> Callable[[_View], str]:
@@ -292,9 +294,24 @@ def _facts(situation: Situation, view: _View) -> Iterator[str]:
     if backlog.queued:
         yield waiting_text(view.seen, words)
         yield words.text("Oldest %(time)s.", time=words.duration(backlog.oldest_age_seconds))
-    if view.people_wanted and situation is not Situation.NEEDS_PERSON:
-        yield _needs_person(view)
+    if view.people_wanted:
+        if situation is not Situation.NEEDS_PERSON:
+            yield _needs_person(view)
+        yield _people_wanted_for(view)
     yield from _next(situation, view)
+    if situation in _ADVICE:
+        yield words.text(_ADVICE[situation])
+
+
+def _people_wanted_for(view: _View) -> str:
+    backlog, words = view.backlog, view.words
+    numbers = [
+        (message("%(number)s dead"), backlog.dead),
+        (message("%(number)s in review"), backlog.review),
+        (message("open incidents: %(number)s"), backlog.incidents),
+    ]
+    parts = [words.text(text, number=words.number(number)) for text, number in numbers if number]
+    return f"({', '.join(parts)})"
 
 
 def waiting_text(seen: Seen, words: Words) -> str:
@@ -305,6 +322,20 @@ def waiting_text(seen: Seen, words: Words) -> str:
     at_least = backlog.counted is Counted.AT_LEAST
     return words.count(*_WAITING[bool(money), at_least], backlog.queued, **values)
 
+
+# What to do, or what happens without a person.
+_ADVICE = {
+    Situation.READ_ONLY: message("Nothing is charged until it takes writes again."),
+    Situation.NO_WORKER: message("Start one: `breakwall worker`."),
+    Situation.BROKER_AWAY: message("Run `breakwall doctor`."),
+    Situation.STORE_LOST: message("Run `breakwall doctor`."),
+    Situation.UNPROBED: message("Start a worker, or look at the workers below."),
+    Situation.OTHER_GATEWAY: message("Run a worker with the settings of that gateway."),
+    Situation.REJECTED: message("Run `breakwall doctor`: it asks the service itself."),
+    Situation.STALLED: message("Look at the workers below, and restart one that hangs."),
+    Situation.HANGING: message("It is tried again as soon as those calls have ended."),
+    Situation.PROBING: message("If they succeed, the backlog drains by itself."),
+}
 
 _WAITING = {
     (True, False): plural(

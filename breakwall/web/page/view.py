@@ -117,8 +117,15 @@ def page_view(seen: Seen, words: Words) -> PageView:
         rate=_rate(seen, words),
         workers=tuple(_worker(worker, words) for worker in seen.workers),
         fleet=tuple(_fleet(seen, words)),
-        warnings=tuple((alarm.message, alarm.advice) for alarm in backlog.warnings),
+        warnings=tuple(_warnings(seen, found)),
     )
+
+
+def _warnings(seen: Seen, found: Verdict) -> Iterator[tuple[str, str]]:
+    """The alarms, each with its advice, but for one that the verdict has said whole."""
+    for alarm in seen.backlog.warnings:
+        if alarm.kind.value != found.situation.value:
+            yield alarm.message, alarm.advice
 
 
 def _circuit(seen: Seen, words: Words) -> CircuitView:
@@ -280,7 +287,7 @@ def _paused(seen: Seen, words: Words) -> str | None:
 
 def _rate(seen: Seen, words: Words) -> str:
     if seen.backlog.rate is None:
-        return words.text("no limit: as fast as the payment service takes them")
+        return words.text("no limit, as fast as the payment service takes them")
     number = words.number(seen.backlog.rate)
     return words.text("at most %(number)s orders a second", number=number)
 

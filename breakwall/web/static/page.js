@@ -35,31 +35,54 @@
     return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
   }
 
+  // The times in which the circuit was open, as pairs of seconds. A sample stands for the time since the one before.
+  function openTimes() {
+    const found = [];
+    points.at.forEach((at, place) => {
+      if (!points.breaker_open[place]) return;
+      const from = place ? points.at[place - 1] : at;
+      const last = found[found.length - 1];
+      if (last && last[1] === from) last[1] = at;
+      else found.push([from, at]);
+    });
+    return found;
+  }
+
   function shade(plot) {
     const { ctx, bbox } = plot;
     ctx.save();
     ctx.fillStyle = color("--shade");
-    points.at.forEach((at, place) => {
-      if (!points.breaker_open[place]) return;
-      const from = place ? points.at[place - 1] : at;
+    openTimes().forEach(([from, until]) => {
       const left = Math.max(plot.valToPos(from, "x", true), bbox.left);
-      const right = Math.min(plot.valToPos(at, "x", true), bbox.left + bbox.width);
+      const right = Math.min(plot.valToPos(until, "x", true), bbox.left + bbox.width);
       ctx.fillRect(left, bbox.top, right - left, bbox.height);
     });
     ctx.restore();
   }
 
+  const language = document.documentElement.lang;
+  const clock = new Intl.DateTimeFormat(language, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
+  const numbers = new Intl.NumberFormat(language, { maximumFractionDigits: 0 });
+
+  // Without a pointer on the chart, its newest values are shown.
+  function value(plot, here, series) {
+    const found = here ?? plot.data[series].at(-1);
+    return found == null ? "" : numbers.format(found);
+  }
+
   function line(label, name, dash) {
-    return { label, stroke: () => color(name), width: 1.5, dash, points: { show: false } };
+    return { label, stroke: () => color(name), width: 1.5, dash, value, points: { show: false } };
   }
 
   function options(series, height, withTimes) {
     const axis = { stroke: () => color("--soft"), grid: { stroke: () => color("--line"), width: 1 }, ticks: { show: false }, font: "12px system-ui" };
+    const times = { ...axis, size: 24, values: (plot, splits) => splits.map((one) => (withTimes ? clock.format(one * 1000) : "")) };
     return {
       width: box.clientWidth, height,
+      padding: [8, 24, 0, 0],
       cursor: { sync: { key: "time" }, drag: { x: false, y: false } },
       scales: { y: { range: (plot, least, most) => [0, Math.max(most || 0, 1) * 1.1] } },
-      axes: [{ ...axis, show: withTimes, size: 30 }, { ...axis, size: 60, splits: undefined, space: 28 }],
+      axes: [{ ...times, size: withTimes ? 24 : 4 }, { ...axis, size: 56, space: 28, values: (plot, splits) => splits.map((one) => numbers.format(one)) }],
       series: [{ label: box.dataset.time }, ...series],
       hooks: { drawClear: [shade] },
     };
@@ -76,9 +99,9 @@
   function build() {
     const words = box.dataset;
     const all = [
-      options([line(words.queued, "--ink")], 110, false),
-      options([line(words.arrivals, "--blue"), line(words.completions, "--green", [6, 3])], 110, false),
-      options([line(words.oldest, "--ink")], 130, true),
+      options([line(words.queued, "--ink")], 100, false),
+      options([line(words.arrivals, "--blue"), line(words.completions, "--green", [6, 3])], 100, false),
+      options([line(words.oldest, "--ink")], 120, true),
     ];
     panels = columns().map((data, place) => new uPlot(all[place], data, box));
   }
