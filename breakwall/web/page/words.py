@@ -5,6 +5,7 @@ Korean texts are in `breakwall/web/locale`, in gettext's format; English ones ar
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from copy import copy
 from dataclasses import dataclass
@@ -24,6 +25,8 @@ from breakwall.currencies import MINOR_DIGITS
 LANGUAGES = {"en": "English", "ko": "한국어"}
 DEFAULT = "en"
 _LOCALES = Path(__file__).parents[1] / "locale"
+
+_LETTER_BEFORE_DIGIT = re.compile(r"(?<=[A-Za-z])(?=[0-9])")
 
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
 
@@ -61,7 +64,8 @@ class Words:
         pattern = copy(self.locale.currency_formats["standard"])
         pattern.frac_prec = (digits, digits)
         value = Decimal(amount).scaleb(-digits)
-        return str(pattern.apply(value, self.locale, currency=currency, currency_digits=False))
+        written = str(pattern.apply(value, self.locale, currency=currency, currency_digits=False))
+        return _LETTER_BEFORE_DIGIT.sub("\N{NO-BREAK SPACE}", written)
 
     def amounts(self, by_currency: Mapping[str, int]) -> str:
         """Some amounts, the currencies in their order: ``₩48,210,000 + $10.00``."""

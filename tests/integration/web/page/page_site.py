@@ -37,6 +37,22 @@ class ScriptedMonitor:
         return BACKLOGS[self.situation], list(seen(self.situation).workers)
 
 
+class CountedStreams:
+    """Counts the streams of events that are open, before the application."""
+
+    def __init__(self, app: Any) -> None:
+        self.app = app
+        self.open = 0
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        is_stream = scope["type"] == "http" and scope["path"] == "/page/events"
+        self.open += is_stream
+        try:
+            await self.app(scope, receive, send)
+        finally:
+            self.open -= is_stream
+
+
 class PageSite:
     """A server on loopback, with a page whose situation the test chooses."""
 
@@ -51,8 +67,9 @@ class PageSite:
         self.app = create_app(services)
         self.show("calm")
         self.orders = fill(self.site)
+        self._streams = CountedStreams(self.app)
         options = uvicorn.Config(
-            self.app, port=0, log_level="error", timeout_graceful_shutdown=1, lifespan="off"
+            self._streams, port=0, log_level="error", timeout_graceful_shutdown=1, lifespan="off"
         )
         self._server = uvicorn.Server(options)
         self._thread = threading.Thread(target=self._server.run, daemon=True)
@@ -71,6 +88,11 @@ class PageSite:
     def change(self, situation: str) -> None:
         """The same, for pages that are open: their data stay, and find another situation."""
         self.monitor.situation = situation
+
+    @property
+    def streams(self) -> int:
+        """How many pages have their stream of events open."""
+        return self._streams.open
 
     def close(self) -> None:
         self._server.should_exit = True
