@@ -32,7 +32,9 @@ def _in_code() -> Iterator[tuple[str, ...]]:
 
 def _of_call(call: ast.Call) -> Iterator[tuple[str, ...]]:
     name = getattr(call.func, "attr", None) or getattr(call.func, "id", None)
-    literals = [one.value for one in call.args if isinstance(one, ast.Constant) and isinstance(one.value, str)]
+    literals = [
+        one.value for one in call.args if isinstance(one, ast.Constant) and isinstance(one.value, str)
+    ]
     if name in _TWO_FORMS and len(literals) >= 2:
         yield literals[0], literals[1]
     elif name in _SINGLE and literals:

@@ -239,9 +239,7 @@ BACKLOGS: dict[str, Backlog] = {
         **{**WAITING, "broker_messages": None, "broker_difference": None},
         blocked_by=blocked(ObstacleKind.BROKER_LOST),
     ),
-    "store_lost": backlog(
-        **WAITING, breaker=circuit(store_ok=False), warnings=alarm(AlarmKind.STORE_LOST)
-    ),
+    "store_lost": backlog(**WAITING, breaker=circuit(store_ok=False), warnings=alarm(AlarmKind.STORE_LOST)),
     "down": backlog(**WAITING, breaker=open_circuit(), blocked_by=blocked(ObstacleKind.CIRCUIT_OPEN)),
     "unprobed": backlog(
         **WAITING,
@@ -271,20 +269,23 @@ BACKLOGS: dict[str, Backlog] = {
 def seen(situation: str = "calm", **values: Any) -> Seen:
     """What the page knows in a situation of `BACKLOGS`."""
     workers = () if situation == "no_worker" else (worker(), worker("celery@web-2", slots=8))
-    given = {"backlog": BACKLOGS[situation], "workers": workers, "config": CONFIG, "history": history(situation)}
+    given = {
+        "backlog": BACKLOGS[situation],
+        "workers": workers,
+        "config": CONFIG,
+        "history": history(situation),
+    }
     return Seen(**{**given, **values})
 
 
 def history(situation: str = "calm") -> list[HistorySample]:
     """Half an hour of samples; of an outage of twelve minutes until now, unless all is calm."""
-    if situation == "calm":
-        return [HistorySample(NOW - timedelta(seconds=10 * n), 0, 60 + n % 7, 60 + n % 5, 0, 0) for n in range(180, 0, -1)]
-    found = []
-    for n in range(180, 0, -1):
-        down = max(0, 720 - 10 * n)
-        queued = int(down * 1.8)
-        done = 0 if down else 90 + n % 8
-        found.append(
-            HistorySample(NOW - timedelta(seconds=10 * n), queued, 100 + n % 9, done, down * 0.06, 1.0 if down else 0.0)
-        )
-    return found
+    is_calm = situation == "calm"
+    return [_sample(ago, 0 if is_calm else max(0, 720 - ago)) for ago in range(1800, 0, -10)]
+
+
+def _sample(ago: int, down: int) -> HistorySample:
+    """Of so many seconds ago; ``down``: for how long the payment service was down by then."""
+    at = NOW - timedelta(seconds=ago)
+    done = 0 if down else 95 + ago % 7
+    return HistorySample(at, int(down * 1.8), 100 + ago % 9, done, down * 0.06, float(down > 0))

@@ -1,6 +1,8 @@
-"""The words for states, outcomes, reasons and actions, by their public names. They are translated where they are shown."""
+"""The words for public names: states, outcomes, reasons, actions. They are translated where they are shown."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 from breakwall.web.page.words import Words, message
 
@@ -122,7 +124,9 @@ SOURCES = {
 }
 
 
-def label(table: dict[str, str] | dict[str | None, str], name: str | None, words: Words) -> str:
+def label(table: Mapping[str, str] | Mapping[str | None, str], name: str | None, words: Words) -> str:
     """The word for a public name. One that only a newer release knows is shown as it is."""
-    found: str | None = dict(table).get(name)
-    return (name or "–") if found is None else words.text(found)
+    for known, word in table.items():
+        if known == name:
+            return words.text(word)
+    return name or "–"

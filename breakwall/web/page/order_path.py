@@ -20,7 +20,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class _Moment:
-    """A state that was known to hold from a point in time on. ``attempt``: the end of one, whose state is not stored."""
+    """A state that held from a point in time on. ``attempt``: the end of one; the state after it is not stored."""
 
     at: datetime
     state: OrderStatus | None

@@ -57,7 +57,9 @@ class PageData:
     def _take(self) -> _Newest:
         try:
             backlog, workers = self._monitor.snapshot_with_workers()
-            seen = Seen(backlog=backlog, workers=workers, config=self._monitor.breaker.config, history=self._history())
+            seen = Seen(
+                backlog=backlog, workers=workers, config=self._monitor.breaker.config, history=self._history()
+            )
         except DatabaseUnavailableError as error:
             old = self._newest
             failed = old.seen and replace(old.seen, failed=type(error).__name__)

@@ -72,7 +72,9 @@ def render(template: str, words: Words, **values: Any) -> str:
 def answer(request: Request, template: str, *, status: int = 200, **values: Any) -> HTMLResponse:
     """A whole page. It remembers a language that was asked for."""
     words = reader(request)
-    others = {name: request.url.include_query_params(lang=name) for name in LANGUAGES if name != words.language}
+    others = {
+        name: request.url.include_query_params(lang=name) for name in LANGUAGES if name != words.language
+    }
     addresses = {name: f"{url.path}?{url.query}" for name, url in others.items()}
     html = render(template, words, other_languages=addresses, path=request.url.path, **values)
     response = HTMLResponse(html, status, headers={**_HEADERS, "Content-Language": words.language})

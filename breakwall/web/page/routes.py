@@ -30,13 +30,14 @@ from breakwall.web.access.principal import allow
 from breakwall.web.page import assets
 from breakwall.web.page.cursor import Cursor
 from breakwall.web.page.diagram import HEIGHT, WIDTH, diagram
+from breakwall.web.page.history_table import history_rows
 from breakwall.web.page.order_path import order_path
 from breakwall.web.page.order_search import find_orders
 from breakwall.web.page.page_data import INTERVAL, PageData
 from breakwall.web.page.rendering import answer, reader, render
 from breakwall.web.page.timeline import OrderHistory, timeline
 from breakwall.web.page.verdict import unreachable
-from breakwall.web.page.view import history_rows, page_view
+from breakwall.web.page.view import page_view
 from breakwall.web.page.words import Words
 from breakwall.web.services import UsedServices
 
@@ -125,15 +126,13 @@ def order_list(
     name: Annotated[str, Query(max_length=300)] = "",
     after: str = "",
 ) -> Response:
-    """Orders by their state and currency, or the one order that has a name. What is no state or currency is left out."""
+    """Orders by their state and currency, or the one that has a name. What is no state or currency is left out."""
     if wanted := name.strip():
         return _named(request, services.database, wanted)
     states = [OrderStatus(status)] if status in set(OrderStatus) else []
     code = currency.strip().upper() if currency.strip().upper() in MINOR_DIGITS else ""
     try:
-        found = find_orders(
-            services.database, states=states, currency=code or None, after=Cursor.read(after)
-        )
+        found = find_orders(services.database, states=states, currency=code or None, after=Cursor.read(after))
     except DatabaseUnavailableError:
         return _away(request)
     chosen = {"status": states[0].value if states else "", "currency": code}

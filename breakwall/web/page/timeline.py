@@ -66,7 +66,10 @@ class _Rows:
         order, text = self.order, self.words.text
         money = self.words.money(order.amount, order.currency)
         yield self._row(
-            order.created_at, "●", text("received"), text("%(money)s for %(user)s", money=money, user=order.user_id)
+            order.created_at,
+            "●",
+            text("received"),
+            text("%(money)s for %(user)s", money=money, user=order.user_id),
         )
         yield from map(self._attempt, self.history.attempts)
         yield from map(self._intervention, self.history.interventions)
@@ -90,7 +93,11 @@ class _Rows:
         source = label(SOURCES, one.source, words)
         what = words.text("attempt %(number)s, %(source)s", number=one.number, source=source)
         answer = [label(OUTCOMES, outcome, words), one.code or "", one.detail or ""]
-        took = "" if one.finished_at is None else _latency(seconds_between(one.started_at, one.finished_at), words)
+        took = (
+            ""
+            if one.finished_at is None
+            else _latency(seconds_between(one.started_at, one.finished_at), words)
+        )
         detail = " · ".join(part for part in answer if part)
         return self._row(one.started_at, OUTCOME_SYMBOLS.get(outcome, "?"), what, detail, took=took)
 

@@ -6,25 +6,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from breakwall.breaker import CircuitState
 from breakwall.payments.db.clock import seconds_between
 from breakwall.payments.fleet.workers import Worker
-from breakwall.web.page.labels import CIRCUIT_MEANINGS, CIRCUITS, OUTCOMES, OVERRIDES, label
-from breakwall.web.page.snapshot import FailureKind, HistoryPoint, NextRetries, RetryBar, Seen
+from breakwall.web.page.circuit_view import CircuitView, Figure, circuit_view
+from breakwall.web.page.labels import OUTCOMES, label
+from breakwall.web.page.snapshot import FailureKind, NextRetries, RetryBar, Seen
 from breakwall.web.page.verdict import Verdict, time_range, verdict
 from breakwall.web.page.words import Words
 
-MOST_ROWS = 12  # Of the chart's table.
 _DASH = "–"
-
-
-@dataclass(frozen=True, slots=True)
-class Figure:
-    """One number with its name, and what it means."""
-
-    name: str
-    value: str
-    note: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,19 +24,6 @@ class Bar:
     name: str
     value: str
     share: float
-
-
-@dataclass(frozen=True, slots=True)
-class CircuitView:
-    """``state`` is what holds, ``computed`` what holds without the operator's override, if there is one."""
-
-    name: str
-    state: str
-    word: str
-    meaning: str
-    computed: str | None
-    override: str | None
-    figures: tuple[Figure, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +85,7 @@ def page_view(seen: Seen, words: Words) -> PageView:
         partial=backlog.counted.is_partial,
         verdict=found,
         title=f"{found.severity.symbol} {waiting}",
-        circuit=_circuit(seen, words),
+        circuit=circuit_view(seen, words),
         figures=tuple(_figures(seen, words)),
         retries=_bars([(_retries(bar, words), bar.orders) for bar in extra.retry_histogram], words),
         next_retries=_bars([(_within(one, words), one.orders) for one in extra.next_retries], words),
@@ -126,72 +103,6 @@ def _warnings(seen: Seen, found: Verdict) -> Iterator[tuple[str, str]]:
     for alarm in seen.backlog.warnings:
         if alarm.kind.value != found.situation.value:
             yield alarm.message, alarm.advice
-
-
-def _circuit(seen: Seen, words: Words) -> CircuitView:
-    breaker = seen.backlog.breaker
-    override, computed = breaker.override, breaker.state.value
-    forced = {"forced_open": "open", "forced_closed": "closed", "observing": "closed"}
-    state = computed if override is None else forced[override.mode.value]
-    return CircuitView(
-        breaker.name,
-        state,
-        label(CIRCUITS, state, words),
-        label(CIRCUIT_MEANINGS, state, words),
-        None if override is None else label(CIRCUITS, computed, words),
-        None if override is None else _override(seen, words),
-        tuple(_circuit_figures(seen, words)),
-    )
-
-
-def _override(seen: Seen, words: Words) -> str:
-    breaker = seen.backlog.breaker
-    override = breaker.override
-    assert override is not None
-    since = words.duration(breaker.store_time - override.set_at)
-    what = label(OVERRIDES, override.mode.value, words)
-    said = words.text(
-        "%(what)s by %(actor)s %(time)s ago: %(reason)s.",
-        what=what,
-        actor=override.actor,
-        time=since,
-        reason=override.reason,
-    )
-    if override.expires_at is None:
-        return f"{said} {words.text('It stays so until a person ends it.')}"
-    left = words.duration(override.expires_at - breaker.store_time)
-    return f"{said} {words.text('It ends by itself in %(time)s.', time=left)}"
-
-
-def _circuit_figures(seen: Seen, words: Words) -> Iterator[Figure]:
-    breaker, config = seen.backlog.breaker, seen.config
-    calls = breaker.failure_count + breaker.success_count
-    window = words.duration(config.window)
-    note = words.text(
-        "opens at %(number)s failures within %(time)s", number=config.failure_threshold, time=window
-    )
-    yield Figure(words.text("Failures"), words.number(breaker.failure_count), note)
-    if breaker.state is CircuitState.CLOSED:
-        share = breaker.failure_count / calls if calls else 0.0
-        rate = words.text("and at a share of %(share)s %%", share=words.number(config.failure_rate * 100))
-        yield Figure(words.text("Share of failures"), f"{words.number(share * 100)} %", rate)
-    else:
-        probe = words.duration(breaker.retry_after)
-        least = words.count(
-            "closes after %(number)s success",
-            "closes after %(number)s successes",
-            config.half_open_max_calls,
-        )
-        yield Figure(words.text("Next probe in"), probe, least)
-    limit = words.text("any number") if breaker.limit is None else words.number(breaker.limit)
-    hand = words.text("at most: %(limit)s", limit=limit)
-    yield Figure(words.text("Calls in progress"), words.number(breaker.in_hand), hand)
-    last = breaker.last_failure_at
-    ago = _DASH if last is None else words.duration(breaker.store_time - last)
-    opened = words.count(
-        "opened %(number)s time so far", "opened %(number)s times so far", breaker.open_count
-    )
-    yield Figure(words.text("Since the last failure"), ago, opened)
 
 
 def _figures(seen: Seen, words: Words) -> Iterator[Figure]:
@@ -313,34 +224,3 @@ def _fleet(seen: Seen, words: Words) -> Iterator[Figure]:
     if difference is not None:
         note = words.text("a lasting difference from the orders that are due is a fault")
         yield Figure(words.text("Difference"), words.number(difference), note)
-
-
-@dataclass(frozen=True, slots=True)
-class HistoryRow:
-    """One row of the chart's table."""
-
-    at: str
-    queued: str
-    arrivals: str
-    completions: str
-    oldest: str
-    circuit: str
-
-
-def history_rows(points: Sequence[HistoryPoint], words: Words) -> list[HistoryRow]:
-    """The chart as a table: at most `MOST_ROWS` points, evenly chosen, the newest first."""
-    step = max(1, -(-len(points) // MOST_ROWS))
-    return [_history_row(point, words) for point in list(points)[::-1][::step]]
-
-
-def _history_row(point: HistoryPoint, words: Words) -> HistoryRow:
-    is_open = words.text("open") if point.breaker_open else words.text("closed")
-    return HistoryRow(
-        words.moment(point.at),
-        words.number(point.queued),
-        words.number(point.arrivals),
-        words.number(point.completions),
-        words.duration(point.oldest_due_age),
-        is_open,
-    )
-

@@ -123,7 +123,7 @@ def _catalog(language: str) -> dict[tuple[str, int], str]:
     for entry in read_catalog(language):
         if entry.id:
             name: Any = entry.id if isinstance(entry.id, str) else entry.id[0]
-            texts = [entry.string] if isinstance(entry.string, str) else list(entry.string)
+            texts = [entry.string] if isinstance(entry.string, str) else list(entry.string or ())
             found |= {(name, form): text for form, text in enumerate(texts) if text}
     return found
 

@@ -48,7 +48,8 @@ def test_an_address_without_it_is_asked_for_again(api: ApiSite) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["nothing.css", "0000000000000000/page.css", "../page/words.py", "%2e%2e/app.py", "vendor/VENDORED.md"]
+    "name",
+    ["nothing.css", "0000000000000000/page.css", "../page/words.py", "%2e%2e/app.py", "vendor/VENDORED.md"],
 )
 def test_nothing_else_is_served(api: ApiSite, name: str) -> None:
     assert api.client.get(f"/static/{name}").status_code == 404

@@ -21,7 +21,9 @@ def keys(site: Site) -> list[str]:
         site.advance(1)
     found = [site.get(f"{moment}-{place}") for moment in range(7) for place in range(3)]
     found.sort(key=lambda order: order.id)
-    return [order.idempotency_key for order in sorted(found, key=lambda order: order.created_at, reverse=True)]
+    return [
+        order.idempotency_key for order in sorted(found, key=lambda order: order.created_at, reverse=True)
+    ]
 
 
 def pages(site: Site, limit: int, **filters: object) -> list[list[str]]:

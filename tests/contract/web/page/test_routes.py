@@ -24,7 +24,9 @@ EVIL = '<script>alert("1")</script>%(x)s%'
 
 
 def place(api: ApiSite, key: str = "cart-1", **values: Any) -> str:
-    api.site.producer.enqueue([Order(**{"user_id": "u1", "amount": 48_000, "currency": "KRW", **values}, idempotency_key=key)])
+    api.site.producer.enqueue(
+        [Order(**{"user_id": "u1", "amount": 48_000, "currency": "KRW", **values}, idempotency_key=key)]
+    )
     return api.site.get(key).id
 
 
@@ -75,7 +77,9 @@ def test_no_script_or_style_is_inline_or_from_elsewhere(api: ApiSite) -> None:
     for path in ("/", "/orders", f"/orders/{order}"):
         response = api.client.get(path)
         html = response.text
-        assert not re.search(r"<script(?![^>]*\bsrc=\"/)|<style|\sstyle=|\son\w+=|javascript:|https?://", html), path
+        assert not re.search(
+            r"<script(?![^>]*\bsrc=\"/)|<style|\sstyle=|\son\w+=|javascript:|https?://", html
+        ), path
         assert "script-src 'self'" in response.headers["Content-Security-Policy"]
         assert "unsafe" not in response.headers["Content-Security-Policy"]
 
@@ -121,7 +125,9 @@ def test_an_order_is_found_by_its_key_or_its_id(api: ApiSite) -> None:
         assert (response.status_code, response.headers["Location"]) == (303, f"/orders/{order}")
 
 
-@pytest.mark.parametrize("path", ["/orders?name=nothing", "/orders/nothing", f"/orders/{'a' * 32}", "/orders/%00"])
+@pytest.mark.parametrize(
+    "path", ["/orders?name=nothing", "/orders/nothing", f"/orders/{'a' * 32}", "/orders/%00"]
+)
 def test_an_unknown_order_is_a_page_that_says_so(api: ApiSite, path: str) -> None:
     assert "No such order" in get(api, path, 404)
 
@@ -198,10 +204,10 @@ def test_a_line_break_in_a_text_ends_no_event() -> None:
 
 def test_the_stream_ends_with_its_reader(api: ApiSite, monkeypatch: pytest.MonkeyPatch) -> None:
     class Reader:
-        query_params: dict[str, str] = {}
-        cookies: dict[str, str] = {}
-        headers: dict[str, str] = {}
         asked = 0
+
+        def __init__(self) -> None:
+            self.query_params = self.cookies = self.headers = dict[str, str]()
 
         async def is_disconnected(self) -> bool:
             self.asked += 1

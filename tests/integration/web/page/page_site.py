@@ -116,9 +116,8 @@ def fill(site: Site) -> dict[str, str]:
     site.attempt(found["paid"], PAID, OrderStatus.PAID)
     site.attempt(found["dead"], refused, OrderStatus.DEAD)
     site.attempt(found["review"], unknown, OrderStatus.REVIEW)
-    site.attempt(
-        found["declined"], ChargeAnswer(Outcome.DECLINED, Health.SUCCESS, code="insufficient_funds"), OrderStatus.DECLINED
-    )
+    no_funds = ChargeAnswer(Outcome.DECLINED, Health.SUCCESS, code="insufficient_funds")
+    site.attempt(found["declined"], no_funds, OrderStatus.DECLINED)
     site.people.cancel(found["cancelled"], Author("anna", "the customer called"))
     site.attempt(found["queued"], refused, OrderStatus.QUEUED, 60.0)
     claim = site.ledger.claim(found["in_flight"])

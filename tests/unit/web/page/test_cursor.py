@@ -14,7 +14,8 @@ def test_a_place_survives_its_text() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", [None, "", "x", "2026-11-28T10:20:00~a", "2026-99-28T10:20:00+00:00~a", f"{NOW.isoformat()}~'; --"]
+    "text",
+    [None, "", "x", "2026-11-28T10:20:00~a", "2026-99-28T10:20:00+00:00~a", f"{NOW.isoformat()}~'; --"],
 )
 def test_any_other_text_is_no_place(text: str | None) -> None:
     assert Cursor.read(text) is None

@@ -39,7 +39,7 @@ def test_the_way_is_told_in_words() -> None:
 
 def test_of_many_attempts_the_newest_are_drawn() -> None:
     many = drawn(QUEUED, IN_FLIGHT, attempts=MOST_ATTEMPTS + 3)
-    assert [mark.number for mark in many.marks][0] == "4"
+    assert many.marks[0].number == "4"
     assert many.left_out == 3
 
 

@@ -9,7 +9,7 @@ from breakwall.payments.interventions import Action
 from breakwall.payments.orders import EndReason, OrderStatus
 from breakwall.payments.outcomes.operator import DeliveryState
 from breakwall.web.page import labels
-from breakwall.web.page.verdict import Severity
+from breakwall.web.page.situations import Severity
 from breakwall.web.page.words import Words
 
 

@@ -10,8 +10,9 @@ from breakwall.breaker.circuit.state import OverrideMode
 from breakwall.monitor.alarms import AlarmKind
 from breakwall.monitor.counts import Counted
 from breakwall.monitor.obstacles import ObstacleKind
+from breakwall.web.page.situations import Severity, Situation
 from breakwall.web.page.snapshot import Seen
-from breakwall.web.page.verdict import Severity, Situation, Verdict, unreachable, verdict
+from breakwall.web.page.verdict import Verdict, unreachable, verdict
 from breakwall.web.page.words import LANGUAGES, Words
 from tests.page_snapshots import (
     BACKLOGS,

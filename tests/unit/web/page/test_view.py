@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from breakwall.monitor.alarms import Alarm, AlarmKind
 from breakwall.monitor.backlog import Backlog
-from breakwall.web.page.view import MOST_ROWS, PageView, history_rows, page_view
+from breakwall.web.page.view import PageView, page_view
 from breakwall.web.page.words import Words
-from tests.page_snapshots import BACKLOGS, backlog, blocked, history, open_circuit, seen, worker
+from tests.page_snapshots import BACKLOGS, backlog, blocked, open_circuit, seen, worker
 
 ENGLISH = Words("en")
 
@@ -57,7 +57,13 @@ def test_a_forced_state_is_apart_from_the_computed_one() -> None:
 def test_the_longest_bar_is_whole() -> None:
     shown = view()
     assert [bar.name for bar in shown.retries] == ["0", "1", "2–3", "4 or more"]
-    assert [bar.name for bar in shown.next_retries] == ["now", "within 10 s", "within 60 s", "within 5 min", "later"]
+    assert [bar.name for bar in shown.next_retries] == [
+        "now",
+        "within 10 s",
+        "within 60 s",
+        "within 5 min",
+        "later",
+    ]
     assert max(bar.share for bar in shown.retries) == 100
 
 
@@ -116,11 +122,3 @@ def test_the_monitor_of_the_version_before_is_enough() -> None:
     assert shown.figures[0].note == "₩7"
     assert figures(shown)["Net rate"][0] == "–"
     assert shown.retries == ()
-
-
-def test_the_chart_as_a_table_is_short_and_newest_first() -> None:
-    rows = history_rows(history("down"), ENGLISH)
-    assert len(rows) == MOST_ROWS
-    assert rows[0].at == "2026-11-28 10:19:50"
-    assert (rows[0].circuit, rows[-1].circuit) == ("open", "closed")
-    assert history_rows([], ENGLISH) == []
