@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from breakwall.payments.orders import OrderStatus, StoredAttempt
 from breakwall.web.page.labels import OUTCOME_SYMBOLS, OUTCOMES, STATE_SYMBOLS, STATES, label
-from breakwall.web.page.order_path import Step
+from breakwall.web.page.order_path import StateChange
 from breakwall.web.page.words import Words
 
 WIDTH, HEIGHT = 700, 330
@@ -34,11 +34,11 @@ _PLACES: dict[OrderStatus | None, tuple[int, int]] = {
 
 _ENDS = ("paid", "declined", "cancelled", "dead", "review")
 USUAL = (
-    Step(None, OrderStatus.IN_FLIGHT),
-    Step(None, OrderStatus.QUEUED),
-    Step(OrderStatus.QUEUED, OrderStatus.IN_FLIGHT),
-    Step(OrderStatus.IN_FLIGHT, OrderStatus.QUEUED),
-    *(Step(OrderStatus.IN_FLIGHT, OrderStatus(name)) for name in _ENDS),
+    StateChange(None, OrderStatus.IN_FLIGHT),
+    StateChange(None, OrderStatus.QUEUED),
+    StateChange(OrderStatus.QUEUED, OrderStatus.IN_FLIGHT),
+    StateChange(OrderStatus.IN_FLIGHT, OrderStatus.QUEUED),
+    *(StateChange(OrderStatus.IN_FLIGHT, OrderStatus(name)) for name in _ENDS),
 )
 
 
@@ -72,7 +72,7 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
+class AttemptMark:
     """An attempt, as a small circle above the state in which it is made."""
 
     x: int
@@ -88,13 +88,13 @@ class Diagram:
 
     lines: tuple[Line, ...]
     boxes: tuple[Box, ...]
-    marks: tuple[Mark, ...]
+    marks: tuple[AttemptMark, ...]
     start: tuple[int, int]
     left_out: int  # Attempts that are not drawn.
     description: str
 
 
-def diagram(path: Sequence[Step], attempts: Sequence[StoredAttempt], words: Words) -> Diagram:
+def diagram(path: Sequence[StateChange], attempts: Sequence[StoredAttempt], words: Words) -> Diagram:
     """The drawing of a way, with its attempts."""
     taken = Counter(path)
     steps = [*USUAL, *(step for step in taken if step not in USUAL)]
@@ -111,7 +111,7 @@ def diagram(path: Sequence[Step], attempts: Sequence[StoredAttempt], words: Word
     )
 
 
-def _boxes(path: Sequence[Step], words: Words) -> Iterator[Box]:
+def _boxes(path: Sequence[StateChange], words: Words) -> Iterator[Box]:
     visited = {step.after for step in path}
     now = path[-1].after if path else None
     for state, (x, y) in _PLACES.items():
@@ -121,11 +121,11 @@ def _boxes(path: Sequence[Step], words: Words) -> Iterator[Box]:
             yield Box(left, top, _BOX_WIDTH, _BOX_HEIGHT, word, state is now, state in visited)
 
 
-def _has_way_back(step: Step, steps: Sequence[Step]) -> bool:
+def _has_way_back(step: StateChange, steps: Sequence[StateChange]) -> bool:
     return any(other.before is step.after and other.after is step.before for other in steps)
 
 
-def _line(step: Step, times: int, *, aside: bool) -> Line:
+def _line(step: StateChange, times: int, *, aside: bool) -> Line:
     """``aside``: the way back is drawn too, so each of them is drawn a little to its side."""
     (x1, y1), (x2, y2) = _PLACES[step.before], _PLACES[step.after]
     written = "" if times == 0 else f"{times}×"
@@ -139,13 +139,15 @@ def _line(step: Step, times: int, *, aside: bool) -> Line:
     return Line(x1 + right * half, y1 + lower, x2 - right * _BOX_WIDTH / 2, y2 + lower, written)
 
 
-def _mark(place: int, attempt: StoredAttempt, words: Words) -> Mark:
+def _mark(place: int, attempt: StoredAttempt, words: Words) -> AttemptMark:
     outcome = None if attempt.outcome is None else attempt.outcome.value
     word = label(OUTCOMES, outcome, words)
     title = words.text("Attempt %(number)s: %(outcome)s", number=attempt.number, outcome=word)
-    return Mark(_FIRST_MARK + place * 30, 30, str(attempt.number), OUTCOME_SYMBOLS.get(outcome, "?"), title)
+    return AttemptMark(
+        _FIRST_MARK + place * 30, 30, str(attempt.number), OUTCOME_SYMBOLS.get(outcome, "?"), title
+    )
 
 
-def _description(path: Sequence[Step], words: Words) -> str:
+def _description(path: Sequence[StateChange], words: Words) -> str:
     states = " → ".join(label(STATES, step.after, words) for step in path)
     return words.text("The way of the order: %(states)s.", states=states)

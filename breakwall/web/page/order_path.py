@@ -11,7 +11,7 @@ from breakwall.payments.orders import OrderStatus, StoredAttempt, StoredOrder
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class StateChange:
     """A change of the state; ``before`` None: the order was accepted."""
 
     before: OrderStatus | None
@@ -29,18 +29,18 @@ class _Moment:
 
 def order_path(
     order: StoredOrder, attempts: Sequence[StoredAttempt], interventions: Sequence[StoredIntervention]
-) -> list[Step]:
+) -> list[StateChange]:
     """The changes of the state, first to last; the last one leads to the order's state now.
 
     The state after an attempt is not stored. It is what comes next: another attempt of a waiting order, a person's
     action, or the present.
     """
     states = _filled(_moments(order, attempts, interventions), order.status)
-    steps: list[Step] = []
+    steps: list[StateChange] = []
     before: OrderStatus | None = None
     for after in states:
         if after is not before:
-            steps.append(Step(before, after))
+            steps.append(StateChange(before, after))
         before = after
     return steps
 

@@ -50,9 +50,10 @@ class Situation(StrEnum):
 
 
 def _paused(view: Circumstances) -> str:
-    pause = view.backlog.paused
-    since = view.words.duration(seconds_between(pause and pause.at, view.backlog.at))
-    return view.say("%(actor)s paused the queue %(time)s ago.", actor=pause and pause.actor, time=since)
+    if (pause := view.backlog.paused) is None:
+        return ""
+    since = view.words.duration(seconds_between(pause.at, view.backlog.at))
+    return view.say("%(actor)s paused the queue %(time)s ago.", actor=pause.actor, time=since)
 
 
 def _forced(sentence: str) -> Callable[[Circumstances], str]:

@@ -17,7 +17,7 @@ from breakwall.web.page.words import Words, message, plural
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class PageVerdict:
     """``sentences``: the first one says what is going on; the others its extent, and what is next."""
 
     situation: Situation
@@ -31,27 +31,27 @@ class Verdict:
 UNREACHABLE_ADVICE = message("Run `breakwall doctor`.")
 
 
-def verdict(seen: Seen, words: Words) -> Verdict:
+def verdict(seen: Seen, words: Words) -> PageVerdict:
     """The verdict on a snapshot. One that is stale because the database is away is `Situation.UNREACHABLE`."""
     if seen.failed is not None:
         return _unreachable(seen, words)
     view = Circumstances(seen, words)
     for situation, severity, holds, headline in SITUATIONS:
         if holds(view):
-            return Verdict(situation, severity, (headline(view), *_facts(situation, view)))
+            return PageVerdict(situation, severity, (headline(view), *_facts(situation, view)))
     raise AssertionError("the last situation always holds")
 
 
-def unreachable(words: Words) -> Verdict:
+def unreachable(words: Words) -> PageVerdict:
     """The verdict without any snapshot."""
     headline = words.text("The orders database does not answer, so nothing is known.")
-    return Verdict(Situation.UNREACHABLE, Severity.ACT, (headline, words.text(UNREACHABLE_ADVICE)))
+    return PageVerdict(Situation.UNREACHABLE, Severity.ACT, (headline, words.text(UNREACHABLE_ADVICE)))
 
 
-def _unreachable(seen: Seen, words: Words) -> Verdict:
+def _unreachable(seen: Seen, words: Words) -> PageVerdict:
     age = words.duration(seen.age)
     headline = words.text("The orders database does not answer. These numbers are %(age)s old.", age=age)
-    return Verdict(Situation.UNREACHABLE, Severity.ACT, (headline, words.text(UNREACHABLE_ADVICE)))
+    return PageVerdict(Situation.UNREACHABLE, Severity.ACT, (headline, words.text(UNREACHABLE_ADVICE)))
 
 
 def _facts(situation: Situation, view: Circumstances) -> Iterator[str]:

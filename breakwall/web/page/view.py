@@ -11,7 +11,7 @@ from breakwall.payments.fleet.workers import Worker
 from breakwall.web.page.circuit_view import CircuitView, Figure, circuit_view
 from breakwall.web.page.labels import OUTCOMES, label
 from breakwall.web.page.snapshot import FailureKind, NextRetries, RetryBar, Seen
-from breakwall.web.page.verdict import Verdict, time_range, verdict
+from breakwall.web.page.verdict import PageVerdict, time_range, verdict
 from breakwall.web.page.words import Words
 
 _DASH = "–"
@@ -58,7 +58,7 @@ class PageView:
     age: str
     stale: bool
     partial: bool
-    verdict: Verdict
+    verdict: PageVerdict
     title: str
     circuit: CircuitView
     figures: tuple[Figure, ...]
@@ -98,7 +98,7 @@ def page_view(seen: Seen, words: Words) -> PageView:
     )
 
 
-def _warnings(seen: Seen, found: Verdict) -> Iterator[tuple[str, str]]:
+def _warnings(seen: Seen, found: PageVerdict) -> Iterator[tuple[str, str]]:
     """The alarms, each with its advice, but for one that the verdict has said whole."""
     for alarm in seen.backlog.warnings:
         if alarm.kind.value != found.situation.value:

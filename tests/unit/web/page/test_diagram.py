@@ -5,7 +5,7 @@ from __future__ import annotations
 from breakwall.payments.gateways.base import Outcome
 from breakwall.payments.orders import OrderStatus
 from breakwall.web.page.diagram import HEIGHT, MOST_ATTEMPTS, WIDTH, Diagram, diagram
-from breakwall.web.page.order_path import Step
+from breakwall.web.page.order_path import StateChange
 from breakwall.web.page.words import Words
 from tests.unit.web.page.test_order_path import DEAD, IN_FLIGHT, PAID, QUEUED, attempt
 
@@ -13,7 +13,7 @@ ENGLISH = Words("en")
 
 
 def drawn(*states: OrderStatus, attempts: int = 0) -> Diagram:
-    path = [Step(before, after) for before, after in zip((None, *states), states, strict=False)]
+    path = [StateChange(before, after) for before, after in zip((None, *states), states, strict=False)]
     return diagram(path, [attempt(n, n, n + 1, Outcome.UNKNOWN) for n in range(1, attempts + 1)], ENGLISH)
 
 

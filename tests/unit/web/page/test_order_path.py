@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from breakwall.payments.gateways.base import Outcome
 from breakwall.payments.interventions import Action, StoredIntervention
 from breakwall.payments.orders import OrderStatus, StoredAttempt, StoredOrder
-from breakwall.web.page.order_path import Step, order_path
+from breakwall.web.page.order_path import StateChange, order_path
 from tests.page_snapshots import NOW
 
 IN_FLIGHT, QUEUED, PAID, DEAD = (
@@ -61,7 +61,7 @@ def states(status: OrderStatus, *events: StoredAttempt | StoredIntervention) -> 
 
 
 def test_an_order_that_waits_was_only_queued() -> None:
-    assert order_path(ORDER, [], []) == [Step(None, QUEUED)]
+    assert order_path(ORDER, [], []) == [StateChange(None, QUEUED)]
 
 
 def test_an_order_that_was_charged_at_once_was_never_queued() -> None:

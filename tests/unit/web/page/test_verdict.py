@@ -12,7 +12,7 @@ from breakwall.monitor.counts import Counted
 from breakwall.monitor.obstacles import ObstacleKind
 from breakwall.web.page.situations import Severity, Situation
 from breakwall.web.page.snapshot import Seen
-from breakwall.web.page.verdict import Verdict, unreachable, verdict
+from breakwall.web.page.verdict import PageVerdict, unreachable, verdict
 from breakwall.web.page.words import LANGUAGES, Words
 from tests.page_snapshots import (
     BACKLOGS,
@@ -36,7 +36,7 @@ def of(situation: str, words: Words = ENGLISH) -> str:
     return str(verdict(seen(situation, history=()), words))
 
 
-def over(**values: object) -> Verdict:
+def over(**values: object) -> PageVerdict:
     return verdict(Seen(backlog=backlog(**values), config=CONFIG), ENGLISH)
 
 
