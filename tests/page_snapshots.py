@@ -15,7 +15,7 @@ from breakwall.monitor.counts import Rejected
 from breakwall.monitor.obstacles import Obstacle, ObstacleKind
 from breakwall.payments.fleet.drain_control import Pause
 from breakwall.payments.fleet.workers import Worker
-from breakwall.web.page.snapshot import Seen
+from breakwall.web.page.snapshot import PageSnapshot
 
 NOW = datetime(2026, 11, 28, 10, 20, 0, tzinfo=UTC)
 STORE_NOW = NOW.timestamp()
@@ -48,11 +48,14 @@ class FailedOrders:
 @dataclass(frozen=True)
 class HistorySample:
     at: datetime
-    queued: int
-    arrivals: float
-    completions: float
-    oldest_due_age: float
-    breaker_open: float
+    queued: int = 0
+    arrivals: int = 0
+    paid: int = 0
+    oldest_due_age_seconds: float = 0.0
+    open_share: float = 0.0
+    span: float = 10.0
+    declined: int = 0
+    other: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -266,7 +269,7 @@ BACKLOGS: dict[str, Backlog] = {
 }
 
 
-def seen(situation: str = "calm", **values: Any) -> Seen:
+def seen(situation: str = "calm", **values: Any) -> PageSnapshot:
     """What the page knows in a situation of `BACKLOGS`."""
     workers = () if situation == "no_worker" else (worker(), worker("celery@web-2", slots=8))
     given = {
@@ -275,7 +278,7 @@ def seen(situation: str = "calm", **values: Any) -> Seen:
         "config": CONFIG,
         "history": history(situation),
     }
-    return Seen(**{**given, **values})
+    return PageSnapshot(**{**given, **values})
 
 
 def history(situation: str = "calm") -> list[HistorySample]:
@@ -287,5 +290,5 @@ def history(situation: str = "calm") -> list[HistorySample]:
 def _sample(ago: int, down: int) -> HistorySample:
     """Of so many seconds ago; ``down``: for how long the payment service was down by then."""
     at = NOW - timedelta(seconds=ago)
-    done = 0 if down else 95 + ago % 7
-    return HistorySample(at, int(down * 1.8), 100 + ago % 9, done, down * 0.06, float(down > 0))
+    done = 0 if down else 15 + ago % 3
+    return HistorySample(at, int(down * 1.8), 16 + ago % 4, done, down * 0.06, float(down > 0))

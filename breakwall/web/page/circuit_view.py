@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from breakwall.breaker import CircuitState
 from breakwall.web.page.labels import CIRCUIT_MEANINGS, CIRCUITS, OVERRIDES, label
-from breakwall.web.page.snapshot import Seen
+from breakwall.web.page.snapshot import PageSnapshot
 from breakwall.web.page.words import Words
 
 _DASH = "–"
@@ -35,7 +35,7 @@ class CircuitView:
     figures: tuple[Figure, ...]
 
 
-def circuit_view(seen: Seen, words: Words) -> CircuitView:
+def circuit_view(seen: PageSnapshot, words: Words) -> CircuitView:
     """The circuit of a snapshot."""
     breaker = seen.backlog.breaker
     override, computed = breaker.override, breaker.state.value
@@ -52,7 +52,7 @@ def circuit_view(seen: Seen, words: Words) -> CircuitView:
     )
 
 
-def _override(seen: Seen, words: Words) -> str | None:
+def _override(seen: PageSnapshot, words: Words) -> str | None:
     breaker = seen.backlog.breaker
     if (override := breaker.override) is None:
         return None
@@ -71,7 +71,7 @@ def _override(seen: Seen, words: Words) -> str | None:
     return f"{said} {words.text('It ends by itself in %(time)s.', time=left)}"
 
 
-def _circuit_figures(seen: Seen, words: Words) -> Iterator[Figure]:
+def _circuit_figures(seen: PageSnapshot, words: Words) -> Iterator[Figure]:
     breaker, config = seen.backlog.breaker, seen.config
     calls = breaker.failure_count + breaker.success_count
     window = words.duration(config.window)

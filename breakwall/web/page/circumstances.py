@@ -5,14 +5,14 @@ from __future__ import annotations
 from breakwall.breaker import CircuitState
 from breakwall.monitor.obstacles import ObstacleKind
 from breakwall.payments.db.clock import seconds_between
-from breakwall.web.page.snapshot import Seen, down_for
+from breakwall.web.page.snapshot import PageSnapshot, down_for
 from breakwall.web.page.words import Words
 
 
 class Circumstances:
     """What the situations ask about a snapshot, and the words for it."""
 
-    def __init__(self, seen: Seen, words: Words) -> None:
+    def __init__(self, seen: PageSnapshot, words: Words) -> None:
         self.seen, self.words = seen, words
         self.backlog = backlog = seen.backlog
         self.breaker = backlog.breaker

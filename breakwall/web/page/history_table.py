@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from breakwall.web.page.snapshot import HistoryPoint
+from breakwall.web.page.snapshot import HistoryPoint, arrivals_a_minute, completions_a_minute
 from breakwall.web.page.words import Words
 
 MOST_ROWS = 12
@@ -30,12 +30,12 @@ def history_rows(points: Sequence[HistoryPoint], words: Words) -> list[HistoryRo
 
 
 def _history_row(point: HistoryPoint, words: Words) -> HistoryRow:
-    is_open = words.text("open") if point.breaker_open else words.text("closed")
+    is_open = words.text("open") if point.open_share else words.text("closed")
     return HistoryRow(
         words.moment(point.at),
         words.number(point.queued),
-        words.number(point.arrivals),
-        words.number(point.completions),
-        words.duration(point.oldest_due_age),
+        words.number(arrivals_a_minute(point)),
+        words.number(completions_a_minute(point)),
+        words.duration(point.oldest_due_age_seconds),
         is_open,
     )

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from breakwall.monitor.backlog import Monitor
 from breakwall.payments.db.errors import DatabaseUnavailableError
-from breakwall.web.page.snapshot import HistoryPoint, Seen
+from breakwall.web.page.snapshot import HistoryPoint, PageSnapshot
 
 INTERVAL = 2.0  # Seconds: a person does not read faster.
 
@@ -21,7 +21,7 @@ def no_history() -> Sequence[HistoryPoint]:
 
 @dataclass(slots=True)
 class _Newest:
-    seen: Seen | None = None
+    seen: PageSnapshot | None = None
     taken: float = float("-inf")  # On the monotonic clock, also of a snapshot that failed.
     read: float = 0.0  # When ``seen`` was read.
 
@@ -42,7 +42,7 @@ class PageData:
         self._lock = threading.Lock()
         self._newest = _Newest()
 
-    def latest(self) -> Seen | None:
+    def latest(self) -> PageSnapshot | None:
         """The newest snapshot; None if there never was one. One that could not be renewed says why."""
         with self._lock:
             if self._now() - self._newest.taken >= INTERVAL:
@@ -57,7 +57,7 @@ class PageData:
     def _take(self) -> _Newest:
         try:
             backlog, workers = self._monitor.snapshot_with_workers()
-            seen = Seen(
+            seen = PageSnapshot(
                 backlog=backlog, workers=workers, config=self._monitor.breaker.config, history=self._history()
             )
         except DatabaseUnavailableError as error:

@@ -35,6 +35,7 @@ from breakwall.web.page.order_path import order_path
 from breakwall.web.page.order_search import find_orders
 from breakwall.web.page.page_data import INTERVAL, PageData
 from breakwall.web.page.rendering import answer, reader, render
+from breakwall.web.page.snapshot import arrivals_a_minute, completions_a_minute
 from breakwall.web.page.timeline import OrderHistory, timeline
 from breakwall.web.page.verdict import unreachable
 from breakwall.web.page.view import page_view
@@ -110,10 +111,10 @@ def history(data: Data) -> dict[str, list[float]]:
     return {
         "at": [point.at.timestamp() for point in points],
         "queued": [point.queued for point in points],
-        "arrivals": [point.arrivals for point in points],
-        "completions": [point.completions for point in points],
-        "oldest_due_age": [point.oldest_due_age for point in points],
-        "breaker_open": [point.breaker_open for point in points],
+        "arrivals": [arrivals_a_minute(point) for point in points],
+        "completions": [completions_a_minute(point) for point in points],
+        "oldest_due_age": [point.oldest_due_age_seconds for point in points],
+        "open_share": [point.open_share for point in points],
     }
 
 

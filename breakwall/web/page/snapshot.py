@@ -13,24 +13,44 @@ from breakwall.payments.fleet.workers import Worker
 
 
 class HistoryPoint(Protocol):
-    """One sample of the backlog's history, as the chart shows it. ``breaker_open``: the share of its time, 0 to 1."""
+    """One sample of the backlog's history: the numbers at one moment, and what happened in the ``span`` before it.
+
+    ``arrivals``: orders that began to wait; ``paid``, ``declined``, ``other``: that had waited and ended;
+    ``open_share``: the share of the span in which the circuit admitted no call, 0 to 1. The span is in seconds.
+    """
 
     @property
     def at(self) -> datetime: ...
     @property
+    def span(self) -> float: ...
+    @property
     def queued(self) -> int: ...
     @property
-    def arrivals(self) -> float: ...
+    def arrivals(self) -> int: ...
     @property
-    def completions(self) -> float: ...
+    def paid(self) -> int: ...
     @property
-    def oldest_due_age(self) -> float: ...
+    def declined(self) -> int: ...
     @property
-    def breaker_open(self) -> float: ...
+    def other(self) -> int: ...
+    @property
+    def oldest_due_age_seconds(self) -> float: ...
+    @property
+    def open_share(self) -> float: ...
+
+
+def arrivals_a_minute(point: HistoryPoint) -> float:
+    """Orders a minute that began to wait in the span of a sample."""
+    return 60 * point.arrivals / max(point.span, 1.0)
+
+
+def completions_a_minute(point: HistoryPoint) -> float:
+    """Orders a minute that had waited and ended in the span of a sample."""
+    return 60 * (point.paid + point.declined + point.other) / max(point.span, 1.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Seen:
+class PageSnapshot:
     """What the page shows of one moment. ``age``: seconds since the database was read."""
 
     backlog: Backlog
@@ -125,7 +145,7 @@ def down_for(breaker: BreakerStatus, at: datetime, history: Sequence[HistoryPoin
         return None
     since = max(breaker.store_time - (breaker.opened_at or breaker.store_time), 0.0)
     for point in reversed(history):
-        if not point.breaker_open:
+        if not point.open_share:
             break
         since = max(since, (at - point.at).total_seconds())
     return since

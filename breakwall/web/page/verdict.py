@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from breakwall.monitor.counts import Counted
 from breakwall.web.page.circumstances import Circumstances
 from breakwall.web.page.situations import SITUATIONS, Severity, Situation, needs_person
-from breakwall.web.page.snapshot import Seen
+from breakwall.web.page.snapshot import PageSnapshot
 from breakwall.web.page.words import Words, message, plural
 
 
@@ -31,7 +31,7 @@ class PageVerdict:
 UNREACHABLE_ADVICE = message("Run `breakwall doctor`.")
 
 
-def verdict(seen: Seen, words: Words) -> PageVerdict:
+def verdict(seen: PageSnapshot, words: Words) -> PageVerdict:
     """The verdict on a snapshot. One that is stale because the database is away is `Situation.UNREACHABLE`."""
     if seen.failed is not None:
         return _unreachable(seen, words)
@@ -48,7 +48,7 @@ def unreachable(words: Words) -> PageVerdict:
     return PageVerdict(Situation.UNREACHABLE, Severity.ACT, (headline, words.text(UNREACHABLE_ADVICE)))
 
 
-def _unreachable(seen: Seen, words: Words) -> PageVerdict:
+def _unreachable(seen: PageSnapshot, words: Words) -> PageVerdict:
     age = words.duration(seen.age)
     headline = words.text("The orders database does not answer. These numbers are %(age)s old.", age=age)
     return PageVerdict(Situation.UNREACHABLE, Severity.ACT, (headline, words.text(UNREACHABLE_ADVICE)))
@@ -80,7 +80,7 @@ def _people_wanted_for(view: Circumstances) -> str:
     return f"({', '.join(parts)})"
 
 
-def waiting_text(seen: Seen, words: Words) -> str:
+def waiting_text(seen: PageSnapshot, words: Words) -> str:
     """How many orders wait, and their money."""
     backlog = seen.backlog
     money = words.amounts(seen.extra.money.get("queued", {}) or backlog.amounts)

@@ -10,7 +10,7 @@ from breakwall.payments.db.clock import seconds_between
 from breakwall.payments.fleet.workers import Worker
 from breakwall.web.page.circuit_view import CircuitView, Figure, circuit_view
 from breakwall.web.page.labels import OUTCOMES, label
-from breakwall.web.page.snapshot import FailureKind, NextRetries, RetryBar, Seen
+from breakwall.web.page.snapshot import FailureKind, NextRetries, PageSnapshot, RetryBar
 from breakwall.web.page.verdict import PageVerdict, time_range, verdict
 from breakwall.web.page.words import Words
 
@@ -72,7 +72,7 @@ class PageView:
     warnings: tuple[tuple[str, str], ...]
 
 
-def page_view(seen: Seen, words: Words) -> PageView:
+def page_view(seen: PageSnapshot, words: Words) -> PageView:
     """The view of a snapshot."""
     backlog, extra = seen.backlog, seen.extra
     found = verdict(seen, words)
@@ -98,14 +98,14 @@ def page_view(seen: Seen, words: Words) -> PageView:
     )
 
 
-def _warnings(seen: Seen, found: PageVerdict) -> Iterator[tuple[str, str]]:
+def _warnings(seen: PageSnapshot, found: PageVerdict) -> Iterator[tuple[str, str]]:
     """The alarms, each with its advice, but for one that the verdict has said whole."""
     for alarm in seen.backlog.warnings:
         if alarm.kind.value != found.situation.value:
             yield alarm.message, alarm.advice
 
 
-def _figures(seen: Seen, words: Words) -> Iterator[Figure]:
+def _figures(seen: PageSnapshot, words: Words) -> Iterator[Figure]:
     """The five numbers."""
     backlog, extra = seen.backlog, seen.extra
     money = words.amounts(extra.money.get("queued", {}) or backlog.amounts)
@@ -123,11 +123,15 @@ def _figures(seen: Seen, words: Words) -> Iterator[Figure]:
 def _net(rate: float | None, words: Words) -> str:
     if rate is None:
         return _DASH
-    sign = "+" if rate > 0 else "−" if rate < 0 else ""
-    return words.text("%(number)s/s", number=f"{sign}{words.number(abs(rate))}")
+    return words.text("%(number)s/s", number=_signed(rate, words))
 
 
-def _flow(seen: Seen, words: Words) -> str:
+def _signed(number: float, words: Words) -> str:
+    sign = "+" if number > 0 else "−" if number < 0 else ""
+    return f"{sign}{words.number(abs(number))}"
+
+
+def _flow(seen: PageSnapshot, words: Words) -> str:
     done = words.number(seen.backlog.drained_last_minute)
     arrived = seen.extra.arrivals_last_minute
     if arrived is None:
@@ -135,7 +139,7 @@ def _flow(seen: Seen, words: Words) -> str:
     return words.text("last minute: %(new)s new, %(done)s done", new=words.number(arrived), done=done)
 
 
-def _drain(seen: Seen, words: Words) -> str:
+def _drain(seen: PageSnapshot, words: Words) -> str:
     backlog = seen.backlog
     if backlog.queued == 0:
         return words.text("empty")
@@ -145,7 +149,7 @@ def _drain(seen: Seen, words: Words) -> str:
     return time_range(least, most, words)
 
 
-def _assumption(seen: Seen, words: Words) -> str:
+def _assumption(seen: PageSnapshot, words: Words) -> str:
     backlog = seen.backlog
     if backlog.queued and backlog.drain_eta_range_seconds is None:
         return words.text("because nothing moves")
@@ -172,7 +176,7 @@ def _within(one: NextRetries, words: Words) -> str:
     return words.text("within %(time)s", time=words.duration(seconds))
 
 
-def _failure(kind: FailureKind, seen: Seen, words: Words) -> FailureRow:
+def _failure(kind: FailureKind, seen: PageSnapshot, words: Words) -> FailureRow:
     what = label(OUTCOMES, kind.outcome, words)
     ago = _DASH
     if kind.last_seen is not None:
@@ -182,7 +186,7 @@ def _failure(kind: FailureKind, seen: Seen, words: Words) -> FailureRow:
     return FailureRow(named, words.number(kind.orders), ago, kind.sample, kind.detail or "")
 
 
-def _paused(seen: Seen, words: Words) -> str | None:
+def _paused(seen: PageSnapshot, words: Words) -> str | None:
     pause = seen.backlog.paused
     if pause is None:
         return None
@@ -196,7 +200,7 @@ def _paused(seen: Seen, words: Words) -> str | None:
     return f"{said} {words.text('It ends by itself in %(time)s.', time=left)}"
 
 
-def _rate(seen: Seen, words: Words) -> str:
+def _rate(seen: PageSnapshot, words: Words) -> str:
     if seen.backlog.rate is None:
         return words.text("no limit, as fast as the payment service takes them")
     number = words.number(seen.backlog.rate)
@@ -210,7 +214,7 @@ def _worker(worker: Worker, words: Words) -> WorkerRow:
     return WorkerRow(worker.name, worker.alive, words.number(worker.slots), seen, idle, note)
 
 
-def _fleet(seen: Seen, words: Words) -> Iterator[Figure]:
+def _fleet(seen: PageSnapshot, words: Words) -> Iterator[Figure]:
     backlog = seen.backlog
     slots = words.text("%(number)s orders at once", number=words.number(backlog.slots))
     yield Figure(words.text("Workers alive"), words.number(backlog.workers), slots)
@@ -222,5 +226,5 @@ def _fleet(seen: Seen, words: Words) -> Iterator[Figure]:
     )
     difference = seen.extra.broker_difference
     if difference is not None:
-        note = words.text("a lasting difference from the orders that are due is a fault")
-        yield Figure(words.text("Difference"), words.number(difference), note)
+        note = words.text("+: orders without a message, −: messages too many. If it lasts, it is a fault")
+        yield Figure(words.text("Difference"), _signed(difference, words), note)

@@ -39,7 +39,7 @@
   function openTimes() {
     const found = [];
     points.at.forEach((at, place) => {
-      if (!points.breaker_open[place]) return;
+      if (!points.open_share[place]) return;
       const from = place ? points.at[place - 1] : at;
       const last = found[found.length - 1];
       if (last && last[1] === from) last[1] = at;

@@ -231,8 +231,8 @@ def test_the_chart_has_its_columns(api: ApiSite) -> None:
     api.app.state.page_data = PageData(api.services.monitor, lambda: history("down"))
     columns = api.client.get("/page/history").json()
     assert {len(column) for column in columns.values()} == {180}
-    assert columns["breaker_open"][0] == 0
-    assert columns["breaker_open"][-1] == 1
+    assert columns["open_share"][0] == 0
+    assert columns["open_share"][-1] == 1
     assert columns["at"] == sorted(columns["at"])
 
 

@@ -11,7 +11,7 @@ from breakwall.monitor.alarms import AlarmKind
 from breakwall.monitor.counts import Counted
 from breakwall.monitor.obstacles import ObstacleKind
 from breakwall.web.page.situations import Severity, Situation
-from breakwall.web.page.snapshot import Seen
+from breakwall.web.page.snapshot import PageSnapshot
 from breakwall.web.page.verdict import PageVerdict, unreachable, verdict
 from breakwall.web.page.words import LANGUAGES, Words
 from tests.page_snapshots import (
@@ -37,7 +37,7 @@ def of(situation: str, words: Words = ENGLISH) -> str:
 
 
 def over(**values: object) -> PageVerdict:
-    return verdict(Seen(backlog=backlog(**values), config=CONFIG), ENGLISH)
+    return verdict(PageSnapshot(backlog=backlog(**values), config=CONFIG), ENGLISH)
 
 
 @pytest.mark.parametrize("situation", BACKLOGS)
@@ -117,8 +117,10 @@ def test_a_pause_hides_no_missing_worker() -> None:
 def test_an_outage_is_as_long_as_the_history_says() -> None:
     # The circuit opened anew one minute ago, after a failed probe.
     again = backlog(**WAITING, breaker=open_circuit(60.0))
-    points = [HistorySample(NOW - timedelta(seconds=900 - n * 10), 0, 0, 0, 0, n > 10) for n in range(90)]
-    said = str(verdict(Seen(backlog=again, config=CONFIG, history=points), ENGLISH))
+    points = [
+        HistorySample(NOW - timedelta(seconds=900 - n * 10), open_share=float(n > 10)) for n in range(90)
+    ]
+    said = str(verdict(PageSnapshot(backlog=again, config=CONFIG, history=points), ENGLISH))
     assert said.startswith("Payment service down 13 min.")
 
 
