@@ -152,6 +152,15 @@ def test_without_javascript_the_chart_is_a_table(open_page: Open) -> None:
     expect(page.get_by_role("table", name="Samples of the backlog")).to_be_visible()
 
 
+def test_the_open_table_fits_a_telephone(open_page: Open) -> None:
+    page = open_page("down", width=375)
+    page.locator("summary").click()
+    expect(page.get_by_role("table", name="Samples of the backlog")).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 375
+    found = Axe().run(page)
+    assert found.violations_count == 0, found.generate_report()
+
+
 def test_orders_are_found_by_a_form_without_javascript(open_page: Open) -> None:
     page = open_page("/orders", script=False)
     page.get_by_label("State").select_option("dead")
