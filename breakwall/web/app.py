@@ -9,6 +9,7 @@ from fastapi import FastAPI
 
 from breakwall import __version__
 from breakwall.web import hooks
+from breakwall.web.page.routes import router as page_router
 from breakwall.web.problems import ProblemError, answer_problem
 from breakwall.web.services import Services
 
@@ -25,4 +26,5 @@ def create_app(services: Services) -> FastAPI:
     app.state.services = services
     app.add_exception_handler(ProblemError, answer_problem)
     app.include_router(hooks.router)
+    app.include_router(page_router)
     return app

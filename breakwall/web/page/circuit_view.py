@@ -1,0 +1,102 @@
+"""The circuit as the page shows it: what holds, what would hold, and its window against the thresholds. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from breakwall.breaker import CircuitState
+from breakwall.web.page.labels import CIRCUIT_MEANINGS, CIRCUITS, OVERRIDES, label
+from breakwall.web.page.snapshot import PageSnapshot
+from breakwall.web.page.words import Words
+
+_DASH = "–"
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One number with its name, and what it means."""
+
+    name: str
+    value: str
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class CircuitView:
+    """``state`` is what holds, ``computed`` what holds without the operator's override, if there is one."""
+
+    name: str
+    state: str
+    word: str
+    meaning: str
+    computed: str | None
+    override: str | None
+    figures: tuple[Figure, ...]
+
+
+def circuit_view(seen: PageSnapshot, words: Words) -> CircuitView:
+    """The circuit of a snapshot."""
+    breaker = seen.backlog.breaker
+    override, computed = breaker.override, breaker.state.value
+    forced = {"forced_open": "open", "forced_closed": "closed", "observing": "closed"}
+    state = computed if override is None else forced[override.mode.value]
+    return CircuitView(
+        breaker.name,
+        state,
+        label(CIRCUITS, state, words),
+        label(CIRCUIT_MEANINGS, state, words),
+        None if override is None else label(CIRCUITS, computed, words),
+        _override(seen, words),
+        tuple(_circuit_figures(seen, words)),
+    )
+
+
+def _override(seen: PageSnapshot, words: Words) -> str | None:
+    breaker = seen.backlog.breaker
+    if (override := breaker.override) is None:
+        return None
+    since = words.duration(breaker.store_time - override.set_at)
+    what = label(OVERRIDES, override.mode.value, words)
+    said = words.text(
+        "%(what)s by %(actor)s %(time)s ago: %(reason)s.",
+        what=what,
+        actor=override.actor,
+        time=since,
+        reason=override.reason,
+    )
+    if override.expires_at is None:
+        return f"{said} {words.text('It stays so until a person ends it.')}"
+    left = words.duration(override.expires_at - breaker.store_time)
+    return f"{said} {words.text('It ends by itself in %(time)s.', time=left)}"
+
+
+def _circuit_figures(seen: PageSnapshot, words: Words) -> Iterator[Figure]:
+    breaker, config = seen.backlog.breaker, seen.config
+    calls = breaker.failure_count + breaker.success_count
+    window = words.duration(config.window)
+    note = words.text(
+        "opens at %(number)s failures within %(time)s", number=config.failure_threshold, time=window
+    )
+    yield Figure(words.text("Failures"), words.number(breaker.failure_count), note)
+    if breaker.state is CircuitState.CLOSED:
+        share = breaker.failure_count / calls if calls else 0.0
+        rate = words.text("and at a share of %(share)s %%", share=words.number(config.failure_rate * 100))
+        yield Figure(words.text("Share of failures"), f"{words.number(share * 100)} %", rate)
+    else:
+        probe = words.duration(breaker.retry_after)
+        least = words.count(
+            "closes after %(number)s success",
+            "closes after %(number)s successes",
+            config.half_open_max_calls,
+        )
+        yield Figure(words.text("Next probe in"), probe, least)
+    limit = words.text("any number") if breaker.limit is None else words.number(breaker.limit)
+    hand = words.text("at most: %(limit)s", limit=limit)
+    yield Figure(words.text("Calls in progress"), words.number(breaker.in_hand), hand)
+    last = breaker.last_failure_at
+    ago = _DASH if last is None else words.duration(breaker.store_time - last)
+    opened = words.count(
+        "opened %(number)s time so far", "opened %(number)s times so far", breaker.open_count
+    )
+    yield Figure(words.text("Since the last failure"), ago, opened)

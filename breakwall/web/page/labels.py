@@ -1,0 +1,132 @@
+"""The words for public names: states, outcomes, reasons, actions. They are translated where they are shown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from breakwall.web.page.words import Words, message
+
+STATES = {
+    "in_flight": message("in flight"),
+    "queued": message("waiting"),
+    "paid": message("paid"),
+    "declined": message("declined"),
+    "review": message("review"),
+    "dead": message("dead"),
+    "cancelled": message("cancelled"),
+}
+
+# A symbol beside each word, so that no colour is needed.
+STATE_SYMBOLS = {
+    "in_flight": "→",
+    "queued": "…",
+    "paid": "✓",
+    "declined": "✕",
+    "review": "?",
+    "dead": "▲",
+    "cancelled": "–",
+}
+
+MEANINGS = {
+    "in_flight": message("A process is charging it now."),
+    "queued": message("It waits for its next try. Nobody has to do anything."),
+    "paid": message("It was charged once."),
+    "declined": message("The payment service declined it. It is not tried again."),
+    "review": message("It may have been charged: a person has to find out."),
+    "dead": message("It was not charged, and is not tried again until a person decides."),
+    "cancelled": message("It was not charged, and never will be."),
+}
+
+OUTCOMES = {
+    "succeeded": message("paid"),
+    "declined": message("declined"),
+    "not_sent": message("not sent"),
+    "throttled": message("refused as too many"),
+    "failed": message("failed, not charged"),
+    "unknown": message("no clear answer"),
+    None: message("running"),
+}
+
+OUTCOME_SYMBOLS = {
+    "succeeded": "✓",
+    "declined": "✕",
+    "not_sent": "○",
+    "throttled": "◆",
+    "failed": "✕",
+    "unknown": "?",
+    None: "→",
+}
+
+REASONS = {
+    "requested": message("a person wanted it"),
+    "expired": message("its last moment has passed"),
+    "declined": message("declined"),
+    "refused": message("the payment service never accepts it"),
+    "exhausted": message("all tries are used up"),
+    "unknown": message("nothing tells whether it was charged"),
+    "wrong_charge": message("an answer names another charge"),
+    "key_conflict": message("its key belongs to another payment"),
+    "crashed": message("the processes that worked on it died"),
+    "resolved": message("a person has decided it"),
+}
+
+ACTIONS = {
+    "retry": message("retried"),
+    "cancel": message("cancelled"),
+    "resolve_paid": message("resolved as paid"),
+    "resolve_not_charged": message("resolved as not charged"),
+    "suspect": message("suspected after a restore"),
+}
+
+INCIDENTS = {
+    "two_charges": message("charged twice"),
+    "charged_after_cancel": message("charged after it was cancelled"),
+    "charged_after_resolution": message("charged after it was resolved as not charged"),
+    "wrong_charge": message("an answer names another charge"),
+    "reported": message("reported by a person"),
+    "undelivered": message("the shop could not be told"),
+}
+
+DELIVERIES = {
+    "new": message("not taken yet"),
+    "waiting": message("being told"),
+    "delivered": message("told"),
+    "failed": message("could not be told"),
+}
+
+CIRCUITS = {
+    "closed": message("closed"),
+    "open": message("open"),
+    "half_open": message("half-open"),
+}
+
+CIRCUIT_MEANINGS = {
+    "closed": message("Payments go through."),
+    "open": message("No payment is sent. New orders are queued."),
+    "half_open": message("A few orders are sent as probes. If they succeed, the circuit closes."),
+}
+
+OVERRIDES = {
+    "forced_open": message("forced open"),
+    "forced_closed": message("forced closed"),
+    "observing": message("only observing"),
+}
+
+SEVERITIES = {
+    "calm": message("Calm"),
+    "watch": message("Watch"),
+    "act": message("Act now"),
+}
+
+SOURCES = {
+    "producer": message("when it was placed"),
+    "worker": message("by a worker"),
+}
+
+
+def label(table: Mapping[str, str] | Mapping[str | None, str], name: str | None, words: Words) -> str:
+    """The word for a public name. One that only a newer release knows is shown as it is."""
+    for known, word in table.items():
+        if known == name:
+            return words.text(word)
+    return name or "–"

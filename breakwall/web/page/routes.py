@@ -1,0 +1,207 @@
+"""The page's addresses. Each answers with HTML that is whole without JavaScript."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Annotated
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Depends, Query, Request
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import HTMLResponse, RedirectResponse, Response, StreamingResponse
+
+from breakwall.access.scopes import Scope
+from breakwall.currencies import MINOR_DIGITS
+from breakwall.payments.db.database import Database
+from breakwall.payments.db.errors import DatabaseUnavailableError
+from breakwall.payments.ledger.audit import list_incidents, list_interventions
+from breakwall.payments.ledger.queries import (
+    AmbiguousNameError,
+    Naming,
+    OrderNotFoundError,
+    OrderPrunedError,
+    get_order,
+    list_attempts,
+)
+from breakwall.payments.orders import OrderStatus
+from breakwall.payments.outcomes.operator import deliveries_of
+from breakwall.web.access.principal import allow
+from breakwall.web.page import assets
+from breakwall.web.page.cursor import Cursor
+from breakwall.web.page.diagram import HEIGHT, WIDTH, diagram
+from breakwall.web.page.history_table import history_rows
+from breakwall.web.page.order_path import order_path
+from breakwall.web.page.order_search import find_orders
+from breakwall.web.page.page_data import INTERVAL, PageData
+from breakwall.web.page.rendering import answer, reader, render
+from breakwall.web.page.snapshot import arrivals_a_minute, completions_a_minute
+from breakwall.web.page.timeline import OrderHistory, timeline
+from breakwall.web.page.verdict import unreachable
+from breakwall.web.page.view import page_view
+from breakwall.web.page.words import Words
+from breakwall.web.services import UsedServices
+
+router = APIRouter(include_in_schema=False)
+router.include_router(assets.router)
+_pages = APIRouter(include_in_schema=False, dependencies=[allow(Scope.OPS_READ)])
+
+_WANTED = (OrderStatus.DEAD, OrderStatus.REVIEW)  # Only a person changes them.
+_MOST_WANTED = 20
+
+
+def _page_data(request: Request, services: UsedServices) -> PageData:
+    """The one of this process."""
+    state = request.app.state
+    if not hasattr(state, "page_data"):
+        state.page_data = PageData(services.monitor)
+    data: PageData = state.page_data
+    return data
+
+
+Data = Annotated[PageData, Depends(_page_data)]
+
+
+@_pages.get("/")
+def overview(request: Request, services: UsedServices, data: Data) -> HTMLResponse:
+    """All of it on one page."""
+    words = reader(request)
+    seen = data.latest()
+    if seen is None:
+        return answer(request, "unreachable.html", status=503, verdict=unreachable(words))
+    try:
+        wanted = find_orders(services.database, states=_WANTED, limit=_MOST_WANTED)
+    except DatabaseUnavailableError:
+        wanted = None
+    rows = history_rows(seen.history, words)
+    return answer(request, "overview.html", view=page_view(seen, words), history=rows, wanted=wanted)
+
+
+@_pages.get("/page/events")
+async def events(request: Request, data: Data) -> StreamingResponse:
+    """What has changed on the overview, as server-sent events: each is the HTML of its live part."""
+    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+    return StreamingResponse(_fragments(request, data), media_type="text/event-stream", headers=headers)
+
+
+async def _fragments(request: Request, data: PageData) -> AsyncIterator[str]:
+    words = reader(request)
+    while not await request.is_disconnected():
+        yield as_event(await run_in_threadpool(fragment, data, words))
+        await asyncio.sleep(INTERVAL)
+
+
+def fragment(data: PageData, words: Words) -> str:
+    """The live part of the overview."""
+    seen = data.latest()
+    if seen is None:
+        return render("verdict.html", words, verdict=unreachable(words))
+    return render("live.html", words, view=page_view(seen, words), history=None)
+
+
+def as_event(html: str) -> str:
+    """A server-sent event: each line of ``html`` is one of its ``data``."""
+    return "".join(f"data: {line}\n" for line in html.splitlines()) + "\n"
+
+
+@_pages.get("/page/history")
+def history(data: Data) -> dict[str, list[float]]:
+    """The chart's columns. ``at``: seconds since 1970; arrivals and completions: orders a minute."""
+    points = data.history()
+    return {
+        "at": [point.at.timestamp() for point in points],
+        "queued": [point.queued for point in points],
+        "arrivals": [arrivals_a_minute(point) for point in points],
+        "completions": [completions_a_minute(point) for point in points],
+        "oldest_due_age": [point.oldest_due_age_seconds for point in points],
+        "open_share": [point.open_share for point in points],
+    }
+
+
+@_pages.get("/orders")
+def order_list(
+    request: Request,
+    services: UsedServices,
+    status: str = "",
+    currency: str = "",
+    name: Annotated[str, Query(max_length=300)] = "",
+    after: str = "",
+) -> Response:
+    """Orders by their state and currency, or the one that has a name. What is no state or currency is left out."""
+    if wanted := name.strip():
+        return _named(request, services.database, wanted)
+    states = [OrderStatus(status)] if status in set(OrderStatus) else []
+    code = currency.strip().upper() if currency.strip().upper() in MINOR_DIGITS else ""
+    try:
+        found = find_orders(services.database, states=states, currency=code or None, after=Cursor.read(after))
+    except DatabaseUnavailableError:
+        return _away(request)
+    chosen = {"status": states[0].value if states else "", "currency": code}
+    more = None
+    if found.following is not None:
+        more = f"/orders?{urlencode({**chosen, 'after': str(found.following)})}"
+    return answer(request, "orders.html", found=found, chosen=chosen, more=more, is_first=not after)
+
+
+def _named(request: Request, database: Database, name: str) -> Response:
+    """To the order that a text names. If it names two, the id decides."""
+    try:
+        order = _with_name(database, name)
+    except OrderNotFoundError as error:
+        return _missing(request, name, error)
+    except DatabaseUnavailableError:
+        return _away(request)
+    return RedirectResponse(f"/orders/{order}", 303)
+
+
+def _with_name(database: Database, name: str) -> str:
+    try:
+        return get_order(database, name).id
+    except AmbiguousNameError:
+        return get_order(database, name, Naming.ID).id
+
+
+@_pages.get("/orders/{order_id}")
+def one_order(request: Request, services: UsedServices, order_id: str) -> HTMLResponse:
+    """One order: what happened to it, and what happens next."""
+    words = reader(request)
+    try:
+        found = read_order_history(services.database, order_id)
+    except OrderNotFoundError as error:
+        return _missing(request, order_id, error)
+    except DatabaseUnavailableError:
+        return _away(request)
+    path = order_path(found.order, found.attempts, found.interventions)
+    return answer(
+        request,
+        "order.html",
+        history=found,
+        order=found.order,
+        rows=timeline(found, words),
+        drawing=diagram(path, found.attempts, words),
+        size=(WIDTH, HEIGHT),
+    )
+
+
+def read_order_history(database: Database, order_id: str) -> OrderHistory:
+    """All that is stored about an order. Raises as `get_order`."""
+    order = get_order(database, order_id, Naming.ID)
+    return OrderHistory(
+        order,
+        list_attempts(database, order.id),
+        list_interventions(database, order.id),
+        list_incidents(database, order.id),
+        database.read(lambda connection: deliveries_of(connection, order.id)),
+    )
+
+
+def _missing(request: Request, name: str, error: OrderNotFoundError) -> HTMLResponse:
+    pruned = error.pruned if isinstance(error, OrderPrunedError) else None
+    return answer(request, "missing.html", status=404, name=name, pruned=pruned)
+
+
+def _away(request: Request) -> HTMLResponse:
+    return answer(request, "unreachable.html", status=503, verdict=unreachable(reader(request)))
+
+
+router.include_router(_pages)

@@ -1,0 +1,85 @@
+"""One snapshot for all open pages."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import pytest
+
+from breakwall.breaker import CircuitBreaker
+from breakwall.monitor.backlog import Backlog
+from breakwall.payments.db.errors import DatabaseUnavailableError
+from breakwall.payments.fleet.workers import Worker
+from breakwall.web.page.page_data import INTERVAL, PageData
+from tests.page_snapshots import BACKLOGS, CONFIG, worker
+
+
+class CountingMonitor:
+    """Counts the snapshots that it is asked for, or fails."""
+
+    def __init__(self) -> None:
+        self.breaker = CircuitBreaker("payment", CONFIG)
+        self.asked = 0
+        self.fails = False
+
+    def snapshot_with_workers(self) -> tuple[Backlog, list[Worker]]:
+        self.asked += 1
+        if self.fails:
+            raise DatabaseUnavailableError("gone")
+        return BACKLOGS["down"], [worker()]
+
+
+class Desk:
+    """Page data with a clock that is turned by hand."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self.monitor = CountingMonitor()
+        self.data = PageData(cast(Any, self.monitor), now=lambda: self.seconds)
+
+
+@pytest.fixture
+def desk() -> Desk:
+    return Desk()
+
+
+def test_a_hundred_pages_cost_one_snapshot(desk: Desk) -> None:
+    for _ in range(100):
+        assert desk.data.latest() is not None
+    assert desk.monitor.asked == 1
+
+
+def test_after_the_interval_there_is_another_one(desk: Desk) -> None:
+    desk.data.latest()
+    desk.seconds += INTERVAL
+    desk.data.latest()
+    assert desk.monitor.asked == 2
+
+
+def test_a_snapshot_says_how_old_it_is(desk: Desk) -> None:
+    desk.data.latest()
+    desk.seconds += 1.5
+    seen = desk.data.latest()
+    assert seen is not None
+    assert (seen.age, seen.is_stale) == (1.5, False)
+
+
+def test_an_outage_of_the_database_keeps_the_last_numbers_and_their_age(desk: Desk) -> None:
+    desk.data.latest()
+    desk.monitor.fails = True
+    for _ in range(6):
+        desk.seconds += 5
+        seen = desk.data.latest()
+    assert seen is not None
+    assert (seen.age, seen.failed) == (30.0, "DatabaseUnavailableError")
+    desk.monitor.fails = False
+    desk.seconds += INTERVAL
+    again = desk.data.latest()
+    assert again is not None
+    assert (again.age, again.failed) == (0.0, None)
+
+
+def test_without_a_first_snapshot_there_is_none_and_the_database_is_asked_seldom(desk: Desk) -> None:
+    desk.monitor.fails = True
+    assert [desk.data.latest() for _ in range(50)] == [None] * 50
+    assert desk.monitor.asked == 1

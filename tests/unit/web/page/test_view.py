@@ -1,0 +1,124 @@
+"""The page's values: each number with its meaning, and nothing that is not known."""
+
+from __future__ import annotations
+
+from breakwall.monitor.alarms import Alarm, AlarmKind
+from breakwall.monitor.backlog import Backlog
+from breakwall.web.page.view import PageView, page_view
+from breakwall.web.page.words import Words
+from tests.page_snapshots import BACKLOGS, backlog, blocked, open_circuit, seen, worker
+
+ENGLISH = Words("en")
+
+
+def view(situation: str = "down", **values: object) -> PageView:
+    return page_view(seen(situation, **values), ENGLISH)
+
+
+def figures(shown: PageView) -> dict[str, tuple[str, str]]:
+    return {one.name: (one.value, one.note) for one in (*shown.figures, *shown.circuit.figures, *shown.fleet)}
+
+
+def test_the_five_numbers() -> None:
+    assert [(one.name, one.value) for one in view().figures] == [
+        ("Waiting", "1,284"),
+        ("Due now", "37"),
+        ("Oldest", "11 min"),
+        ("Net rate", "+1.8/s"),
+        ("Time to drain", "not known"),
+    ]
+
+
+def test_a_drain_is_a_range_with_its_assumption() -> None:
+    value, note = figures(view("draining"))["Time to drain"]
+    assert value == "3 min – 5 min"
+    assert note.startswith("at the speed of the last minutes")
+
+
+def test_a_shrinking_backlog_has_a_minus() -> None:
+    assert figures(view("draining"))["Net rate"] == ("−5.2/s", "last minute: 109 new, 420 done")
+
+
+def test_the_circuit_is_shown_against_its_thresholds() -> None:
+    shown = figures(view())
+    assert shown["Failures"] == ("3", "opens at 3 failures within 60 s")
+    assert shown["Next probe in"] == ("18 s", "closes after 3 successes")
+    assert figures(view("calm"))["Share of failures"] == ("0 %", "and at a share of 50 %")
+
+
+def test_a_forced_state_is_apart_from_the_computed_one() -> None:
+    circuit = view("forced_open").circuit
+    assert (circuit.state, circuit.computed) == ("open", "closed")
+    assert circuit.override is not None
+    assert "forced open by anna 10 min ago: provider maintenance" in circuit.override
+    assert view("down").circuit.computed is None
+
+
+def test_the_longest_bar_is_whole() -> None:
+    shown = view()
+    assert [bar.name for bar in shown.retries] == ["0", "1", "2–3", "4 or more"]
+    assert [bar.name for bar in shown.next_retries] == [
+        "now",
+        "within 10 s",
+        "within 60 s",
+        "within 5 min",
+        "later",
+    ]
+    assert max(bar.share for bar in shown.retries) == 100
+
+
+def test_failures_have_a_count_a_time_and_an_example() -> None:
+    first = view().failures[0]
+    assert (first.what, first.orders, first.last) == ("no clear answer · timeout", "640", "14 s ago")
+    assert first.sample == "a" * 32
+
+
+def test_a_pause_is_told_with_who_and_why() -> None:
+    assert view("paused").paused == (
+        "Paused by minjun 5 min ago. Reason: deploy of the gateway. It ends by itself in 15 min."
+    )
+    assert view("calm").paused is None
+
+
+def test_old_numbers_are_stale() -> None:
+    assert not view(age=3.0).stale
+    assert view(age=11.0).stale
+    assert view(failed="DatabaseUnavailableError").stale
+
+
+def test_a_broker_that_is_away_has_no_number() -> None:
+    assert figures(view("broker_away"))["Messages at the broker"] == ("–", "the broker does not answer")
+
+
+def test_a_worker_says_why_it_waits() -> None:
+    silent = worker(alive=False, lacks="No file descriptors are left.", silent_seconds=90.0)
+    row = view(workers=[silent]).workers[0]
+    assert (row.alive, row.seen, row.note) == (False, "90 s ago", "No file descriptors are left.")
+
+
+def test_a_warning_that_the_verdict_says_is_not_repeated() -> None:
+    lost = Alarm(AlarmKind.STORE_LOST, "The store is lost.", "Check it.")
+    both = backlog(queued=1, warnings=(lost, *BACKLOGS["no_worker"].warnings))
+    assert view(backlog=both).verdict.situation == "no_worker"
+    assert view(backlog=both).warnings == (("The store is lost.", "Check it."),)
+
+
+def test_the_monitor_of_the_version_before_is_enough() -> None:
+    old = Backlog(
+        at=BACKLOGS["down"].at,
+        queued=3,
+        due=0,
+        amounts={"KRW": 7},
+        oldest_age_seconds=1.0,
+        next_due_seconds=4.0,
+        drained_last_minute=0,
+        incidents=0,
+        drain_eta_seconds=None,
+        broker_messages=0,
+        breaker=open_circuit(),
+        blocked_by=blocked(BACKLOGS["down"].blocked_by[0].kind),
+    )
+    shown = view(backlog=old)
+    assert shown.figures[0].note == "₩7"
+    assert figures(shown)["Net rate"][0] == "–"
+    assert shown.retries == ()
