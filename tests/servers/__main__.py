@@ -7,8 +7,13 @@ from pathlib import Path
 from tests.servers import packages, postgres, rabbitmq_sources, redis
 from tests.servers.server import UnavailableError
 
-FROM_DEBIAN = {"redis-server": "redis-server", "pgbouncer": "pgbouncer", "nginx": "nginx-light"}
-"""Packages by program. Valkey and PostgreSQL come in wheels."""
+FROM_DEBIAN = {
+    "redis-server": "redis-server",
+    "pgbouncer": "pgbouncer",
+    "nginx": "nginx-light",
+    "chromium": "chromium",
+}
+"""Packages by program. Valkey and PostgreSQL come in wheels. Chromium is the browser that tests the page."""
 
 
 def main() -> int:
