@@ -67,7 +67,7 @@ class Pruning(BatchJob):
         self._keys_for = keys_for
 
     def run(self, age: float) -> Iterator[tuple[int, int]]:
-        """Prune all orders that finished longer ago than ``age``, then forget the expired keys, then the old bulk lists.
+        """Prune all orders that finished longer ago than ``age``, then forget expired keys, then old bulk lists.
 
         Yields after each transaction how many orders it has pruned, and how many keys it has forgotten.
         """
