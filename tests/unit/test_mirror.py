@@ -53,6 +53,8 @@ COVERED: dict[str, str] = {
     "breakwall.files.lines": "tests/unit/files/test_records.py",
     "breakwall.files.source": "tests/unit/files/test_records.py",
     "breakwall.payments.db.insert_missing": "tests/contract/payments/ledger/test_accept.py",
+    "breakwall.payments.db.operator_tables": "tests/contract/payments/db/test_schema.py",
+    "breakwall.payments.db.table_parts": "tests/contract/payments/db/test_schema.py",
     "breakwall.payments.gateways": "tests/integration/payments/gateways/test_http.py",
     "breakwall.payments.gateways.contract": "tests/integration/payments/gateways/contract/test_gateways.py",
     "breakwall.payments.gateways.contract.charging": "tests/integration/payments/gateways/contract/test_gateways.py",

@@ -22,7 +22,8 @@ def take_lease(connection: Connection, clock: Clock, name: str, holder: str, *, 
     if connection.execute(taken).rowcount:
         return True
     first = insert_missing(connection.dialect.name, leases).values(name=name, holder=holder, until=until)
-    return bool(connection.execute(first).rowcount)
+    # Not by `rowcount`: on PostgreSQL it is -1 for every INSERT, so that each process would have the lease.
+    return connection.scalar(first.returning(leases.c.name)) is not None
 
 
 def give_up_lease(connection: Connection, clock: Clock, name: str, holder: str) -> None:

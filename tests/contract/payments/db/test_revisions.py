@@ -22,7 +22,7 @@ from breakwall.payments.ledger import pruned_orders
 from breakwall.payments.ledger.claim import Attempt, Claim
 from breakwall.payments.ledger.pruned_orders import PrunedOrder
 from breakwall.payments.ledger.pruning import Pruning
-from breakwall.payments.ledger.queries import OrderNotFoundError
+from breakwall.payments.ledger.queries import OrderNotFoundError, OrderPrunedError
 from breakwall.payments.operator.resolve import resolve_paid
 from breakwall.payments.orders import IdempotencyConflictError, Order, OrderStatus
 from tests.contract.payments.db.rolling import execute, go_ahead, go_back, stand_at
@@ -80,6 +80,14 @@ class TestAProcessOnTheTablesOf:
         rolled.people.cancel("cart-1", ANNA)
         resolve_paid(rolled.database, "cart-1", "ch_5", ANNA, clock=rolled.clock)
         assert rolled.get().status is OrderStatus.PAID
+
+    def test_prunes(self, rolled: Site) -> None:
+        rolled.gateway.answers.append(DECLINED)
+        rolled.producer.place(order())
+        rolled.advance(100)
+        assert prune(rolled) >= 1
+        with pytest.raises(OrderPrunedError):
+            rolled.get()
 
     def test_finds_no_missing_order(self, rolled: Site) -> None:
         with pytest.raises(OrderNotFoundError):
