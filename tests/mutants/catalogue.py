@@ -654,7 +654,7 @@ MUTANTS = (
     Mutant(
         "of two processes that take a new lease, one has it",
         "breakwall/payments/fleet/leases.py",
-        "return connection.scalar(first.returning(leases.c.name)) is not None",
+        "return connection.execute(first.returning(leases.c.name)).first() is not None",
         "return bool(connection.execute(first).rowcount)",
         ("tests/contract/payments/fleet/test_leases.py",),
         simulated=False,

@@ -22,8 +22,8 @@ def take_lease(connection: Connection, clock: Clock, name: str, holder: str, *, 
     if connection.execute(taken).rowcount:
         return True
     first = insert_missing(connection.dialect.name, leases).values(name=name, holder=holder, until=until)
-    # Not by `rowcount`: on PostgreSQL it is -1 for every INSERT, so that each process would have the lease.
-    return connection.scalar(first.returning(leases.c.name)) is not None
+    # PostgreSQL's driver does not count the rows of such an INSERT.
+    return connection.execute(first.returning(leases.c.name)).first() is not None
 
 
 def give_up_lease(connection: Connection, clock: Clock, name: str, holder: str) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 from unittest import mock
 
 import pytest
-from sqlalchemy import Table, func, insert, select, text, update
+from sqlalchemy import Table, func, insert, inspect, select, text, update
 
 from breakwall.migrations import HEAD
 from breakwall.payments.db import migration_steps, sqlite
@@ -17,7 +17,7 @@ from breakwall.payments.db.migration_steps import MigrationBlockedError
 from breakwall.payments.db.operator_tables import BulkState, api_tokens, bulk_retries, operator_actions
 from breakwall.payments.db.revisions import AFTER, BEFORE, current_revision
 from breakwall.payments.db.schema import outcomes
-from breakwall.payments.operator.downgrade import Losses, downgrade, losses
+from breakwall.payments.operator.downgrade import _DROPPED, Losses, downgrade, losses
 from breakwall.payments.operator.locking import RefusedError
 from breakwall.payments.orders import OrderStatus
 from tests.contract.payments.db.rolling import stand_at
@@ -71,6 +71,12 @@ class TestGoingBack:
             with pytest.raises(MigrationBlockedError, match=told):
                 downgrade(engine)
         assert current_revision(engine) == HEAD
+
+    def test_waits_for_each_table_that_it_drops(self, site: Site) -> None:
+        before = set(inspect(site.database.engine).get_table_names())
+        downgrade(site.database.engine)
+        dropped = before.difference(inspect(site.database.engine).get_table_names())
+        assert dropped == {table.name for table in _DROPPED}
 
     def test_twice_is_going_back_once(self, site: Site) -> None:
         assert downgrade(site.database.engine) == downgrade(site.database.engine) == BEFORE
