@@ -16,7 +16,7 @@ def count_homeless(connection: Connection, clock: Clock, fleet: Sequence[Worker]
     """How many due orders of each gateway wait that no live worker has, by its name; of the first `MOST` due ones.
 
     Nobody publishes such an order, so those that are due for longest are the first of the queue. Empty if there is no
-    live worker, or one of a version that takes the orders of every gateway.
+    live worker, or one that does not say its gateway.
     """
     alive = {worker.gateway for worker in fleet if worker.alive}
     if not alive or None in alive:

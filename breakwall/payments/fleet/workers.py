@@ -29,7 +29,7 @@ class Identity:
     slots: int  # Orders that it works on at once.
     version: str
     reads: int  # The newest form of messages that it reads.
-    # Of these, None is unknown: a worker of the version before does not say it.
+    # Of these, None is unknown.
     gateway: str | None = field(default=None, kw_only=True)  # The one that it charges by.
     broker: str | None = field(
         default=None, kw_only=True

@@ -482,12 +482,6 @@ class TestAnOrderThatIsPlacedAgainWhileItIsInFlight:
         assert isinstance(again, StoredOrder)
         assert (again.status, written(book)) == (OrderStatus.PAID, [])
 
-    def test_is_accepted_on_a_database_of_the_version_before(self, book: Book) -> None:
-        downgrade(book.database.engine)
-        attempt = book.sending()
-        assert isinstance(book.ledger.accept_sending(order()), StoredOrder)
-        assert record(book, attempt, PAID, caller=Waiting()) is OrderStatus.PAID
-
 
 def test_outcomes_are_in_the_order_of_the_ends_and_have_their_times(book: Book) -> None:
     record(book, book.retrying(), STOP)
@@ -556,7 +550,7 @@ OLD_STATEMENTS = {
 
 
 @pytest.mark.parametrize("status", OLD_STATEMENTS)
-def test_an_end_by_a_process_of_the_version_before_writes_one_without_a_reason(
+def test_an_end_by_a_process_from_before_revision_0007_writes_one_without_a_reason(
     book: Book, status: str
 ) -> None:
     """It knows no reason, also where this version has stored one for an earlier end."""
