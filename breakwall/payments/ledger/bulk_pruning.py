@@ -36,5 +36,5 @@ def _first_with_rows(connection: Connection, clock: Clock, age: float) -> str | 
 def _delete_first(connection: Connection, bulk_id: str) -> int:
     place, its = bulk_retry_orders.c.place, bulk_retry_orders.c.bulk_id == bulk_id
     first = select(place).where(its).order_by(place).limit(BATCH).subquery()
-    last = connection.scalar(select(func.max(first.c.place)))
+    last = select(func.max(first.c.place)).scalar_subquery()
     return connection.execute(delete(bulk_retry_orders).where(its, place <= last)).rowcount

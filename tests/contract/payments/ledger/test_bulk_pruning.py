@@ -74,6 +74,15 @@ def test_a_long_list_goes_in_short_transactions(site: Site, monkeypatch: pytest.
     assert lists(site) == {"b3": 3}
 
 
+def test_of_a_list_that_another_process_has_deleted_meanwhile_nothing_is_left(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bulk_retry(site, "b1", ended_ago=AGE)
+    assert prune(site) == 3
+    monkeypatch.setattr(bulk_pruning, "_first_with_rows", lambda *_: "b1")
+    assert prune(site) == 0
+
+
 def test_nothing_is_done_before_the_tables_exist(site: Site) -> None:
     go_back(site)
     assert prune(site) == 0
