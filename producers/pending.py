@@ -166,7 +166,7 @@ def _untold() -> DatabaseUnavailableError:
 
 def replay(known: StoredOrder | PrunedOrder) -> PlaceResult:
     """The result for an order that was placed before."""
-    # A process of the version before leaves the reason of an earlier end as it is, also when the order is paid.
+    # A process from before revision 0007 left the reason of an earlier end as it was, also when the order was paid.
     has_reason = known.status.is_final and known.status is not OrderStatus.PAID
     reason = known.reason if has_reason else None
     return PlaceResult(known.id, known.status, known.charge_id, replayed=True, reason=reason)

@@ -54,14 +54,13 @@ def upgrade_database(output: OutputOption = Format.TEXT) -> None:
 def downgrade_database(yes: YesOption = False, output: OutputOption = Format.TEXT) -> None:
     """Take the orders database back to the tables of the version before.
 
-    You need it only to start a version that refuses this version's tables, such as that of revision 0004. From
-    revision 0005 on, a version also works with the tables of the next version: then leave the database as it is.
+    You rarely need it: the version before also works with the tables of this version. Then leave the database as it is.
 
     Running processes of this version continue without the deleted tables. But the next command, worker or producer of
     this version migrates the embedded database again, so stop those first, and start only the old version afterwards.
 
     It shows what it deletes, and asks for confirmation. Exits with 4 if there is neither --yes nor a terminal to ask
-    on, or while orders are open that only this version can finish as they were placed.
+    on, or while a bulk retry is not finished.
     """
     from breakwall.payments.db.revisions import BEFORE, current_revision
     from breakwall.payments.operator.downgrade import downgrade, losses
@@ -70,12 +69,18 @@ def downgrade_database(yes: YesOption = False, output: OutputOption = Format.TEX
     with closing(_opened(load_settings())) as database:
         before = database.read(lambda connection: current_revision(connection.engine))
         lost = database.read(lambda connection: losses(connection.engine))
-        if not (yes or lost.open_orders or before == BEFORE):
+        if not (yes or lost.open_bulk_retries or before == BEFORE):
             check_attended(f"this deletes {lost}", "to confirm, add --yes")
             typer.confirm(f"This deletes {lost}. Continue?", abort=True, err=True)
         after = database.read(lambda connection: downgrade(connection.engine))
     was = "already; nothing was changed" if before == after else f"now; it was {before}. Deleted: {lost}"
-    document = {"before": before, "after": after, "outcomes_lost": lost.undelivered}
+    document = {
+        "before": before,
+        "after": after,
+        "tokens_lost": lost.tokens,
+        "actions_lost": lost.actions,
+        "bulk_retries_lost": lost.bulk_retries,
+    }
     write_result(output, document, f"The orders database is at revision {after} {was}.")
 
 
@@ -91,6 +96,8 @@ def prune_database(
     output: OutputOption = Format.TEXT,
 ) -> None:
     """Delete old orders that are paid, declined or cancelled, with their attempts, interventions and closed incidents.
+
+    Of a bulk retry that ended as long ago, the list of its orders goes.
 
     An order that is dead, in review or has an open incident stays: it waits for a person. The keys stay known for
     BREAKWALL_RETENTION__KEYS_DAYS: an order that is placed again is not charged, and gets its last state as answer.

@@ -4,9 +4,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection, func, select
 
-from breakwall.gateway_names import DEFAULT
 from breakwall.payments.db.clock import Clock
-from breakwall.payments.db.own_gateway import known_gateway
 from breakwall.payments.db.query_hints import likely, once
 from breakwall.payments.db.schema import QUEUED, orders
 from breakwall.payments.fleet.workers import Worker
@@ -18,10 +16,10 @@ def count_homeless(connection: Connection, clock: Clock, fleet: Sequence[Worker]
     """How many due orders of each gateway wait that no live worker has, by its name; of the first `MOST` due ones.
 
     Nobody publishes such an order, so those that are due for longest are the first of the queue. Empty if there is no
-    live worker, or one of a version that takes the orders of every gateway.
+    live worker, or one that does not say its gateway.
     """
     alive = {worker.gateway for worker in fleet if worker.alive}
-    if not alive or None in alive or known_gateway(connection, DEFAULT) is None:
+    if not alive or None in alive:
         return {}
     place = orders.c.dispatch_at, orders.c.id
     due = likely(orders.c.status == QUEUED), orders.c.dispatch_at <= once(clock.after(0))

@@ -1,7 +1,4 @@
-"""The count of a long backlog that a worker stores, so that a snapshot need not count it again.
-
-A database at revision 0005 has no such table. Then nothing is stored.
-"""
+"""The count of a long backlog that a worker stores, so that a snapshot need not count it again."""
 
 import json
 from dataclasses import dataclass
@@ -11,7 +8,6 @@ from typing import Any
 from sqlalchemy import Connection, insert, select, update
 
 from breakwall.payments.db.clock import Clock, seconds_between
-from breakwall.payments.db.revisions import has_table
 from breakwall.payments.db.schema import backlog_counts
 
 # Seconds after which a stored count is not used any more: its worker has ended, or counting takes too long. A worker
@@ -30,8 +26,6 @@ class StoredCount:
 
 def read_stored(connection: Connection, clock: Clock) -> StoredCount | None:
     """The stored count; None if there is none of the last `MAX_AGE` seconds."""
-    if not has_table(connection, backlog_counts.name):
-        return None
     newest = select(backlog_counts, clock.after(0).label("now")).where(
         backlog_counts.c.counted_at.is_not(None)
     )
@@ -43,9 +37,7 @@ def read_stored(connection: Connection, clock: Clock) -> StoredCount | None:
 
 
 def store(connection: Connection, count: StoredCount) -> None:
-    """Replace the stored count, if the database has the table."""
-    if not has_table(connection, backlog_counts.name):
-        return
+    """Replace the stored count."""
     row = {"counted_at": count.at, "numbers": json.dumps(count.numbers)}
     if connection.execute(update(backlog_counts).values(row)).rowcount == 0:
         connection.execute(insert(backlog_counts).values(id=1, **row))
@@ -53,8 +45,6 @@ def store(connection: Connection, count: StoredCount) -> None:
 
 def has_stored(connection: Connection) -> bool:
     """Whether a count is stored, of any age."""
-    if not has_table(connection, backlog_counts.name):
-        return False
     stored = select(backlog_counts.c.id).where(backlog_counts.c.counted_at.is_not(None))
     return connection.scalar(stored) is not None
 

@@ -55,6 +55,8 @@ COVERED: dict[str, str] = {
     "breakwall.payments.ledger.hint_limits": "tests/contract/payments/ledger/test_hint.py",
     "breakwall.payments.ledger.traces": "tests/contract/test_tracing.py",
     "breakwall.payments.db.insert_missing": "tests/contract/payments/ledger/test_accept.py",
+    "breakwall.payments.db.operator_tables": "tests/contract/payments/db/test_schema.py",
+    "breakwall.payments.db.table_parts": "tests/contract/payments/db/test_schema.py",
     "breakwall.payments.gateways": "tests/integration/payments/gateways/test_http.py",
     "breakwall.payments.gateways.contract": "tests/integration/payments/gateways/contract/test_gateways.py",
     "breakwall.payments.gateways.contract.charging": "tests/integration/payments/gateways/contract/test_gateways.py",

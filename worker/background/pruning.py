@@ -34,10 +34,11 @@ class PruningStep:
             return 0
         try:
             pruned, forgotten = self._prune(), self._forget()
+            unlisted = self._pruning.prune_bulk_list(self._age)
         except Exception:
             self._pause()  # so that the failure is reported once a minute, not in each run
             raise
-        if self._after is None and forgotten < BATCHES * BATCH:
+        if self._after is None and forgotten < BATCHES * BATCH and not unlisted:
             self._pause()
         return pruned
 

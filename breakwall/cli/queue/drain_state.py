@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from breakwall.cli.orders_database import orders_database
 from breakwall.json_documents import drain_document
 from breakwall.terminal.output import field_lines, plain, write_result
-from breakwall.terminal.words import count, moment
+from breakwall.terminal.words import moment
 
 if TYPE_CHECKING:
     from breakwall.payments.db.database import Database
@@ -25,23 +25,6 @@ def drain_control() -> Iterator[tuple[Database, DrainControl, Settings]]:
 
     with orders_database() as (database, settings):
         yield database, DrainControl(database), settings
-
-
-def other_versions(database: Database) -> list[str]:
-    """A sentence about live workers of other versions: those from before revision 0006 do not obey."""
-    from breakwall import __version__
-    from breakwall.payments.db.clock import DATABASE_CLOCK
-    from breakwall.payments.fleet.workers import live_workers
-
-    alive = database.read(lambda connection: live_workers(connection, DATABASE_CLOCK))
-    others = sorted(worker.version for worker in alive if worker.version != __version__)
-    if not others:
-        return []
-    versions = ", ".join(dict.fromkeys(others))
-    return [
-        f"[bold red]{count(len(others), 'live worker')} of another version ({plain(versions)})[/]: "
-        "one from before revision 0006 does not obey. `breakwall breaker force-open` stops it too."
-    ]
 
 
 def write_state(output: Format, state: DrainState, *sentences: str) -> None:

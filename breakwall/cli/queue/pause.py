@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from breakwall.cli.queue.drain_state import drain_control, other_versions, write_state
+from breakwall.cli.queue.drain_state import drain_control, write_state
 from breakwall.terminal.authors import ActorOption, author
 from breakwall.terminal.options import Format, OutputOption
 from breakwall.terminal.times import parse_duration
@@ -41,14 +41,12 @@ def pause(
     seconds = None if lasting is None else parse_duration(lasting, "--for")
     if seconds == 0:
         raise typer.BadParameter("should be longer than 0 s", param_hint="--for")
-    with drain_control() as (database, control, _):
+    with drain_control() as (_, control, _):
         before = control.read().paused
         state = control.pause(who, seconds)
-        others = other_versions(database)
     verb = "was paused already" if before else "is paused"
     write_state(
         output,
         state,
         f"The queue {verb}: no worker sends a waiting order. New orders are still tried at once.",
-        *others,
     )

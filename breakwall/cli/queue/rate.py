@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from breakwall.cli.queue.drain_state import drain_control, other_versions, write_state
+from breakwall.cli.queue.drain_state import drain_control, write_state
 from breakwall.terminal.authors import ActorOption, author
 from breakwall.terminal.options import Format, OutputOption
 
@@ -33,15 +33,14 @@ def rate(
     """
     who = author(actor, reason)
     wanted = _rate(per_second)
-    with drain_control() as (database, control, settings):
+    with drain_control() as (_, control, settings):
         state = control.set_rate(who, wanted)
-        others = [] if wanted is None else other_versions(database)
     sentence = (
         "The queue has no limit of its own."
         if wanted is None
         else f"All workers together send at most {wanted:,.12g} waiting orders a second."
     )
-    write_state(output, state, sentence, *_lower_setting(settings, wanted), *others)
+    write_state(output, state, sentence, *_lower_setting(settings, wanted))
 
 
 def _rate(text: str) -> float | None:

@@ -12,7 +12,7 @@ FUNCTION = "breakwall_write_outcome"
 
 _ENDS = ", ".join(f"'{status}'" for status in OrderStatus if status.is_final)
 _IS_TOLD = "NEW.told IS NOT NULL AND (OLD.told IS NULL OR NEW.told <> OLD.told)"
-# A process of the version before leaves the reason as it is, also when it queues an order again.
+# A process from before revision 0007 leaves the reason as it is, also when it queues an order again.
 _REASON = "CASE WHEN OLD.status IN ('queued', 'in_flight') AND NEW.reason = OLD.reason THEN NULL ELSE NEW.reason END"
 _WHEN = f"NEW.status IN ({_ENDS}) AND NEW.status <> OLD.status AND NOT ({_IS_TOLD})"
 

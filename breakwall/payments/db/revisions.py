@@ -8,7 +8,7 @@ A table or column of the newest revision may therefore be missing. A process wor
 exists: each transaction asks until then.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -109,17 +109,11 @@ def existing_columns(connection: Connection, table: Table) -> Columns:
 
 
 def without_missing_columns(
-    connection: Connection,
-    table: Table,
-    rows: Sequence[dict[str, Any]],
-    dispensable: Collection[str] = (),
+    connection: Connection, table: Table, rows: Sequence[dict[str, Any]]
 ) -> Sequence[dict[str, Any]]:
-    """Rows to insert, without the columns that are missing; `SchemaError` if a row has a value for one of them.
-
-    The values of ``dispensable`` columns may be lost.
-    """
+    """Rows to insert, without the columns that are missing; `SchemaError` if a row has a value for one of them."""
     missing = missing_columns(connection, table)
-    for name in missing.difference(dispensable):
+    for name in missing:
         if any(row.get(name) is not None for row in rows):
             raise SchemaError(
                 f"the orders database has no column {name} before its next revision: run `breakwall db upgrade`"

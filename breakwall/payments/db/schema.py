@@ -107,15 +107,15 @@ orders = Table(
     Column("created_at", UtcDateTime, nullable=False),
     Column("settled_at", UtcDateTime),
     # What the order carries for the payment service. Secret: for the gateway alone.
-    Column("payment_method", String(MAX_LENGTH), info=NEWEST),
-    Column("description", Text, info=NEWEST),
-    Column("metadata", Text, info=NEWEST),  # As JSON, see `orders.metadata_text`.
+    Column("payment_method", String(MAX_LENGTH)),
+    Column("description", Text),
+    Column("metadata", Text),  # As JSON, see `orders.metadata_text`.
     # The gateway that charges it. Empty before revision 0007: the configured one.
-    Column("gateway", String(64), info=NEWEST),
-    Column("charge_before", UtcDateTime, info=NEWEST),  # After this moment nothing is sent.
-    Column("reason", String(64), info=NEWEST),  # Why it ended as it did, see `orders.EndReason`.
+    Column("gateway", String(64)),
+    Column("charge_before", UtcDateTime),  # After this moment nothing is sent.
+    Column("reason", String(64)),  # Why it ended as it did, see `orders.EndReason`.
     # The fence of the claim whose result `place` returns to its caller, see `outcome_trigger`.
-    Column("told", BigInteger, info=NEWEST),
+    Column("told", BigInteger),
     CheckConstraint("amount > 0", name="amount_is_positive"),
     one_of("status", OrderStatus),
     CheckConstraint("(status = 'in_flight') = (lease_until IS NOT NULL)", name="a_claim_has_a_lease"),
@@ -153,7 +153,7 @@ attempts = Table(
     Column("spends_key", Boolean),
     Column("settled_by", String(16)),  # See `ResolvedBy`.
     # The payment service's own id of the charge that was prepared with this attempt. Committed before it is confirmed.
-    Column("prepared", String(MAX_LENGTH), info=NEWEST),
+    Column("prepared", String(MAX_LENGTH)),
     CheckConstraint("source IN ('producer', 'worker')", name="source_is_known"),
     one_of("outcome", Outcome),
     CheckConstraint("(outcome IS NULL) = (finished_at IS NULL)", name="an_end_has_an_outcome"),
@@ -233,11 +233,11 @@ known_keys = Table(
     Column("settled_at", UtcDateTime, nullable=False),
     Column("pruned_at", UtcDateTime, nullable=False),
     # In place of the order's details: `pruned_orders.digest_details`. Empty if it was pruned before revision 0007.
-    Column("details_digest", String(32), info=NEWEST),
+    Column("details_digest", String(32)),
     # As the order had them: a late answer may bring it back.
-    Column("gateway", String(64), info=NEWEST),
-    Column("charge_before", UtcDateTime, info=NEWEST),
-    Column("reason", String(64), info=NEWEST),
+    Column("gateway", String(64)),
+    Column("charge_before", UtcDateTime),
+    Column("reason", String(64)),
 )
 
 Index("ix_known_keys_settled", known_keys.c.settled_at)
@@ -260,10 +260,10 @@ workers = Table(
     Column("idle_since", UtcDateTime),  # When it last worked on an order, or the circuit last stopped it.
     # Whether it starts no call, because too many of its calls in hand are overdue.
     Column("hanging", Boolean),
-    Column("gateway", String(64), info=NEWEST),  # The gateway that it charges by.
-    Column("broker", Text, info=NEWEST),  # The address of the broker that it reads from, without a password.
+    Column("gateway", String(64)),  # The gateway that it charges by.
+    Column("broker", Text),  # The address of the broker that it reads from, without a password.
     # The ways to the shop that it delivers outcomes by, with spaces between. A version that reports none writes NULL.
-    Column("ways", String(64), info=NEWEST),
+    Column("ways", String(64)),
 )
 
 # Strange messages from the queue, limited in number and size.

@@ -1,7 +1,6 @@
 """What operators have decided for the drain of the whole fleet: paused or not, and the highest rate.
 
-The drain is what the workers do with waiting orders. A customer's order is tried at once also while it is paused. A
-database at revision 0005 has no such tables: there nothing is paused, and nothing can be.
+The drain is what the workers do with waiting orders. A customer's order is tried at once also while it is paused.
 """
 
 from dataclasses import dataclass
@@ -11,9 +10,8 @@ from typing import Any
 from sqlalchemy import Connection, case, delete, insert, or_, select, update
 
 from breakwall.payments.db.clock import DATABASE_CLOCK, Clock
-from breakwall.payments.db.database import Database, SchemaError
+from breakwall.payments.db.database import Database
 from breakwall.payments.db.insert_missing import insert_missing
-from breakwall.payments.db.revisions import has_table
 from breakwall.payments.db.schema import drain_actions, drain_control, released_orders
 from breakwall.payments.interventions import Author, DrainAction
 
@@ -52,7 +50,13 @@ class DrainState:
 
 def read_state(connection: Connection, clock: Clock) -> DrainState:
     """What holds now, by the database's clock, within a running transaction."""
-    return _read(connection, clock) if has_table(connection, drain_control.name) else DrainState()
+    lasts = or_(drain_control.c.paused_until.is_(None), drain_control.c.paused_until > clock.after(0))
+    row = connection.execute(select(drain_control, case((lasts, True), else_=False).label("lasts"))).first()
+    if row is None:
+        return DrainState()
+    paused = Pause(row.paused_by, row.pause_reason, row.paused_at, row.paused_until)
+    rate = RateLimit(row.rate, row.rate_by, row.rate_reason, row.rate_at) if row.rate is not None else None
+    return DrainState(paused if row.paused_at is not None and row.lasts else None, rate)
 
 
 def effective_rate(state: DrainState, setting: float | None) -> float | None:
@@ -64,8 +68,7 @@ def effective_rate(state: DrainState, setting: float | None) -> float | None:
 class DrainControl:
     """Reads and changes the drain's state. Each change is one transaction, with a row in ``drain_actions``.
 
-    Every method returns what holds afterwards. Raises `SchemaError` if the database has no tables for it, and
-    `DatabaseUnavailableError`.
+    Every method returns what holds afterwards. Raises `DatabaseUnavailableError`.
     """
 
     def __init__(self, database: Database, *, clock: Clock = DATABASE_CLOCK) -> None:
@@ -73,7 +76,6 @@ class DrainControl:
         self._clock = clock
 
     def read(self) -> DrainState:
-        """Also on a database without the tables."""
         return self._database.read(lambda connection: read_state(connection, self._clock))
 
     def pause(self, author: Author, lasting: float | None = None) -> DrainState:
@@ -95,7 +97,7 @@ class DrainControl:
             if not paused:
                 connection.execute(delete(released_orders))
             self._record(connection, DrainAction.PAUSE, author, until=until)
-            return _read(connection, self._clock)
+            return read_state(connection, self._clock)
 
         return self._change(work)
 
@@ -107,7 +109,7 @@ class DrainControl:
                 self._update(connection, paused_at=None, paused_until=None, paused_by=None, pause_reason=None)
                 connection.execute(delete(released_orders))
                 self._record(connection, DrainAction.RESUME, author)
-            return _read(connection, self._clock)
+            return read_state(connection, self._clock)
 
         return self._change(work)
 
@@ -125,7 +127,7 @@ class DrainControl:
                     rate_reason=author.reason if limited else None,
                 )
                 self._record(connection, DrainAction.RATE, author, rate=per_second)
-            return _read(connection, self._clock)
+            return read_state(connection, self._clock)
 
         return self._change(work)
 
@@ -136,13 +138,9 @@ class DrainControl:
 
     def _lock(self, connection: Connection) -> DrainState:
         """The state, which no other transaction changes before this one ends."""
-        if not has_table(connection, drain_control.name):
-            raise SchemaError(
-                "the database has no table for the drain's control before its next revision: run `breakwall db upgrade`"
-            )
         connection.execute(insert_missing(connection.dialect.name, drain_control).values(id=1))
         connection.execute(select(drain_control.c.id).where(_ROW).with_for_update())
-        return _read(connection, self._clock)
+        return read_state(connection, self._clock)
 
     def _update(self, connection: Connection, **columns: object) -> None:
         connection.execute(update(drain_control).where(_ROW).values(columns))
@@ -150,13 +148,3 @@ class DrainControl:
     def _record(self, connection: Connection, action: DrainAction, author: Author, **columns: object) -> None:
         made = {"at": self._clock.after(0), "action": action, "actor": author.actor, "reason": author.reason}
         connection.execute(insert(drain_actions).values(**made, **columns))
-
-
-def _read(connection: Connection, clock: Clock) -> DrainState:
-    lasts = or_(drain_control.c.paused_until.is_(None), drain_control.c.paused_until > clock.after(0))
-    row = connection.execute(select(drain_control, case((lasts, True), else_=False).label("lasts"))).first()
-    if row is None:
-        return DrainState()
-    paused = Pause(row.paused_by, row.pause_reason, row.paused_at, row.paused_until)
-    rate = RateLimit(row.rate, row.rate_by, row.rate_reason, row.rate_at) if row.rate is not None else None
-    return DrainState(paused if row.paused_at is not None and row.lasts else None, rate)

@@ -4,8 +4,7 @@ from sqlalchemy import Connection, select
 
 from breakwall.payments.db.clock import Clock
 from breakwall.payments.db.insert_missing import insert_missing
-from breakwall.payments.db.own_gateway import is_own, known_gateway
-from breakwall.payments.db.revisions import has_table
+from breakwall.payments.db.own_gateway import is_own
 from breakwall.payments.db.schema import QUEUED, orders, released_orders
 from breakwall.payments.fleet.drain_control import read_state
 
@@ -25,13 +24,11 @@ def next_released(connection: Connection, clock: Clock, gateway: str | None = No
 
     ``gateway``: only of its orders; None: of all.
     """
-    if not has_table(connection, released_orders.name):
-        return None
     due = (
         select(orders.c.id)
         .join(released_orders, released_orders.c.order_id == orders.c.id)
         .where(orders.c.status == QUEUED, orders.c.next_attempt_at <= clock.after(0))
-        .where(is_own(known_gateway(connection, gateway)))
+        .where(is_own(gateway))
         .order_by(released_orders.c.at, orders.c.id)
         .limit(1)
     )

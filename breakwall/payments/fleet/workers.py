@@ -7,7 +7,6 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, delete, insert, or_, select, update
 
 from breakwall.payments.db.clock import Clock, seconds_between
-from breakwall.payments.db.revisions import existing_columns, missing_columns
 from breakwall.payments.db.schema import workers
 from breakwall.texts import MAX_LENGTH, visible
 
@@ -30,7 +29,7 @@ class Identity:
     slots: int  # Orders that it works on at once.
     version: str
     reads: int  # The newest form of messages that it reads.
-    # Of these, None is unknown: a worker of the version before does not say it.
+    # Of these, None is unknown.
     gateway: str | None = field(default=None, kw_only=True)  # The one that it charges by.
     broker: str | None = field(
         default=None, kw_only=True
@@ -66,7 +65,7 @@ def known_workers(connection: Connection, clock: Clock) -> list[Worker]:
     """The live workers, then those that fell silent within `SILENT_SHOWN_FOR`."""
     now = clock.after(0)
     wanted = (
-        select(*existing_columns(connection, workers), now.label("now"), is_alive(clock).label("alive"))
+        select(workers, now.label("now"), is_alive(clock).label("alive"))
         .where(or_(is_alive(clock), workers.c.seen_at >= clock.after(-SILENT_SHOWN_FOR)))
         .order_by(workers.c.started_at, workers.c.id)
     )
@@ -93,10 +92,7 @@ def record_heartbeat(
         "lacks": None if lacks is None else visible(lacks),
         "idle_since": None if idle is None else clock.after(-idle),
         "hanging": hanging,
-        **_newest(worker),  # Each time: the columns may be newer than the row.
     }
-    missing = missing_columns(connection, workers)
-    state = {name: value for name, value in state.items() if name not in missing}
     written = connection.execute(update(workers).where(workers.c.id == worker.id).values(state))
     if written.rowcount == 0:
         connection.execute(insert(workers).values(**_stored(worker), started_at=clock.after(0), **state))
@@ -127,22 +123,17 @@ def _delete_long_silent(connection: Connection, clock: Clock) -> None:
 def _stored(worker: Identity) -> dict[str, Any]:
     limits = {"name": MAX_LENGTH, "host": MAX_LENGTH, "version": 32}
     values = asdict(worker)
-    for newest in _newest(worker):
-        del values[newest]
-    return values | {field: visible(values[field])[:limit] for field, limit in limits.items()}
-
-
-def _newest(worker: Identity) -> dict[str, Any]:
     ways = None if worker.ways is None else " ".join(worker.ways)
     broker = None if worker.broker is None else visible(worker.broker)
-    return {"gateway": worker.gateway, "broker": broker, "ways": ways}
+    cut = {field: visible(values[field])[:limit] for field, limit in limits.items()}
+    return {**values, **cut, "broker": broker, "ways": ways}
 
 
 def _worker(row: Any) -> Worker:
     values = dict(row)
     now, alive = values.pop("now"), bool(values.pop("alive"))
-    ways = values.get("ways")
-    told = {"hanging": bool(values.get("hanging")), "ways": None if ways is None else tuple(ways.split())}
+    ways = values["ways"]
+    told = {"hanging": bool(values["hanging"]), "ways": None if ways is None else tuple(ways.split())}
     return Worker(
         **{**values, **told},
         alive=alive,

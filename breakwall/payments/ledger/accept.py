@@ -25,7 +25,6 @@ from sqlalchemy import (
 )
 from sqlalchemy.sql.dml import ReturningInsert
 
-from breakwall.gateway_names import DEFAULT
 from breakwall.payments.db.clock import Clock
 from breakwall.payments.db.database import DatabaseUnavailableError
 from breakwall.payments.db.given_rows import given_rows, row_parameter
@@ -39,7 +38,7 @@ from breakwall.payments.keys import derive_charge_key, derive_order_id
 from breakwall.payments.ledger.attempt_outcomes import unconfirmed
 from breakwall.payments.ledger.base import LedgerBase
 from breakwall.payments.ledger.claim import Attempt, Claim, charge_request, seconds_left
-from breakwall.payments.ledger.order_state import AWAITED, missing_in_orders
+from breakwall.payments.ledger.order_state import AWAITED
 from breakwall.payments.ledger.pruned_orders import (
     PrunedOrder,
     pruned_by_key,
@@ -155,14 +154,9 @@ class Accepting(LedgerBase):
 
         return self.database.write(work, name="accept_queued", lock_budget=lock_budget)
 
-    @property
-    def _dispensable(self) -> tuple[str, ...]:
-        """The columns whose values an older database need not store: without a name it is the default gateway's."""
-        return ("gateway",) if self.gateway == DEFAULT else ()
-
     def _insert_sending(self, connection: Connection, row: Row) -> dict[str, str]:
         """Insert an order with a claim and an attempt if its key is new; returns its id by its key."""
-        (stored,) = without_missing_columns(connection, orders, [row], self._dispensable)
+        (stored,) = without_missing_columns(connection, orders, [row])
         inserting = _insert_sending(self.clock, connection.dialect.name)
         return _ids(connection, inserting, {**stored, "lease_seconds": self.lease})
 
@@ -172,7 +166,7 @@ class Accepting(LedgerBase):
             return {}
         # In one order everywhere: two transactions with the same keys would otherwise wait for each other.
         by_id = sorted(rows, key=itemgetter("id"))
-        stored = without_missing_columns(connection, orders, by_id, self._dispensable)
+        stored = without_missing_columns(connection, orders, by_id)
         dialect, names = connection.dialect.name, tuple(stored[0])
         inserting = _insert_queued(self.clock, dialect, names)
         ids = _ids(connection, inserting, {**row_parameter(stored, dialect), **due})
@@ -311,7 +305,7 @@ def replayed(connection: Connection, batch: Sequence[Order]) -> dict[str, Stored
     """
     found = known_orders(connection, batch)
     in_flight = [known.id for known in found.values() if known.status is OrderStatus.IN_FLIGHT]
-    if not in_flight or "told" in missing_in_orders(connection):
+    if not in_flight:
         return found
     is_awaited = orders.c.id.in_(in_flight), orders.c.status == OrderStatus.IN_FLIGHT
     # In one order everywhere, as above.

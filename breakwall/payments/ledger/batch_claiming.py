@@ -6,7 +6,6 @@ from typing import Any
 
 from sqlalchemy import Connection, Insert, Row, Update, case, delete, null, or_, select, tuple_, update
 
-from breakwall.payments.db.own_gateway import known_gateway
 from breakwall.payments.db.schema import attempts, orders
 from breakwall.payments.decisions import Progress
 from breakwall.payments.gateways.base import ChargeAnswer, Outcome
@@ -26,7 +25,6 @@ from breakwall.payments.ledger.batch_statements import (
 )
 from breakwall.payments.ledger.claim import Attempt, Claim, seconds_left
 from breakwall.payments.ledger.claiming import stored_request
-from breakwall.payments.ledger.order_state import Missing, missing_in_orders, reason_column
 from breakwall.payments.orders import EndReason, OrderStatus
 
 
@@ -117,7 +115,7 @@ class BatchClaiming(LedgerBase):
 
         def work(connection: Connection) -> dict[str, OrderStatus]:
             dialect = connection.dialect.name
-            undone = self._undo(dialect, delay, int(deferred), missing_in_orders(connection))
+            undone = self._undo(dialect, delay, int(deferred))
             states = connection.execute(undone, row_parameters(HELD, rows, connection)).all()
             mine = {row.id for row in states}
             given = given_rows(HELD, dialect).c
@@ -136,7 +134,7 @@ class BatchClaiming(LedgerBase):
 
         def work(connection: Connection) -> list[str]:
             dialect = connection.dialect.name
-            due = lock_due(self.clock, dialect, known_gateway(connection, self.gateway)).cte("due")
+            due = lock_due(self.clock, dialect, self.gateway).cte("due")
             moment = self.clock.after(delay)
             deferred = (
                 update(orders)
@@ -169,7 +167,7 @@ class BatchClaiming(LedgerBase):
         found = connection.execute(statements.own, row_parameters(OWNED, owned, connection))
         mine = {(row.order_id, row.charge_id) for row in found}
         rows = sorted(row for one in by_charge for row in [_paid_row(one)] if (row[0], row[2]) in mine)
-        found = connection.execute(statements.pay(connection), row_parameters(PAID, rows, connection))
+        found = connection.execute(statements.pay, row_parameters(PAID, rows, connection))
         paid = {(row.id, row.fence) for row in found}
         answers = [_answer_row(one) for one in by_charge if one.claim in paid]
         connection.execute(statements.answer, row_parameters(ANSWERED, answers, connection))
@@ -185,8 +183,7 @@ class BatchClaiming(LedgerBase):
         begin: Insert,
         done: Exchanged,
     ) -> None:
-        gateway = known_gateway(connection, self.gateway)
-        locking = lock_due(self.clock, connection.dialect.name, gateway)
+        locking = lock_due(self.clock, connection.dialect.name, self.gateway)
         locked = connection.execute(locking, id_parameters(order_ids, connection)).all()
         if not locked:
             return
@@ -203,12 +200,11 @@ class BatchClaiming(LedgerBase):
         done.others = [row.id for row in locked if row.id not in plain and not row.crash_count]
         done.crashed = [row.id for row in locked if row.id not in plain and row.crash_count]
 
-    def _undo(self, dialect: str, delay: float, deferrals: int, missing: Missing) -> Any:
+    def _undo(self, dialect: str, delay: float, deferrals: int) -> Any:
         given = given_rows(HELD, dialect).c
         due, now = self.clock.after(delay), self.clock.after(0)
         # Nothing of a plain order may have been charged, so a cancellation takes effect at once.
         cancelled = orders.c.cancel_requested
-        reason = case((cancelled, EndReason.REQUESTED.value), else_=null())
         undone: Update = (
             update(orders)
             .where(is_held(given), orders.c.attempt_count == given.number)
@@ -218,7 +214,7 @@ class BatchClaiming(LedgerBase):
                 next_attempt_at=case((cancelled, null()), else_=due),
                 dispatch_at=case((cancelled, null()), else_=due),
                 settled_at=case((cancelled, now), else_=null()),
-                **reason_column(reason, missing),
+                reason=case((cancelled, EndReason.REQUESTED.value), else_=null()),
                 attempt_count=orders.c.attempt_count - 1,
                 retry_count=orders.c.retry_count - 1,
                 deferral_count=orders.c.deferral_count + deferrals,
@@ -234,7 +230,7 @@ def _attempt(row: Row[Any], site: str) -> Attempt:
         lookups=row.look_up_count - row.look_up_floor,
         key_rotations=row.key_rotations,
     )
-    left = seconds_left(getattr(row, "charge_before", None), row.now)
+    left = seconds_left(row.charge_before, row.now)
     return Attempt(Claim(stored_request(row, site), row.fence, progress, left), row.attempt_count)
 
 

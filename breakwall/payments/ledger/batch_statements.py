@@ -33,7 +33,7 @@ from breakwall.payments.ledger.attempt_outcomes import unconfirmed
 from breakwall.payments.ledger.batch_rows import Columns, given_rows, one_of_ids
 from breakwall.payments.ledger.charges import paid_before
 from breakwall.payments.ledger.claiming import not_expired
-from breakwall.payments.ledger.order_state import Missing, missing_in_orders, state_columns
+from breakwall.payments.ledger.order_state import state_columns
 from breakwall.payments.orders import OrderStatus
 
 _CHARGE = charges.c
@@ -86,8 +86,7 @@ class BatchStatements:
         self._dialect = dialect
         self._clock = clock
         self._lease = lease
-        self._claims: dict[Missing, ReturningUpdate[Any]] = {}
-        self._payments: dict[Missing, ReturningUpdate[Any]] = {}
+        self._claims: dict[frozenset[str], ReturningUpdate[Any]] = {}
 
     @cached_property
     def lock_free(self) -> Select[Any]:
@@ -100,21 +99,19 @@ class BatchStatements:
 
         A statement of its own, after the locks: so it sees every attempt that was committed before them.
         """
-        missing = missing_in_orders(connection) | missing_columns(connection, attempts)
+        missing = frozenset(missing_columns(connection, orders))
         if missing not in self._claims:
             columns = existing_columns(connection, orders)
-            claiming = self._claim("charge_before" not in missing, "prepared" not in missing)
-            self._claims[missing] = claiming.returning(*columns, self._clock.after(0).label("now"))
+            self._claims[missing] = self._claim().returning(*columns, self._clock.after(0).label("now"))
         return self._claims[missing]
 
-    def _claim(self, has_expiry: bool, has_prepared: bool) -> Update:
+    def _claim(self) -> Update:
         locked = one_of_ids(orders.c.id, self._dialect), likely(orders.c.status == QUEUED)
         # A prepared charge is confirmed again, which `Retrier` does.
         prepared = exists().where(_ATTEMPT.order_id == orders.c.id, _ATTEMPT.prepared.is_not(None))
         return (
             update(orders)
-            .where(*locked, PLAIN, not_expired(self._clock, has_expiry))
-            .where(*([~prepared] if has_prepared else []))
+            .where(*locked, PLAIN, not_expired(self._clock), ~prepared)
             .values(
                 status=OrderStatus.IN_FLIGHT,
                 fence=orders.c.fence + 1,
@@ -161,18 +158,13 @@ class BatchStatements:
         owned: ReturningInsert[Any] = unless_there.returning(_CHARGE.order_id, _CHARGE.charge_id)
         return owned
 
-    def pay(self, connection: Connection) -> ReturningUpdate[Any]:
+    @cached_property
+    def pay(self) -> ReturningUpdate[Any]:
         """Pays the orders whose claims hold and that nobody wants cancelled; returns their claims."""
-        missing = missing_in_orders(connection)
-        if missing not in self._payments:
-            self._payments[missing] = self._pay(missing)
-        return self._payments[missing]
-
-    def _pay(self, missing: Missing) -> ReturningUpdate[Any]:
         given = given_rows(PAID, self._dialect).c
         paid = update(orders).where(is_held(given), orders.c.cancel_requested.is_(false()))
         return paid.values(
-            **state_columns(self._clock, OrderStatus.PAID, missing=missing),
+            **state_columns(self._clock, OrderStatus.PAID),
             charge_id=given.charge_id,
             last_error=None,
             rejected=False,

@@ -47,8 +47,8 @@ def seconds_left(charge_before: datetime | None, now: datetime) -> float:
 def charge_request(
     order: Order | Row[Any], order_id: str, charge_key: str, reference: str | None
 ) -> ChargeRequest:
-    """What is sent to charge an order. A row may come from a database without the newest columns."""
-    metadata = getattr(order, "metadata", None)
+    """What is sent to charge an order."""
+    metadata = order.metadata
     return ChargeRequest(
         order_id,
         order.user_id,
@@ -56,7 +56,7 @@ def charge_request(
         order.currency,
         charge_key,
         reference,
-        getattr(order, "payment_method", None),
-        getattr(order, "description", None),
+        order.payment_method,
+        order.description,
         None if metadata is None else metadata_in(metadata),
     )

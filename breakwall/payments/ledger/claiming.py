@@ -17,14 +17,13 @@ from sqlalchemy import (
     insert,
     or_,
     select,
-    true,
     update,
 )
 from sqlalchemy.sql.dml import ReturningUpdate
 
 from breakwall.payments.db.clock import Clock
-from breakwall.payments.db.own_gateway import is_own, known_gateway
-from breakwall.payments.db.revisions import Columns, existing_columns, missing_columns
+from breakwall.payments.db.own_gateway import is_own
+from breakwall.payments.db.revisions import Columns, existing_columns
 from breakwall.payments.db.schema import QUEUED, attempts, orders
 from breakwall.payments.db.statements import LEASE, built_once, seconds
 from breakwall.payments.decisions import Decision, decline_reason
@@ -55,8 +54,7 @@ class Claiming(LedgerBase):
         site = self.site
 
         def work(connection: Connection) -> Claim | None:
-            own = known_gateway(connection, self.gateway)
-            claiming = _claim_due(self.clock, existing_columns(connection, orders), own)
+            claiming = _claim_due(self.clock, existing_columns(connection, orders), self.gateway)
             order = connection.execute(
                 claiming, {"due_order": order_id, "lease_seconds": self.lease}
             ).one_or_none()
@@ -64,7 +62,7 @@ class Claiming(LedgerBase):
                 return None
             progress, prepared = read_progress(connection, order, self.lease)
             request = replace(stored_request(order, site), prepared=prepared)
-            left = seconds_left(getattr(order, "charge_before", None), order.now)
+            left = seconds_left(order.charge_before, order.now)
             return Claim(request, order.fence, progress, left)
 
         return self.database.write(work, name="claim")
@@ -74,8 +72,7 @@ class Claiming(LedgerBase):
         values = {"due_order": order_id, "due_in": delay}
 
         def work(connection: Connection) -> bool:
-            deferring = _defer_due(self.clock, known_gateway(connection, self.gateway))
-            return connection.execute(deferring, values).rowcount == 1
+            return connection.execute(_defer_due(self.clock, self.gateway), values).rowcount == 1
 
         return self.database.write(work, name="defer")
 
@@ -98,8 +95,9 @@ class Claiming(LedgerBase):
         """
 
         def work(connection: Connection) -> Attempt | None:
-            counting = _count_attempt(self.clock, has_expiry(connection))
-            number = connection.scalar(counting, {**held(claim), "lease_seconds": self.lease})
+            number = connection.scalar(
+                _count_attempt(self.clock), {**held(claim), "lease_seconds": self.lease}
+            )
             if number is None:
                 return None
             row = {
@@ -122,8 +120,7 @@ class Claiming(LedgerBase):
         """
 
         def work(connection: Connection) -> bool:
-            may = _may_send(self.clock, has_expiry(connection))
-            locked = select(orders.c.id).where(*may).with_for_update()
+            locked = select(orders.c.id).where(*_may_send(self.clock)).with_for_update()
             if connection.scalar(locked, held(attempt.claim)) is None:
                 return False
             values = {
@@ -197,39 +194,32 @@ def _deferral_counted(clock: Clock) -> Values:
     return {"deferral_count": orders.c.deferral_count + 1}
 
 
-def has_expiry(connection: Connection) -> bool:
-    """Whether orders can have a last moment in this database."""
-    return "charge_before" not in missing_columns(connection, orders)
-
-
-def not_expired(clock: Clock, has_expiry: bool) -> ColumnElement[bool]:
+def not_expired(clock: Clock) -> ColumnElement[bool]:
     """The condition that an order's last moment has not passed."""
     expiry = orders.c.charge_before
-    return or_(expiry.is_(None), expiry > clock.after(0)) if has_expiry else true()
+    return or_(expiry.is_(None), expiry > clock.after(0))
 
 
-def _may_send(clock: Clock, has_expiry: bool) -> tuple[ColumnElement[bool], ...]:
+def _may_send(clock: Clock) -> tuple[ColumnElement[bool], ...]:
     """The conditions that an attempt of a claim may be sent."""
     return (
         HELD,
         orders.c.lease_until > clock.after(0),
         orders.c.cancel_requested.is_(false()),
-        not_expired(clock, has_expiry),
+        not_expired(clock),
         ~_FORBIDS_SENDING,
     )
 
 
 @built_once
-def _count_attempt(clock: Clock, has_expiry: bool) -> ReturningUpdate[Any]:
+def _count_attempt(clock: Clock) -> ReturningUpdate[Any]:
     """Counts the attempt of a claim if it may be sent, and renews the lease."""
     counted = {
         "attempt_count": orders.c.attempt_count + 1,
         "retry_count": orders.c.retry_count + 1,
         "lease_until": clock.after(LEASE),
     }
-    return (
-        update(orders).where(*_may_send(clock, has_expiry)).values(counted).returning(orders.c.attempt_count)
-    )
+    return update(orders).where(*_may_send(clock)).values(counted).returning(orders.c.attempt_count)
 
 
 @built_once

@@ -12,11 +12,10 @@ from sqlalchemy import Column, ColumnElement, Connection, Select, case, select, 
 
 from breakwall.payments.db.clock import DATABASE_CLOCK, Clock
 from breakwall.payments.db.database import Database
-from breakwall.payments.db.own_gateway import is_own, known_gateway
+from breakwall.payments.db.own_gateway import is_own
 from breakwall.payments.db.query_hints import likely, once
 from breakwall.payments.db.schema import IN_FLIGHT, QUEUED, ResolvedBy, orders
 from breakwall.payments.ledger.attempt_outcomes import end_unanswered
-from breakwall.payments.ledger.order_state import missing_in_orders, reason_column
 from breakwall.payments.orders import EndReason, OrderStatus
 
 # An order that crashed this many workers while each worked on it alone goes to review. Its first crash is not counted:
@@ -48,8 +47,7 @@ class DispatchQueue:
             due = due.where(orders.c.next_attempt_at <= once(self.clock.after(0)))
 
         def work(connection: Connection) -> list[str]:
-            own = is_own(known_gateway(connection, self.gateway))
-            chosen = list(connection.scalars(due.where(own)))
+            chosen = list(connection.scalars(due.where(is_own(self.gateway))))
             if chosen:
                 connection.execute(
                     update(orders)
@@ -99,12 +97,11 @@ class DispatchQueue:
     def _requeue_crashed(self, connection: Connection, order_ids: list[str]) -> None:
         poison = orders.c.crash_count >= POISON_CRASHES
         now = self.clock.after(0)
-        reason = case((poison, EndReason.CRASHED.value), else_=None)
         connection.execute(
             update(orders)
             .where(orders.c.id.in_(order_ids))
             .values(
-                **reason_column(reason, missing_in_orders(connection)),
+                reason=case((poison, EndReason.CRASHED.value), else_=None),
                 status=case((poison, OrderStatus.REVIEW.value), else_=OrderStatus.QUEUED.value),
                 crash_count=orders.c.crash_count + 1,
                 lease_until=None,

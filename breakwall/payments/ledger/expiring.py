@@ -10,7 +10,7 @@ from breakwall.payments.db.database import Database
 from breakwall.payments.db.query_hints import likely, once
 from breakwall.payments.db.schema import QUEUED, attempts, orders
 from breakwall.payments.ledger.attempt_conditions import FINAL, UNRESOLVED
-from breakwall.payments.ledger.order_state import missing_in_orders, state_columns
+from breakwall.payments.ledger.order_state import state_columns
 from breakwall.payments.orders import EndReason, OrderStatus
 
 # Something has happened that a worker must find out or record first.
@@ -33,9 +33,7 @@ class Expiring:
             ~_IS_OPEN,
         )
         first = select(orders.c.id).where(due).order_by(orders.c.charge_before, orders.c.id)
-        if self._database.read(
-            lambda connection: _is_migrated(connection) and connection.scalar(first.limit(1))
-        ):
+        if self._database.read(lambda connection: connection.scalar(first.limit(1))):
             chosen = first.limit(limit).with_for_update(skip_locked=True)
             return self._database.write(lambda connection: self._cancel(connection, chosen), name="expire")
         return []
@@ -44,8 +42,7 @@ class Expiring:
         locked = list(connection.scalars(chosen))
         if not locked:
             return []
-        missing = missing_in_orders(connection)
-        state = state_columns(self._clock, OrderStatus.CANCELLED, reason=EndReason.EXPIRED, missing=missing)
+        state = state_columns(self._clock, OrderStatus.CANCELLED, reason=EndReason.EXPIRED)
         values = {**state, "last_error": _EXPIRED, "rejected": False}
         # A statement of its own, after the locks: so it sees every attempt that was committed before them.
         cancelled = update(orders).where(orders.c.id.in_(locked), ~_IS_OPEN).values(values)
@@ -53,7 +50,3 @@ class Expiring:
 
 
 _EXPIRED = "Its last moment passed before it could be charged."
-
-
-def _is_migrated(connection: Connection) -> bool:
-    return "charge_before" not in missing_in_orders(connection)

@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 from sqlalchemy import BindParameter, ColumnElement, Connection, Update, and_, bindparam, func, select, update
 
 from breakwall.payments.db.clock import Clock
-from breakwall.payments.db.revisions import missing_columns
 from breakwall.payments.db.schema import IN_FLIGHT, orders
 from breakwall.payments.db.statements import built_once, seconds
 from breakwall.payments.decisions import Decision
@@ -14,8 +13,6 @@ from breakwall.payments.ledger.claim import Claim
 from breakwall.payments.orders import EndReason, OrderStatus
 
 Values = dict[str, Any]
-Missing = frozenset[str]
-"""Names of columns that the database does not have yet."""
 
 
 class State(NamedTuple):
@@ -25,27 +22,21 @@ class State(NamedTuple):
     reason: str | None = None  # None while it is open, for a payment, and if another process has ended it.
 
 
-def missing_in_orders(connection: Connection) -> Missing:
-    """The columns of `orders` that the database does not have yet."""
-    return frozenset(missing_columns(connection, orders))
-
-
 def state_columns(
     clock: Clock,
     status: OrderStatus,
     delay: float | BindParameter[float] = 0.0,
     *,
     reason: str | ColumnElement[str | None] | None = None,
-    missing: Missing,
 ) -> Values:
     """The columns of an order without a claim: queued and due in ``delay`` seconds, or finished for a ``reason``.
 
-    Whatever sets the state of an order uses it, or `reason_column`: an order's end must not keep an earlier reason.
+    Whatever sets the state of an order uses it, or sets ``reason`` too: an order's end must not keep an earlier one.
     """
     queued = status is OrderStatus.QUEUED
     due = clock.after(delay) if queued else None
     return {
-        **reason_column(None if queued else reason, missing),
+        "reason": None if queued else reason,
         "status": status,
         "lease_until": None,
         "next_attempt_at": due,
@@ -54,17 +45,12 @@ def state_columns(
     }
 
 
-def reason_column(reason: str | ColumnElement[str | None] | None, missing: Missing) -> Values:
-    """The column that says why an order has ended, if the database has it."""
-    return {} if "reason" in missing else {"reason": reason}
-
-
-def told_column(missing: Missing) -> Values:
+def told_column() -> Values:
     """The column that keeps `outcome_trigger` from writing an outcome: `place` returns it. For a statement with `HELD`.
 
     If another caller was told that the order is in flight (`AWAITED`), it stays as it is: that one needs the outcome.
     """
-    return {} if "told" in missing else {"told": func.coalesce(orders.c.told, orders.c.fence)}
+    return {"told": func.coalesce(orders.c.told, orders.c.fence)}
 
 
 AWAITED = 0
@@ -107,15 +93,14 @@ def apply_decision(
     circuit is open, a worker may claim it much later.
     """
     status, delay, reason = decision.status, decision.delay, decision.reason
-    missing = missing_in_orders(connection)
     if decision.uncharged and connection.scalar(_IS_CANCEL_REQUESTED, held(claim)):
         status, delay, reason = OrderStatus.CANCELLED, 0.0, EndReason.REQUESTED
     values = {**held(claim), **changes}
     if status is OrderStatus.QUEUED:
         values["due_in"] = delay
-    elif "reason" not in missing:
+    else:
         values["end_reason"] = reason
-    moving = _move_held(clock, status, counted, told=told and status.is_final, missing=missing)
+    moving = _move_held(clock, status, counted, told=told and status.is_final)
     applied = connection.execute(moving, values)
     return State(status, reason) if applied.rowcount else None
 
@@ -125,9 +110,9 @@ _IS_CANCEL_REQUESTED = select(orders.c.cancel_requested).where(HELD).with_for_up
 
 @built_once
 def _move_held(
-    clock: Clock, status: OrderStatus, counted: Callable[[Clock], Values], *, told: bool, missing: Missing
+    clock: Clock, status: OrderStatus, counted: Callable[[Clock], Values], *, told: bool
 ) -> Update:
     reason: BindParameter[str | None] = bindparam("end_reason", type_=orders.c.reason.type)
-    state = state_columns(clock, status, seconds("due_in"), reason=reason, missing=missing)
-    telling = told_column(missing) if told else {}
+    state = state_columns(clock, status, seconds("due_in"), reason=reason)
+    telling = told_column() if told else {}
     return update(orders).where(HELD).values({**state, **telling, **counted(clock)})

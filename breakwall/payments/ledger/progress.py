@@ -3,12 +3,11 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, and_, bindparam, case, func, null, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, case, func, or_, select
 
 from breakwall.payments.db.clock import Clock, seconds_between
-from breakwall.payments.db.revisions import existing_columns, missing_columns
+from breakwall.payments.db.revisions import existing_columns
 from breakwall.payments.db.schema import attempts, orders
-from breakwall.payments.db.statements import built_once
 from breakwall.payments.decisions import FINAL_STATES, Progress
 from breakwall.payments.gateways.base import Advice
 from breakwall.payments.ledger.attempt_conditions import (
@@ -34,7 +33,7 @@ def read_progress(connection: Connection, order: Row[Any], lease: float) -> tupl
     ``order``: its row, and the database's time as ``now``.
     """
     values = {name: getattr(order, name) for name in ("id", "charge_key", "attempt_floor", "now")}
-    sent = connection.execute(_summary("prepared" in missing_columns(connection, attempts)), values).one()
+    sent = connection.execute(_SUMMARY, values).one()
     doubtful_since = [moment for moment in (sent.unresolved_at, order.suspected_at) if moment is not None]
     progress = Progress(
         retries=order.retry_count - order.retry_floor,
@@ -54,7 +53,7 @@ def read_progress(connection: Connection, order: Row[Any], lease: float) -> tupl
         turned_away=sent.turned_away is not None and sent.turned_away == order.attempt_count,
         looked_up=_is_later(order.looked_up_at, sent.last_ended),
         prepared=sent.prepared is not None and not sent.unprepared and order.suspected_at is None,
-        expired=_has_passed(getattr(order, "charge_before", None), order.now),
+        expired=_has_passed(order.charge_before, order.now),
     )
     return progress, sent.prepared
 
@@ -69,20 +68,10 @@ _DECLINED = attempts.c.outcome.in_(
 )
 _ENDED = func.coalesce(attempts.c.finished_at, bindparam("now", type_=attempts.c.finished_at.type))
 
-
-@built_once
-def _summary(has_no_prepared: bool) -> Select[Any]:
-    """What an order's attempts say, in one row. On a database before revision 0007 no charge was ever prepared."""
-    prepared = null() if has_no_prepared else attempts.c.prepared
-    of_the_key = case((_KEY_IN_USE, prepared))
-    return _SUMMARY.add_columns(
-        func.max(of_the_key).label("prepared"),
-        _number_of(UNRESOLVED, of_the_key.is_(None)).label("unprepared"),
-    )
-
-
+_PREPARED = case((_KEY_IN_USE, attempts.c.prepared))
 _STILL_RUNNING = func.coalesce(attempts.c.advice, "") == Advice.LOOK_AGAIN
 
+# What an order's attempts say, in one row.
 _SUMMARY = select(
     func.min(case((_KEY_IN_USE, attempts.c.started_at))).label("since"),
     func.max(case((UNRESOLVED, _ENDED))).label("unresolved_at"),
@@ -94,6 +83,8 @@ _SUMMARY = select(
     _number_of(UNRESOLVED, KEY_CONFLICT).label("key_conflicts"),
     _number_of(REFUSED, attempts.c.number > bindparam("attempt_floor")).label("refused"),
     _number_of(_DECLINED).label("declined"),
+    func.max(_PREPARED).label("prepared"),
+    _number_of(UNRESOLVED, _PREPARED.is_(None)).label("unprepared"),
 ).where(attempts.c.order_id == bindparam("id"))
 
 

@@ -79,7 +79,7 @@ def kept_row(order: Row[Any]) -> dict[str, Any]:
         column.name: getattr(order, column.name, None) for column in known_keys.c if column.name in orders.c
     }
     digests = {"user_digest": digest_user(order.id, order.user_id)}
-    if getattr(order, "gateway", None) is not None:  # Else it is from before orders had details.
+    if order.gateway is not None:  # Else it is from before orders had details.
         digests["details_digest"] = digest_details(order.id, order)
     return {"details_digest": None, **shared, "order_id": order.id, **digests}
 

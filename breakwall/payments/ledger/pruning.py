@@ -27,6 +27,7 @@ from sqlalchemy import (
 from breakwall.payments.db.clock import Clock
 from breakwall.payments.db.database import Database
 from breakwall.payments.db.insert_missing import insert_missing
+from breakwall.payments.db.operator_tables import order_traces, payment_hints
 from breakwall.payments.db.query_hints import likely, once
 from breakwall.payments.db.revisions import existing_columns, has_table, without_missing_columns
 from breakwall.payments.db.schema import (
@@ -41,6 +42,7 @@ from breakwall.payments.db.schema import (
     outcomes,
 )
 from breakwall.payments.ledger.batches import BatchJob, Position, orders_by_age
+from breakwall.payments.ledger.bulk_pruning import prune_bulk_list
 from breakwall.payments.ledger.charges import DEFAULT_ACCOUNT, KNOWN
 from breakwall.payments.ledger.pruned_orders import kept_row
 from breakwall.payments.orders import OrderStatus
@@ -57,8 +59,7 @@ PRUNABLE = (OrderStatus.PAID, OrderStatus.DECLINED, OrderStatus.CANCELLED)
 class Pruning(BatchJob):
     """Prunes orders, and forgets keys ``keys_for`` seconds after their orders have finished.
 
-    Several processes may do it at once. Every method also raises `SchemaError` if the database has no table for pruned
-    orders' keys yet. Ages are seconds.
+    Several processes may do it at once. Ages are seconds.
     """
 
     def __init__(self, database: Database, *, keys_for: float, **options: Any) -> None:
@@ -66,7 +67,7 @@ class Pruning(BatchJob):
         self._keys_for = keys_for
 
     def run(self, age: float) -> Iterator[tuple[int, int]]:
-        """Prune all orders that finished longer ago than ``age``, then forget the expired keys.
+        """Prune all orders that finished longer ago than ``age``, then forget expired keys, then old bulk lists.
 
         Yields after each transaction how many orders it has pruned, and how many keys it has forgotten.
         """
@@ -118,6 +119,10 @@ class Pruning(BatchJob):
             return 0
         return self._database.write(work, name=FORGETTING)
 
+    def prune_bulk_list(self, age: float) -> int:
+        """Delete a part of the list of a bulk retry that ended longer ago than ``age``; returns how many rows."""
+        return prune_bulk_list(self._database, self._clock, age)
+
     def _run(self, age: float) -> Iterator[tuple[int, int]]:
         after: Position | None = None
         while True:
@@ -130,16 +135,15 @@ class Pruning(BatchJob):
             yield 0, forgotten
             if forgotten < BATCH:
                 break
+        while self.prune_bulk_list(age):
+            yield 0, 0
 
     def _is_forgotten(self) -> ColumnElement[bool]:
         return known_keys.c.settled_at <= once(self._clock.after(-self._keys_for))
 
     def _candidates(self, age: float, after: Position | None, limit: int) -> Sequence[Row[Any]]:
-        def work(connection: Connection) -> Sequence[Row[Any]]:
-            query = candidates(self._clock, age, after, has_outcomes=_has_outcomes(connection))
-            return connection.execute(query.limit(limit)).all()
-
-        return self._database.read(work)
+        query = candidates(self._clock, age, after).limit(limit)
+        return self._database.read(lambda connection: connection.execute(query).all())
 
     def _prune(self, connection: Connection, order_ids: list[str], age: float) -> int:
         mine: Select[Any] = (
@@ -150,17 +154,16 @@ class Pruning(BatchJob):
         )
         locked = {row.id: row for row in connection.execute(mine)}
         # Once more, under the lock: an incident is opened under the same lock.
-        has_outcomes = _has_outcomes(connection)
-        needed = select(orders.c.id).where(orders.c.id.in_(locked), or_(*_needs(has_outcomes=has_outcomes)))
+        needed = select(orders.c.id).where(orders.c.id.in_(locked), or_(*_needs()))
         for order_id in connection.scalars(needed):
             del locked[order_id]
         if locked:
             self._keep_keys(connection, list(locked.values()))
             connection.execute(_keep_charges(connection, list(locked)))
-            if has_outcomes:
-                _delete_outcomes(connection, list(locked))
+            _delete_outcomes(connection, list(locked))
             for column in _ORDER_ID_COLUMNS:
-                connection.execute(delete(column.table).where(column.in_(list(locked))))
+                if column.table not in _NEWEST or has_table(connection, column.table.name):
+                    connection.execute(delete(column.table).where(column.in_(list(locked))))
         return len(locked)
 
     def _keep_keys(self, connection: Connection, pruned: Sequence[Row[Any]]) -> None:
@@ -170,22 +173,20 @@ class Pruning(BatchJob):
         connection.execute(statement.values(pruned_at=self._clock.after(0)), rows)
 
 
-def candidates(clock: Clock, age: float, after: Position | None, *, has_outcomes: bool = True) -> Select[Any]:
+def candidates(clock: Clock, age: float, after: Position | None) -> Select[Any]:
     """The orders that may be pruned, those that finished first in front, from the index on ``settled_at``."""
     # One condition for each: PostgreSQL would read the whole tables for "none of them".
-    unneeded = [~need for need in _needs(has_outcomes=has_outcomes)]
+    unneeded = [~need for need in _needs()]
     return orders_by_age(orders.c.settled_at, _may_go(clock, age), *unneeded, after=after)
 
 
-def _needs(*, has_outcomes: bool) -> list[ColumnElement[bool]]:
+def _needs() -> list[ColumnElement[bool]]:
     """What keeps a finished order, other than its own row: an open incident, an outcome that the shop was not told.
 
     An outcome from before a destination was configured is not for it. A delivery that was given up holds nothing: its
     incident does. Further reasons go in here.
     """
     incident = exists().where(incidents.c.order_id == orders.c.id, incidents.c.closed_at.is_(None))
-    if not has_outcomes:
-        return [incident]
     awaiting = exists().where(
         outcomes.c.order_id == orders.c.id,
         outcomes.c.taken_at.is_(None),
@@ -199,10 +200,6 @@ def _needs(*, has_outcomes: bool) -> list[ColumnElement[bool]]:
     return [incident, awaiting, due]
 
 
-def _has_outcomes(connection: Connection) -> bool:
-    return has_table(connection, deliveries.name)
-
-
 def _delete_outcomes(connection: Connection, order_ids: Sequence[str]) -> None:
     theirs = list(connection.scalars(select(outcomes.c.id).where(outcomes.c.order_id.in_(order_ids))))
     if theirs:
@@ -211,7 +208,15 @@ def _delete_outcomes(connection: Connection, order_ids: Sequence[str]) -> None:
 
 
 # What is deleted of an order. A table comes after the tables that refer to it.
-_ORDER_ID_COLUMNS = (incidents.c.order_id, interventions.c.order_id, attempts.c.order_id, orders.c.id)
+_ORDER_ID_COLUMNS = (
+    payment_hints.c.order_id,
+    order_traces.c.order_id,
+    incidents.c.order_id,
+    interventions.c.order_id,
+    attempts.c.order_id,
+    orders.c.id,
+)
+_NEWEST = (payment_hints, order_traces)  # Before revision 0008 they do not exist.
 
 
 def _may_go(clock: Clock, age: float) -> ColumnElement[bool]:

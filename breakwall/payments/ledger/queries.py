@@ -132,9 +132,7 @@ def list_attempts(database: Database, order_id: str) -> list[StoredAttempt]:
     """An order's attempts, first to last."""
 
     def work(connection: Connection) -> list[StoredAttempt]:
-        missing = missing_columns(connection, attempts)
-        columns = [column for column in _ATTEMPT_COLUMNS if column.name not in missing]
-        wanted = select(*columns).where(attempts.c.order_id == order_id).order_by(attempts.c.number)
+        wanted = select(*_ATTEMPT_COLUMNS).where(attempts.c.order_id == order_id).order_by(attempts.c.number)
         return [_attempt(row) for row in connection.execute(wanted)]
 
     return database.read(work)

@@ -33,12 +33,10 @@ from breakwall.payments.ledger.charges import assign_charge, charge_parameters, 
 from breakwall.payments.ledger.claim import Attempt, Claim
 from breakwall.payments.ledger.order_state import (
     HELD,
-    Missing,
     State,
     Values,
     apply_decision,
     held,
-    missing_in_orders,
     nothing_counted,
     state_columns,
     told_column,
@@ -126,7 +124,7 @@ class Recording(LedgerBase):
             "paid_by": answer.charge_id,
             **end_parameters(attempt, answer),
         }
-        paying = _pay_at_once(self.clock, told=told, missing=missing_in_orders(connection))
+        paying = _pay_at_once(self.clock, told=told)
         return connection.scalar(paying, parameters) is not None
 
     def record_look_up(self, claim: Claim, answer: LookupAnswer, decision: Decision) -> OrderStatus:
@@ -226,8 +224,7 @@ class Recording(LedgerBase):
     def _move_to_review(self, connection: Connection, order_id: str, changes: dict[str, Any]) -> None:
         """Move an order without a claim to review, because a late answer contradicts it. Its fence is raised."""
         unclaimed = orders.c.status.in_([OrderStatus.QUEUED, OrderStatus.DEAD, OrderStatus.CANCELLED])
-        missing, reason = missing_in_orders(connection), EndReason.WRONG_CHARGE
-        state = state_columns(self.clock, OrderStatus.REVIEW, reason=reason, missing=missing)
+        state = state_columns(self.clock, OrderStatus.REVIEW, reason=EndReason.WRONG_CHARGE)
         values = {**state, "fence": orders.c.fence + 1, **changes}
         connection.execute(update(orders).where(orders.c.id == order_id, unclaimed).values(values))
 
@@ -269,30 +266,29 @@ def pay(connection: Connection, clock: Clock, claim: Claim, charge_id: str, *, t
     Returns the charge that pays the order: the first one. ``told`` as in `apply_decision`; without the claim the
     outcome is written nevertheless, because an earlier one may have been.
     """
-    paying = _pay_held(clock, told=told, missing=missing_in_orders(connection))
-    as_expected = connection.execute(paying, {**held(claim), "paid_by": charge_id})
+    as_expected = connection.execute(_pay_held(clock, told=told), {**held(claim), "paid_by": charge_id})
     if as_expected.rowcount == 0:
         return _pay_unexpectedly(connection, clock, claim, charge_id)
     return charge_id
 
 
 @built_once
-def _pay_held(clock: Clock, *, told: bool, missing: Missing) -> Update:
-    paid = _paid(clock, missing).where(HELD, orders.c.cancel_requested.is_(false()))
-    return paid.values(told_column(missing)) if told else paid
+def _pay_held(clock: Clock, *, told: bool) -> Update:
+    paid = _paid(clock).where(HELD, orders.c.cancel_requested.is_(false()))
+    return paid.values(told_column()) if told else paid
 
 
 @built_once
-def _pay_at_once(clock: Clock, *, told: bool, missing: Missing) -> ReturningUpdate[Any]:
+def _pay_at_once(clock: Clock, *, told: bool) -> ReturningUpdate[Any]:
     """Assigns the charge, then pays the order, then ends the attempt: each locks a row only if the one before did."""
     assigned = insert_unless_owned(clock, "postgresql").cte("assigned")
-    paying = _pay_held(clock, told=told, missing=missing).where(orders.c.id == assigned.c.order_id)
+    paying = _pay_held(clock, told=told).where(orders.c.id == assigned.c.order_id)
     paid = paying.returning(orders.c.id).cte("paid")
     ending = end(clock, ANY).where(attempts.c.order_id == paid.c.id)
     return ending.returning(attempts.c.number)
 
 
-def _paid(clock: Clock, missing: Missing) -> Update:
+def _paid(clock: Clock) -> Update:
     """Makes orders paid by the charge in the parameter ``paid_by``."""
     proven: Values = {
         "charge_id": bindparam("paid_by"),
@@ -300,7 +296,7 @@ def _paid(clock: Clock, missing: Missing) -> Update:
         "rejected": False,
         "suspected_at": None,
     }
-    return update(orders).values({**state_columns(clock, OrderStatus.PAID, missing=missing), **proven})
+    return update(orders).values({**state_columns(clock, OrderStatus.PAID), **proven})
 
 
 def _lost_order(order_id: str) -> LookupError:
@@ -332,7 +328,7 @@ def _pay_unexpectedly(connection: Connection, clock: Clock, claim: Claim, charge
     elif resolved_as_not_charged_since(connection, order_id, claim.fence):
         detail = f"charged as {charge_id} although a person had resolved it as not charged"
         report_incident(connection, clock, order_id, IncidentKind.CHARGED_AFTER_RESOLUTION, detail)
-    paid = _paid(clock, missing_in_orders(connection)).where(orders.c.id == order_id)
+    paid = _paid(clock).where(orders.c.id == order_id)
     connection.execute(paid, {"paid_by": charge_id})
     # The process that has claimed the order meanwhile may be dead, and a paid order is not reclaimed from it.
     end_unanswered(connection, clock, [order_id], ResolvedBy.PAYMENT)

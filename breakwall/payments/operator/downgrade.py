@@ -5,53 +5,68 @@ It is not needed while a fleet is rolled, see `revisions`.
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, Engine, and_, exists, func, or_, select, text
+from sqlalchemy import ColumnElement, Connection, Engine, Table, func, select, text
 
-from breakwall.gateway_names import DEFAULT
 from breakwall.migrations import HEAD
 from breakwall.payments.db.errors import SchemaError
 from breakwall.payments.db.lock_timeouts import NO_TIMEOUTS
 from breakwall.payments.db.migrate import alembic_config
 from breakwall.payments.db.migration_lock import migration_engine, migration_lock
 from breakwall.payments.db.migration_steps import MigrationSteps
-from breakwall.payments.db.revisions import BEFORE, check_schema, current_revision
-from breakwall.payments.db.schema import attempts, deliveries, destinations, orders, outcomes
-from breakwall.payments.db.sqlite import READ_ONLY
-from breakwall.payments.ledger.attempt_conditions import UNRESOLVED
-from breakwall.payments.operator.locking import RefusedError
-from breakwall.payments.orders import DETAILS, OrderStatus
-
-_DROPPED = (deliveries, destinations, outcomes)
-
-# What the version before cannot finish, because the columns that say it would be dropped.
-_NEEDS_THIS_VERSION = and_(
-    orders.c.status.in_([OrderStatus.QUEUED, OrderStatus.IN_FLIGHT, OrderStatus.REVIEW, OrderStatus.DEAD]),
-    or_(
-        *(orders.c[name].is_not(None) for name in (*DETAILS, "charge_before")),
-        orders.c.gateway.is_not(None) & (orders.c.gateway != DEFAULT),
-        exists().where(attempts.c.order_id == orders.c.id, UNRESOLVED, attempts.c.prepared.is_not(None)),
-    ),
+from breakwall.payments.db.operator_tables import (
+    BulkState,
+    api_tokens,
+    backlog_samples,
+    browser_sessions,
+    bulk_retries,
+    bulk_retry_orders,
+    leases,
+    operator_actions,
+    order_traces,
+    payment_hints,
 )
-_OPEN_ORDERS = (
-    "{} of the open orders have details for the payment service, a last moment, another gateway or a prepared charge, "
-    "which would be dropped: they would be charged without them. Nothing was changed. Let the workers finish them "
-    "first; `breakwall orders list --status` shows them"
+from breakwall.payments.db.revisions import BEFORE, check_schema, current_revision
+from breakwall.payments.db.sqlite import READ_ONLY
+from breakwall.payments.operator.locking import RefusedError
+
+_DROPPED = (
+    bulk_retries,
+    bulk_retry_orders,
+    operator_actions,
+    api_tokens,
+    browser_sessions,
+    backlog_samples,
+    leases,
+    payment_hints,
+    order_traces,
+)
+
+_OPEN = bulk_retries.c.state.in_([BulkState.COLLECTING, BulkState.RUNNING])
+_OPEN_BULK_RETRIES = (
+    "{} not finished, and nobody would know afterwards which of the orders are left. Nothing was changed. Wait until "
+    "all bulk retries have finished, or abort them first"
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Losses:
-    """What is lost with the tables and columns of the newest revision."""
+    """What is lost with the tables of the newest revision. No order is."""
 
-    open_orders: int = 0  # Unfinished orders that the version before could not finish as they were placed.
-    undelivered: int = 0  # Outcomes that the shop was not told yet.
+    open_bulk_retries: int = 0  # While there are any, `downgrade` is refused.
+    bulk_retries: int = 0  # What is known of those that have ended.
+    actions: int = 0  # Of the audit trail, but for those on orders and on the drain.
+    tokens: int = 0  # Of the API, not revoked.
 
     def __str__(self) -> str:
-        number = self.undelivered
-        what = "1 outcome" if number == 1 else f"{number:,} outcomes"
         return (
-            f"{what} that the shop was not told yet, and what finished orders carried for the payment service"
+            f"{_number(self.tokens, 'token', 'tokens')} of the API, {_number(self.actions, 'entry', 'entries')} of the "
+            f"audit trail, what is known of {_number(self.bulk_retries, 'bulk retry', 'bulk retries')}, the history of "
+            "the backlog, and the traces of orders"
         )
+
+
+def _number(number: int, one: str, many: str) -> str:
+    return f"{number:,} {one if number == 1 else many}"
 
 
 def losses(engine: Engine) -> Losses:
@@ -65,7 +80,7 @@ def downgrade(engine: Engine) -> str:
     """Take the database back from `HEAD` to `BEFORE`, and return that. One at `BEFORE` stays as it is.
 
     It is one short transaction. If another transaction holds one of the tables, it gives way and is tried again; in
-    the end it raises `MigrationBlockedError`. Raises `RefusedError` while orders are open that need this version, and
+    the end it raises `MigrationBlockedError`. Raises `RefusedError` while a bulk retry is not finished, and
     `SchemaError` at any other revision. After an error nothing was changed.
     """
     check_schema(engine)
@@ -87,18 +102,24 @@ def _downgrade(connection: Connection) -> str:
             "take it back with that version's `breakwall db downgrade`"
         )
     if connection.dialect.name == "postgresql":
-        # From here on no process accepts or changes an order. On SQLite the transaction has locked everything.
-        connection.execute(text("LOCK TABLE orders IN SHARE ROW EXCLUSIVE MODE"))
-    if unfinished := _losses(connection).open_orders:
-        raise RefusedError(_OPEN_ORDERS.format(f"{unfinished:,}"))
+        # From here on no process begins a bulk retry. On SQLite the transaction has locked everything.
+        connection.execute(text("LOCK TABLE bulk_retries IN SHARE ROW EXCLUSIVE MODE"))
+    if unfinished := _losses(connection).open_bulk_retries:
+        raise RefusedError(
+            _OPEN_BULK_RETRIES.format(_number(unfinished, "bulk retry is", "bulk retries are"))
+        )
     command.downgrade(alembic_config(connection), BEFORE)
     return BEFORE
 
 
 def _losses(connection: Connection) -> Losses:
-    untold = select(func.count()).select_from(outcomes)
-    waiting = exists().where(deliveries.c.outcome_id == outcomes.c.id, deliveries.c.delivered_at.is_(None))
     return Losses(
-        connection.scalar(select(func.count()).select_from(orders).where(_NEEDS_THIS_VERSION)) or 0,
-        connection.scalar(untold.where(or_(outcomes.c.taken_at.is_(None), waiting))) or 0,
+        open_bulk_retries=_count(connection, bulk_retries, _OPEN),
+        bulk_retries=_count(connection, bulk_retries, ~_OPEN),
+        actions=_count(connection, operator_actions),
+        tokens=_count(connection, api_tokens, api_tokens.c.revoked_at.is_(None)),
     )
+
+
+def _count(connection: Connection, table: Table, *which: ColumnElement[bool]) -> int:
+    return connection.scalar(select(func.count()).select_from(table).where(*which)) or 0

@@ -14,7 +14,7 @@ from breakwall.payments.ledger.attempt_conditions import SPENDS_KEY, UNRESOLVED
 from breakwall.payments.ledger.attempt_outcomes import newest_unresolved, resolve_attempts
 from breakwall.payments.ledger.audit import record_interventions, report_incident
 from breakwall.payments.ledger.charges import DEFAULT_ACCOUNT, assign_charge
-from breakwall.payments.ledger.order_state import missing_in_orders, state_columns
+from breakwall.payments.ledger.order_state import state_columns
 from breakwall.payments.ledger.queries import Naming, get_order, stored_order
 from breakwall.payments.operator.key_rotation import has_spent_key, rotate_keys, vouch_for_refusals
 from breakwall.payments.operator.locking import RefusedError, lock_order_in
@@ -127,8 +127,7 @@ def _finish(
     # A process that still works on the order then holds an old fence: only its proof of a payment counts.
     finished = {"fence": before.fence + 1, "suspected_at": None}
     reason = EndReason.REQUESTED if status is OrderStatus.CANCELLED else EndReason.RESOLVED
-    state = state_columns(clock, status, reason=reason, missing=missing_in_orders(connection))
-    values = {**state, **finished, **changes}
+    values = {**state_columns(clock, status, reason=reason), **finished, **changes}
     connection.execute(update(orders).where(orders.c.id == before.id).values(values))
 
 

@@ -12,7 +12,7 @@ from breakwall.payments.fleet.released_orders import release
 from breakwall.payments.interventions import UNNAMED, Action, Author
 from breakwall.payments.ledger.attempt_conditions import KEY_CONFLICT, UNRESOLVED
 from breakwall.payments.ledger.audit import record_interventions
-from breakwall.payments.ledger.order_state import Missing, missing_in_orders, state_columns
+from breakwall.payments.ledger.order_state import state_columns
 from breakwall.payments.ledger.queries import Naming, get_order, stored_order
 from breakwall.payments.operator.key_rotation import (
     distrust_refusals,
@@ -91,14 +91,12 @@ def cancel_order(
 
     def work(connection: Connection) -> StoredOrder:
         before = lock_order_in(connection, CANCELLABLE, order.id, "cancelled")
-        missing = missing_in_orders(connection)
         changes: dict[str, Any] = {"cancel_requested": True}
         if before.status != OrderStatus.IN_FLIGHT and not may_have_charged(connection, before):
-            reason = EndReason.REQUESTED
-            changes |= state_columns(clock, OrderStatus.CANCELLED, reason=reason, missing=missing)
+            changes |= state_columns(clock, OrderStatus.CANCELLED, reason=EndReason.REQUESTED)
         elif before.status == OrderStatus.DEAD:
             # It is suspected, and no worker looks a dead order up.
-            changes |= _due_columns(clock, missing)
+            changes |= _due_columns(clock)
         connection.execute(update(orders).where(orders.c.id == order.id).values(changes))
         record_interventions(connection, clock, [before], Action.CANCEL, author, after=changes.get("status"))
         return stored_order(connection, orders.c.id == order.id)
@@ -129,8 +127,7 @@ def requeue(
     retry. ``evidence``: how it is known that nothing was charged, if the order has got a new key for that.
     """
     ids = [order.id for order in locked]
-    due = _due_columns(clock, missing_in_orders(connection))
-    connection.execute(update(orders).where(orders.c.id.in_(ids)).values(due))
+    connection.execute(update(orders).where(orders.c.id.in_(ids)).values(_due_columns(clock)))
     if evidence is None:
         rotate_spent_keys(connection, locked)
         if looks_up:
@@ -147,10 +144,10 @@ def _rotate_key(connection: Connection, before: Row[Any]) -> None:
     vouch_for_refusals(connection, before.id)
 
 
-def _due_columns(clock: Clock, missing: Missing) -> dict[str, Any]:
+def _due_columns(clock: Clock) -> dict[str, Any]:
     """The columns of an order that is due, with a whole new budget."""
     return {
-        **state_columns(clock, OrderStatus.QUEUED, missing=missing),
+        **state_columns(clock, OrderStatus.QUEUED),
         "retry_floor": orders.c.retry_count,
         "look_up_floor": orders.c.look_up_count,
         "attempt_floor": orders.c.attempt_count,

@@ -61,8 +61,6 @@ class Delivering:
         for channel in self._channels:
             self._collect(channel)
         pending = self._pending()
-        if pending is None:
-            return IDLE
         self._report_outages(pending)
         rooms = self._rooms(pending)
         if not (self._unrecorded or pending.new or rooms):
@@ -131,18 +129,9 @@ class Delivering:
         )
         return True
 
-    def _pending(self) -> Pending | None:
-        """None without the tables."""
-
-        def work(connection: Connection) -> Pending | None:
-            return (
-                waiting.look(connection, self._clock, self._names)
-                if waiting.exists_here(connection)
-                else None
-            )
-
-        found = self._database.read(work)
-        if found is not None and not found.known.issuperset(self._names):
+    def _pending(self) -> Pending:
+        found = self._database.read(lambda connection: waiting.look(connection, self._clock, self._names))
+        if not found.known.issuperset(self._names):
             self._register()
         return found
 
@@ -191,10 +180,9 @@ class Delivering:
 
 
 def register_ways(engine: Engine, names: Iterable[str], clock: Clock = DATABASE_CLOCK) -> None:
-    """What ends from now on is delivered to these destinations. Without the tables it does nothing."""
+    """What ends from now on is delivered to these destinations."""
     with engine.begin() as connection:
-        if waiting.exists_here(connection):
-            waiting.register(connection, clock, names)
+        waiting.register(connection, clock, names)
 
 
 def _is_gone(channel: Channel, pending: Pending) -> bool:

@@ -23,12 +23,11 @@ from sqlalchemy import (
 
 from breakwall.errors import BreakwallError, ExitCode
 from breakwall.payments.db.clock import DATABASE_CLOCK, Clock
-from breakwall.payments.db.database import Database, SchemaError
+from breakwall.payments.db.database import Database
 from breakwall.payments.db.schema import deliveries, destinations, orders, outcomes
 from breakwall.payments.fleet.workers import Worker, live_workers
 from breakwall.payments.outcomes.event import event_id, number_in
 from breakwall.payments.outcomes.outbox.taking import NEW
-from breakwall.payments.outcomes.outbox.waiting import exists_here
 from breakwall.payments.outcomes.schedule import OUTAGE, TAKEN_WITHIN
 
 
@@ -86,9 +85,7 @@ def list_deliveries(
     order_id: str | None = None,
     destination: str | None = None,
 ) -> list[StoredDelivery]:
-    """The newest ones in these states, newest first, within a running transaction. Empty before revision 0007."""
-    if not exists_here(connection):
-        return []
+    """The newest ones in these states, newest first, within a running transaction."""
     found: list[StoredDelivery] = []
     for state in states:
         wanted = _in_state(state, order_id, destination).order_by(outcomes.c.id.desc()).limit(limit)
@@ -101,8 +98,8 @@ MOST_OF_AN_ORDER = 1000  # Deliveries of one order that are shown.
 
 
 def deliveries_of(connection: Connection, order_id: str) -> list[StoredDelivery]:
-    """What the shop is told of an order, first to last; nothing where nobody is told. Empty before revision 0007."""
-    if not exists_here(connection) or not connection.scalar(select(destinations.c.name).limit(1)):
+    """What the shop is told of an order, first to last; nothing where nobody is told."""
+    if not connection.scalar(select(destinations.c.name).limit(1)):
         return []
     return list_deliveries(connection, limit=MOST_OF_AN_ORDER, order_id=order_id)[::-1]
 
@@ -140,12 +137,10 @@ _UNTOLD = union_all(
 def waiting_for(
     connection: Connection, clock: Clock = DATABASE_CLOCK, *, endpoints: Mapping[str, str] | None = None
 ) -> list[Waiting]:
-    """Each known destination, and each that something waits for, by its name. Empty before revision 0007.
+    """Each known destination, and each that something waits for, by its name.
 
     ``endpoints``: by destination, the digest of the address that is configured now. Another one is not gone.
     """
-    if not exists_here(connection):
-        return []
     known = connection.execute(select(destinations.c.name, destinations.c.gone)).all()
     now = endpoints or {}
     gone = {row.name: row.gone is not None and row.gone == now.get(row.name, row.gone) for row in known}
@@ -217,7 +212,6 @@ def redeliver(
         raise ValueError("name events or an order, or choose all failed ones")
 
     def work(connection: Connection) -> Redelivered:
-        _check_tables(connection)
         conditions: list[ColumnElement[bool]] = []
         if event_ids:
             conditions.append(deliveries.c.outcome_id.in_([_known(connection, one) for one in event_ids]))
@@ -253,7 +247,6 @@ def enable(database: Database, name: str) -> bool:
     gone = destinations.c.name == name, destinations.c.gone.is_not(None)
 
     def work(connection: Connection) -> bool:
-        _check_tables(connection)
         return bool(connection.execute(update(destinations).where(*gone).values(gone=None)).rowcount)
 
     return database.write(work, name="enable_destination")
@@ -269,7 +262,6 @@ def forget(database: Database, name: str, *, clock: Clock = DATABASE_CLOCK) -> i
     waiting = deliveries.c.destination == name, deliveries.c.due_at.is_not(None)
 
     def work(connection: Connection) -> int | None:
-        _check_tables(connection)
         check_unused(live_workers(connection, clock), name)
         known = connection.execute(delete(destinations).where(destinations.c.name == name)).rowcount
         count = connection.execute(update(deliveries).where(*waiting).values(ended)).rowcount
@@ -284,13 +276,6 @@ def check_unused(fleet: Sequence[Worker], name: str) -> None:
         raise DestinationInUseError(
             f"the {name} is in use by live workers ({len(using)}: {', '.join(using[:3])}). Remove its setting "
             "from every worker, and restart them, before you forget it"
-        )
-
-
-def _check_tables(connection: Connection) -> None:
-    if not exists_here(connection):
-        raise SchemaError(
-            "the orders database has no outcomes before its next revision: run `breakwall db upgrade`"
         )
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from sqlalchemy import text
 
 from breakwall.breaker import CircuitBreaker
 from breakwall.monitor import homeless
@@ -72,7 +71,7 @@ def test_a_worker_with_their_gateway_ends_the_alarm(site: Site) -> None:
     assert site.alarms() == []
 
 
-def test_a_worker_of_the_version_before_takes_any_order(site: Site) -> None:
+def test_a_worker_that_does_not_say_its_gateway_may_take_any_order(site: Site) -> None:
     site.queue("http", "a")
     site.start_worker(None)
     assert site.alarms() == []
@@ -82,13 +81,6 @@ def test_without_a_worker_that_is_the_alarm(site: Site) -> None:
     site.queue("http", "a")
     assert site.alarms() == []
     assert [alarm.kind for alarm in site.look().warnings] == ["no_worker"]
-
-
-def test_before_gateways_have_names_there_is_no_alarm(site: Site) -> None:
-    site.database.write(lambda connection: connection.execute(text("ALTER TABLE orders DROP COLUMN gateway")))
-    site.queue("http", "a")
-    site.start_worker("stripe")
-    assert site.alarms() == []
 
 
 def test_of_many_a_part_is_counted(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:

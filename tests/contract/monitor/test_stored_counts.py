@@ -13,7 +13,7 @@ from breakwall.monitor import counts
 from breakwall.monitor.backlog import Backlog, Monitor
 from breakwall.monitor.counts import Counted, count_all, is_long
 from breakwall.monitor.stored_counts import MAX_AGE, StoredCount, forget, has_stored, store
-from breakwall.payments.db.schema import backlog_counts, orders
+from breakwall.payments.db.schema import orders
 from breakwall.payments.orders import Order
 from tests.contract.site import Site, order
 
@@ -182,14 +182,6 @@ def test_orders_are_counted_once_however_they_are_divided(
     monkeypatch.setattr(counts, "CHUNK", 2)
     site.queue(number)
     assert (site.look().queued, site.look().counted) == (number, Counted.SAMPLED)
-
-
-def test_without_the_table_each_snapshot_counts(site: CountedSite) -> None:
-    site.database.write(lambda connection: backlog_counts.drop(connection))
-    site.store()
-    site.queue(LONG)
-    assert not site.database.read(has_stored)
-    assert (site.look().counted, site.look().queued) == (Counted.NOW, LONG)
 
 
 def test_the_document_says_how_it_was_counted(site: CountedSite) -> None:

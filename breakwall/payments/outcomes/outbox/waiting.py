@@ -9,7 +9,6 @@ from sqlalchemy import Connection, Select, exists, literal, select
 
 from breakwall.payments.db.clock import Clock
 from breakwall.payments.db.insert_missing import insert_missing
-from breakwall.payments.db.revisions import has_table
 from breakwall.payments.db.schema import deliveries, destinations, outcomes
 from breakwall.payments.db.statements import built_once
 from breakwall.payments.outcomes.outbox.claiming import can_be_claimed
@@ -24,11 +23,6 @@ class Pending:
     due: frozenset[str]  # The destinations with something that can be claimed.
     known: frozenset[str]  # All registered destinations, also other processes'.
     gone: dict[str, str]  # By destination, the digest of the endpoint that is gone.
-
-
-def exists_here(connection: Connection) -> bool:
-    """Whether the database has the tables: not before revision 0007."""
-    return has_table(connection, "deliveries")
 
 
 def register(connection: Connection, clock: Clock, names: Iterable[str]) -> None:

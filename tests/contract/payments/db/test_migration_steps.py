@@ -166,7 +166,7 @@ def test_a_long_writer_on_sqlite_is_named(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("before", "revision"),
-    [("0001", "0002"), ("0002", "0003"), ("0003", "0004"), ("0004", "0005"), ("0005", "0006")],
+    [(f"{number:04d}", f"{number + 1:04d}") for number in range(1, int(HEAD))],
 )
 def test_a_migration_that_is_killed_before_it_stored_its_revision_continues(
     database_url: str, before: str, revision: str

@@ -13,7 +13,6 @@ from sqlalchemy import Column, String, select
 from breakwall.migrations import HEAD
 from breakwall.payments import orders as order_fields
 from breakwall.payments.db.database import Database, DatabaseUnavailableError, SchemaError
-from breakwall.payments.db.migrate import upgrade
 from breakwall.payments.db.revisions import check_schema, missing_columns, without_missing_columns
 from breakwall.payments.db.schema import NEWEST, known_keys, orders
 from breakwall.payments.decisions import Decision, Progress
@@ -23,9 +22,9 @@ from breakwall.payments.ledger import pruned_orders
 from breakwall.payments.ledger.claim import Attempt, Claim
 from breakwall.payments.ledger.pruned_orders import PrunedOrder
 from breakwall.payments.ledger.pruning import Pruning
-from breakwall.payments.ledger.queries import OrderNotFoundError
+from breakwall.payments.ledger.queries import OrderNotFoundError, OrderPrunedError
 from breakwall.payments.operator.resolve import resolve_paid
-from breakwall.payments.orders import DETAILS, IdempotencyConflictError, Order, OrderStatus
+from breakwall.payments.orders import IdempotencyConflictError, Order, OrderStatus
 from tests.contract.payments.db.rolling import execute, go_ahead, go_back, stand_at
 from tests.contract.people import ANNA
 from tests.contract.site import LEASE, Site, order
@@ -82,6 +81,14 @@ class TestAProcessOnTheTablesOf:
         resolve_paid(rolled.database, "cart-1", "ch_5", ANNA, clock=rolled.clock)
         assert rolled.get().status is OrderStatus.PAID
 
+    def test_prunes(self, rolled: Site) -> None:
+        rolled.gateway.answers.append(DECLINED)
+        rolled.producer.place(order())
+        rolled.advance(100)
+        assert prune(rolled) >= 1
+        with pytest.raises(OrderPrunedError):
+            rolled.get()
+
     def test_finds_no_missing_order(self, rolled: Site) -> None:
         with pytest.raises(OrderNotFoundError):
             rolled.get("cart-9")
@@ -125,70 +132,6 @@ def prune(site: Site) -> int:
     return sum(pruned for pruned, _ in pruning.run(90.0))
 
 
-DETAILED = replace(
-    order(), payment_method="pm_1", description="tea", metadata={"cart": "17"}, charge_before=60
-)
-
-
-def place_detailed(site: Site) -> OrderStatus:
-    return site.producer.place(DETAILED).status
-
-
-def enqueue_detailed(site: Site) -> OrderStatus:
-    return site.producer.enqueue([DETAILED])[0].status
-
-
-class TestAnOrderWithDetailsBeforeTheirColumnsExist:
-    @pytest.mark.parametrize("hand_in", [place_detailed, enqueue_detailed])
-    @pytest.mark.parametrize("field", [*DETAILS, "charge_before", "all of them"])
-    def test_is_refused_and_not_charged_without_them(
-        self, site: Site, field: str, hand_in: Callable[[Site], OrderStatus]
-    ) -> None:
-        """Dropped, they would never reach the payment service, and a replay would not differ."""
-        go_back(site)
-        one = DETAILED if field == "all of them" else replace(order(), **{field: getattr(DETAILED, field)})
-        with pytest.raises(SchemaError, match="run `breakwall db upgrade`"):
-            site.producer.place(one) if hand_in is place_detailed else site.producer.enqueue([one])
-        assert site.gateway.charged == []
-        with pytest.raises(OrderNotFoundError):
-            site.get()
-
-    @pytest.mark.parametrize("hand_in", [place_detailed, enqueue_detailed])
-    def test_is_accepted_after_the_migration_without_a_restart(
-        self, site: Site, hand_in: Callable[[Site], OrderStatus]
-    ) -> None:
-        go_back(site)
-        with pytest.raises(SchemaError):
-            hand_in(site)
-        upgrade(site.database.engine)
-        site.gateway.answers.append(PAID)
-        assert hand_in(site) in {"paid", "queued"}
-        assert (site.get().payment_method, site.get().gateway) == ("pm_1", "http")
-
-    def test_does_not_refuse_the_orders_that_it_shares_a_transaction_with(self, site: Site) -> None:
-        go_back(site)
-        site.open_circuit()
-        plain = [order(f"cart-{n}") for n in range(2, 6)]
-        with ThreadPoolExecutor(5) as threads:
-            placed = [threads.submit(site.producer.place, one) for one in (DETAILED, *plain)]
-        assert isinstance(placed[0].exception(), SchemaError)
-        assert [one.result().status for one in placed[1:]] == ["queued"] * 4
-
-    def test_may_name_the_gateway_that_charges_anyway(self, site: Site) -> None:
-        go_back(site)
-        site.gateway.answers.append(PAID)
-        assert site.producer.place(replace(order(), gateway="http")).status == "paid"
-
-
-def test_the_details_that_a_downgrade_drops_are_no_longer_accepted(site: Site) -> None:
-    site.gateway.answers.append(PAID)
-    place_detailed(site)
-    go_back(site)
-    with pytest.raises(SchemaError):
-        site.producer.place(replace(DETAILED, idempotency_key="cart-2"))
-    assert site.producer.place(order()).replayed
-
-
 @pytest.fixture
 def remarked(site: Site, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
     """A site of a version whose revision adds a field to the orders, on tables that do not have its columns yet."""
@@ -221,6 +164,11 @@ def add_columns(site: Site) -> None:
         execute(site, f"ALTER TABLE {table} ADD COLUMN remark VARCHAR(500)")
 
 
+def drop_columns(site: Site) -> None:
+    for table in ("orders", "known_keys"):
+        execute(site, f"ALTER TABLE {table} DROP COLUMN remark")
+
+
 def place_and_prune(site: Site, placed: Order) -> str:
     site.gateway.answers.append(PAID)
     order_id = site.producer.place(placed).order_id
@@ -233,6 +181,59 @@ def late_second_charge(site: Site, order_id: str, remark: str | None) -> None:
     request = RemarkedRequest(order_id, "u1", 10_000, "KRW", derive_charge_key(order_id), remark=remark)
     attempt = Attempt(Claim(request, 1, Progress()), 1)
     site.ledger.record(attempt, replace(PAID, charge_id="ch_2"), Decision(OrderStatus.PAID))
+
+
+def place_one(site: Site, placed: Order) -> OrderStatus:
+    return site.producer.place(placed).status
+
+
+def enqueue_one(site: Site, placed: Order) -> OrderStatus:
+    return site.producer.enqueue([placed])[0].status
+
+
+@pytest.mark.parametrize("hand_in", [place_one, enqueue_one])
+class TestAnOrderWithAValueForAMissingColumn:
+    def test_is_refused_and_not_charged_without_it(
+        self, remarked: Site, hand_in: Callable[[Site, Order], OrderStatus]
+    ) -> None:
+        """Dropped, the value would never reach the payment service, and a replay would not differ."""
+        with pytest.raises(SchemaError, match=r"no column remark .*run `breakwall db upgrade`"):
+            hand_in(remarked, remarked_order("tea"))
+        assert remarked.gateway.charged == []
+        with pytest.raises(OrderNotFoundError):
+            remarked.get()
+
+    def test_is_accepted_after_the_migration_without_a_restart(
+        self, remarked: Site, hand_in: Callable[[Site, Order], OrderStatus]
+    ) -> None:
+        with pytest.raises(SchemaError):
+            hand_in(remarked, remarked_order("tea"))
+        add_columns(remarked)
+        remarked.gateway.answers.append(PAID)
+        assert hand_in(remarked, remarked_order("tea")) in {"paid", "queued"}
+        assert stored_remark(remarked) == "tea"
+
+    def test_is_refused_again_after_a_downgrade(
+        self, remarked: Site, hand_in: Callable[[Site, Order], OrderStatus]
+    ) -> None:
+        add_columns(remarked)
+        remarked.gateway.answers.append(PAID)
+        hand_in(remarked, remarked_order("tea"))
+        drop_columns(remarked)
+        with pytest.raises(SchemaError):
+            hand_in(remarked, replace(remarked_order("tea"), idempotency_key="cart-2"))
+        assert remarked.producer.enqueue([order()])[0].replayed
+
+
+def test_an_order_that_is_refused_does_not_refuse_those_that_it_shares_a_transaction_with(
+    remarked: Site,
+) -> None:
+    remarked.open_circuit()
+    plain = [order(f"cart-{n}") for n in range(2, 6)]
+    with ThreadPoolExecutor(5) as threads:
+        placed = [threads.submit(remarked.producer.place, one) for one in (remarked_order("tea"), *plain)]
+    assert isinstance(placed[0].exception(), SchemaError)
+    assert [one.result().status for one in placed[1:]] == ["queued"] * 4
 
 
 class TestAColumnThatIsMissing:

@@ -7,7 +7,7 @@ from typing import Any
 from unittest.mock import Mock
 
 import pytest
-from sqlalchemy import func, select, text
+from sqlalchemy import func, select
 
 from breakwall import __version__
 from breakwall.breaker import CircuitBreaker, Hang, StoreBack
@@ -58,12 +58,6 @@ class Fleet:
 
     def known(self) -> list[Worker]:
         return self.database.read(lambda connection: known_workers(connection, self.clock))
-
-    def drop_the_columns(self) -> None:
-        """As at revision 0006."""
-        for name in ("gateway", "broker", "ways"):
-            dropped = text(f"ALTER TABLE workers DROP COLUMN {name}")
-            self.database.write(lambda connection, dropped=dropped: connection.execute(dropped))
 
 
 @pytest.fixture
@@ -208,13 +202,6 @@ def test_a_heartbeat_names_the_gateway_the_broker_and_the_ways_to_the_shop(fleet
 def test_no_character_of_a_brokers_address_stops_the_heartbeat(fleet: Fleet) -> None:
     fleet.worker(broker="amqp://h:5672/a\0b")
     assert told(fleet) == [(None, r"amqp://h:5672/a\x00b", None)]
-
-
-def test_before_the_columns_exist_heartbeats_leave_them_out(fleet: Fleet) -> None:
-    fleet.drop_the_columns()
-    heartbeat = fleet.worker(**TOLD)
-    assert heartbeat.run_once()
-    assert told(fleet) == [(None, None, None)]
 
 
 def test_a_workers_heartbeat_names_its_settings_without_a_password(fleet: Fleet) -> None:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import text, update
 
-from breakwall.payments.db.errors import SchemaError
-from breakwall.payments.db.own_gateway import known_gateway
 from breakwall.payments.db.schema import orders
 from breakwall.payments.fleet.released_orders import next_released
 from breakwall.payments.ledger.dispatch_queue import DispatchQueue
@@ -97,26 +95,3 @@ def test_of_orders_without_names_only_the_one_that_is_named_is_claimed(book: Boo
     assert of(book, "http").claim(order_id) is not None
     assert book.get("cart-2").status is OrderStatus.QUEUED
     assert of(book, "http").defer_many([order_id], 60) == []
-
-
-class TestBeforeTheColumnExists:
-    @pytest.fixture
-    def book(self, book: Book) -> Book:
-        """At revision 0006."""
-        book.database.write(
-            lambda connection: connection.execute(text("ALTER TABLE orders DROP COLUMN gateway"))
-        )
-        return book
-
-    def test_an_order_is_the_default_gateways(self, book: Book, order_id: str) -> None:
-        assert book.database.read(lambda connection: known_gateway(connection, "http")) is None
-        assert dispatcher(book, "http").take_due(10, republish_after=60) == [order_id]
-        assert of(book, "http").defer_many([order_id], 0.0) == [order_id]
-        assert of(book, "http").claim(order_id) is not None
-
-    def test_another_gateway_neither_accepts_nor_claims(self, book: Book, order_id: str) -> None:
-        """Without its name, an order would be charged by the default gateway."""
-        with pytest.raises(SchemaError, match="run `breakwall db upgrade`"):
-            of(book, "stripe").accept_queued([order("cart-2")])
-        with pytest.raises(SchemaError, match="run `breakwall db upgrade`"):
-            of(book, "stripe").claim(order_id)

@@ -12,6 +12,7 @@ import pytest
 from sqlalchemy import Connection, Table, func, insert, select, text, update
 
 from breakwall.payments.db.database import DatabaseUnavailableError
+from breakwall.payments.db.operator_tables import order_traces, payment_hints
 from breakwall.payments.db.schema import (
     attempts,
     charges,
@@ -155,6 +156,24 @@ class TestWhatIsPruned:
         assert [pruned_site.number(table) for table in (orders, attempts, incidents, interventions)] == [
             0
         ] * 4
+
+    def test_takes_the_hint_and_the_trace_of_an_order_with_it(self, pruned_site: PruningSite) -> None:
+        order_id, now = pruned_site.paid(), pruned_site.site.clock.now
+        other = pruned_site.site.producer.enqueue([order("cart-2")])[0].order_id
+        for row in ({"order_id": one, "at": now} for one in (order_id, other)):
+            pruned_site.write(
+                lambda connection, row=row: (
+                    connection.execute(insert(payment_hints).values(row)),
+                    connection.execute(insert(order_traces).values(**row, parent="00-1-2-01")),
+                )
+            )
+        assert pruned_site.prune_after() == 1
+        for table in (payment_hints, order_traces):
+            left = select(table.c.order_id)
+            found = pruned_site.site.database.read(
+                lambda connection, left=left: connection.scalars(left).all()
+            )
+            assert found == [other]
 
     def test_is_nothing_that_ended_just_now(self, pruned_site: PruningSite) -> None:
         pruned_site.paid()

@@ -309,12 +309,6 @@ def test_an_event_whose_order_is_deleted_stops_nothing(outbox_site: OutboxSite) 
     assert shop.told == [("k2", "order.paid")]
 
 
-def test_without_the_tables_nothing_happens(outbox_site: OutboxSite) -> None:
-    outbox_site.database.write(lambda connection: connection.execute(text("DROP TABLE deliveries")))
-    shop = Shop()
-    assert outbox_site.worker(shop).delivering.run_once() == IDLE
-
-
 def test_no_secret_of_the_order_is_told(outbox_site: OutboxSite) -> None:
     shop = Shop()
     worker = outbox_site.worker(shop)

@@ -12,7 +12,6 @@ from breakwall.payments.fleet.drain_control import DrainControl
 from breakwall.worker.background.heartbeat import Heartbeat
 from breakwall.worker.control import reader
 from breakwall.worker.control.reader import UNREAD, DrainStateReader
-from tests.contract.payments.db.rolling import go_back
 from tests.contract.people import ANNA
 from tests.contract.site import Site
 from tests.waiting import wait_until
@@ -97,11 +96,6 @@ def test_a_worker_that_never_reached_the_database_sends_nothing_and_says_why(
     assert reading.is_paused()
     assert "no waiting order is sent before the orders database answers" in caplog.text
     reading.find_database()
-    assert not reading.is_paused()
-
-
-def test_a_database_of_the_version_before_pauses_nothing(site: Site, reading: Reading) -> None:
-    go_back(site)
     assert not reading.is_paused()
 
 

@@ -2,14 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import closing
-from unittest import mock
-
 import pytest
 
-from breakwall.payments.db.database import Database
-from breakwall.settings import load_settings
-from breakwall.worker.background.heartbeat import Heartbeat
 from tests.command import Terminal
 
 
@@ -67,18 +61,3 @@ def test_the_doctor_says_that_it_is_paused(terminal: Terminal) -> None:
     assert (finding["name"], finding["ok"]) == ("queue", False)
     assert "paused by alice" in finding["detail"]
     assert "`breakwall queue resume`" in finding["advice"]
-
-
-def test_a_live_worker_of_another_version_is_named_because_it_may_not_obey(terminal: Terminal) -> None:
-    settings = load_settings({"BREAKWALL_DATA_DIR": str(terminal.home)})
-    with closing(Database(settings.database)) as database:
-        heartbeat = Heartbeat(database)
-        heartbeat.identify("celery@web-1", 4)
-        heartbeat.run_once()
-        assert "another version" not in terminal.run("queue", "pause", "--reason", "x").out
-        with mock.patch("breakwall.worker.background.heartbeat.__version__", "0.5.0"):
-            heartbeat.identify("celery@web-2", 4)
-        heartbeat.run_once()
-    for line in (("pause", "--reason", "x"), ("rate", "5", "--reason", "x")):
-        told = terminal.run("queue", *line).out
-        assert "1 live worker of another version (0.5.0): one from before revision 0006 does not obey" in told

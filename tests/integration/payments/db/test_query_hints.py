@@ -29,6 +29,8 @@ from breakwall.payments.db.revisions import missing_columns
 from breakwall.payments.db.schema import metadata
 from breakwall.payments.keys import key_shape
 from breakwall.payments.ledger.batch_claiming import Payment
+from breakwall.payments.ledger.bulk_pruning import BATCH as BULK_BATCH
+from breakwall.payments.ledger.bulk_pruning import prune_bulk_list
 from breakwall.payments.ledger.charges import DEFAULT_ACCOUNT, known_charges
 from breakwall.payments.ledger.dispatch_queue import DispatchQueue
 from breakwall.payments.ledger.ledger import Ledger
@@ -71,6 +73,26 @@ INTERVENTIONS = """
 INSERT INTO interventions (order_id, at, action, actor, before, after, fence)
 SELECT id, settled_at, 'retry', 'anna', 'dead', 'queued', 1 FROM orders WHERE status = 'paid'
 """
+HINTS = "INSERT INTO payment_hints (order_id, at) SELECT id, settled_at FROM orders WHERE status = 'paid'"
+TRACES = """
+INSERT INTO order_traces (order_id, parent, at)
+SELECT id, '00-1-2-01', settled_at FROM orders WHERE status = 'paid'
+"""
+# One that ended long ago, and one that is not finished.
+BULK_RETRIES = """
+INSERT INTO bulk_retries (id, name, created_at, actor, reason, selection, state, ended_at)
+SELECT 'ended', 'outage', settled_at, 'anna', 'back', '{}', 'finished', settled_at FROM orders
+WHERE settled_at = (SELECT min(settled_at) FROM orders) LIMIT 1
+"""
+OPEN_BULK_RETRY = """
+INSERT INTO bulk_retries (id, name, created_at, actor, reason, selection, state)
+SELECT 'running', name, created_at, actor, reason, selection, 'running' FROM bulk_retries
+"""
+BULK_LISTS = """
+INSERT INTO bulk_retry_orders (bulk_id, place, order_id, status)
+SELECT bulk_retries.id, row_number() OVER (ORDER BY orders.id), orders.id, 'dead' FROM orders, bulk_retries
+"""
+BULK = BULK_RETRIES, OPEN_BULK_RETRY, BULK_LISTS
 
 
 @dataclass
@@ -109,7 +131,7 @@ class Site:
         upgrade(self.database.engine)
         fill(self.database.engine, BACKLOG)
         with self.database.engine.begin() as connection:
-            for statement in (PRUNED, INCIDENTS, OUTCOMES, DELIVERIES, INTERVENTIONS):
+            for statement in (PRUNED, INCIDENTS, OUTCOMES, DELIVERIES, INTERVENTIONS, HINTS, TRACES, *BULK):
                 connection.execute(text(statement))
         if analysed:
             tidy(self.database.engine)
@@ -405,6 +427,17 @@ def find_what_may_be_pruned(site: Site) -> None:
 def forget_keys(site: Site) -> None:
     pruning = Pruning(site.database, keys_for=29 * DAY)
     assert pruning.forget() == BATCH_TO_PRUNE
+
+
+def prune_a_bulk_list(site: Site) -> None:
+    assert prune_bulk_list(site.database, DatabaseClock(), 20 * DAY) == BULK_BATCH
+
+
+def test_pruning_a_bulk_list_reads_only_that_list(site: Site) -> None:
+    plans = site.plans(prune_a_bulk_list)
+    scanned = [name for plan in plans for name in plan.scanned]
+    assert [name for name in scanned if "bulk_retry_orders" in name] == []
+    assert any("bulk_retry_orders" in index for plan in plans for index in plan.looked_up)
 
 
 @pytest.mark.parametrize("call", [find_what_may_be_pruned, forget_keys])

@@ -11,14 +11,14 @@ from tests.manual_clock import ManualClock
 
 @pytest.mark.parametrize("status", [status for status in OrderStatus if status.is_final])
 def test_a_finished_order_is_not_due(status: OrderStatus) -> None:
-    columns = state_columns(ManualClock(), status, missing=frozenset())
+    columns = state_columns(ManualClock(), status)
     assert columns.pop("settled_at") is not None
     assert columns.pop("status") is status
     assert set(columns.values()) == {None}
 
 
 def test_a_queued_order_is_due_and_published_at_one_moment_and_has_not_finished() -> None:
-    columns = state_columns(ManualClock(), OrderStatus.QUEUED, 30.0, missing=frozenset())
+    columns = state_columns(ManualClock(), OrderStatus.QUEUED, 30.0)
     assert columns["next_attempt_at"] is columns["dispatch_at"]
     assert columns["next_attempt_at"] is not None
     assert (columns["lease_until"], columns["settled_at"]) == (None, None)

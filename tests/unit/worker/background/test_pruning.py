@@ -13,11 +13,12 @@ from tests.manual_clock import MonotonicClock
 
 
 class Pruning:
-    """Has so many orders and keys left, and remembers where it was to continue."""
+    """Has so many orders, keys and rows of bulk lists left, and remembers where it was to continue."""
 
-    def __init__(self, orders: int = 0, keys: int = 0) -> None:
+    def __init__(self, orders: int = 0, keys: int = 0, listed: int = 0) -> None:
         self.orders = orders
         self.keys = keys
+        self.listed = listed
         self.walks: list[Position | None] = []
         self.error: Exception | None = None
 
@@ -32,6 +33,11 @@ class Pruning:
     def forget(self) -> int:
         gone = min(BATCH, self.keys)
         self.keys -= gone
+        return gone
+
+    def prune_bulk_list(self, age: float) -> int:
+        gone = min(BATCH, self.listed)
+        self.listed -= gone
         return gone
 
 
@@ -54,6 +60,16 @@ def test_a_step_forgets_a_few_batches_of_keys() -> None:
     step.run_once()
     step.run_once()
     assert pruning.keys == 0
+
+
+def test_a_step_deletes_a_part_of_an_old_bulk_list_and_the_next_continues() -> None:
+    pruning, clock = Pruning(listed=2 * BATCH), MonotonicClock()
+    step = step_of(pruning, clock)
+    left = []
+    for _ in range(3):
+        step.run_once()
+        left.append(pruning.listed)
+    assert left == [BATCH, 0, 0]
 
 
 def test_after_a_complete_scan_it_pauses_and_then_begins_at_the_oldest_again() -> None:
