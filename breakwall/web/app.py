@@ -8,12 +8,13 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 
 from breakwall import __version__
+from breakwall.web.access.protect import protect
 from breakwall.web.problems import ProblemError, answer_problem
 from breakwall.web.services import Services
 
 
-def create_app(services: Services) -> FastAPI:
-    """The application over ``services``, which it closes when it ends."""
+def create_app(services: Services, *, host: str = "127.0.0.1") -> FastAPI:
+    """The application over ``services``, which it closes when it ends. ``host``: the address that it is bound to."""
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -23,4 +24,5 @@ def create_app(services: Services) -> FastAPI:
     app = FastAPI(title="Breakwall", version=__version__, docs_url=None, redoc_url=None, lifespan=lifespan)
     app.state.services = services
     app.add_exception_handler(ProblemError, answer_problem)
+    protect(app, services.settings, services.database, host, clock=services.clock)
     return app
