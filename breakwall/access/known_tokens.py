@@ -79,7 +79,9 @@ class KnownTokens:
     def _known(self) -> TokensRead:
         self.refresh()
         if self._read is None:
-            raise DatabaseUnavailableError("the API's tokens are not known yet: the orders database does not answer")
+            raise DatabaseUnavailableError(
+                "the API's tokens are not known yet: the orders database does not answer"
+            )
         return self._read.tokens
 
     def find_at_once(self, token: str) -> AccessToken | None:

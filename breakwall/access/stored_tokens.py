@@ -96,7 +96,9 @@ def create_token(
     def work(connection: Connection) -> None:
         _check_table(connection)
         connection.execute(_release_name(name, clock))
-        if not connection.execute(insert_missing(connection.dialect.name, api_tokens).values(values)).rowcount:
+        if not connection.execute(
+            insert_missing(connection.dialect.name, api_tokens).values(values)
+        ).rowcount:
             raise TokenNameTakenError(
                 f"there is a token called {name}: choose another name, or revoke that one first"
             )

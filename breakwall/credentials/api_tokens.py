@@ -79,5 +79,7 @@ def _parse(entry: str) -> ConfiguredToken:
     except ValueError as error:
         raise ValueError(f"the name {error}") from None
     if not _DIGEST.fullmatch(digest):
-        raise ValueError("after the last colon should be the token's SHA-256, as 64 hexadecimal digits in lower case")
+        raise ValueError(
+            "after the last colon should be the token's SHA-256, as 64 hexadecimal digits in lower case"
+        )
     return ConfiguredToken(name, parse_scopes(scopes), digest)

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 
 from breakwall import __version__
+from breakwall.web import audit
 from breakwall.web.access.protect import protect
 from breakwall.web.problems import ProblemError, answer_problem
 from breakwall.web.services import Services
@@ -24,5 +25,6 @@ def create_app(services: Services, *, host: str = "127.0.0.1") -> FastAPI:
     app = FastAPI(title="Breakwall", version=__version__, docs_url=None, redoc_url=None, lifespan=lifespan)
     app.state.services = services
     app.add_exception_handler(ProblemError, answer_problem)
+    app.include_router(audit.router)
     protect(app, services.settings, services.database, host, clock=services.clock)
     return app

@@ -39,8 +39,8 @@ class ProblemType(Enum):
         "unauthenticated",
         401,
         "A valid token is needed",
-        "Send `Authorization: Bearer TOKEN`. `breakwall token create` makes a token; one that was revoked or has expired "
-        "is not valid any more.",
+        "Send `Authorization: Bearer TOKEN`. `breakwall token create` makes a token; it ends when it is revoked, or when "
+        "its time is over.",
     )
     FORBIDDEN = ProblemKind(
         "forbidden",

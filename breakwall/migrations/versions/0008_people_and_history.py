@@ -1,8 +1,8 @@
 """Tables for people: tokens of the API, browsers that use them, the audit trail of actions that are on no order, bulk
 retries, the history of the backlog; and for hints of the payment service and traces of orders.
 
-Only new tables, and an index for the audit trail: a process of the version before does not use them, and a process of this version works without them
-until they exist.
+Only new tables, and an index for the audit trail. A process of the version before does not use the tables, and a process
+of this version works without them until they exist.
 """
 
 import sqlalchemy as sa

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, String, and_, false, literal, or_, select, true
@@ -33,7 +33,9 @@ class AuditEntry:
     actor: str
     reason: str | None  # None: none was given.
     detail: str | None
-    result: str | None  # One of `ActionResult`; None: the process that did it ended before it said how it went.
+    result: (
+        str | None
+    )  # One of `ActionResult`; None: the process that did it ended before it said how it went.
     cursor: str  # The next page begins after it. For programs: it has no meaning for people.
 
 
@@ -46,6 +48,9 @@ class AuditFilter:
     actor: str | None = None
     action: str | None = None  # Its name, or the first words of it, such as ``breaker`` or ``order_resolve``.
     subject: str | None = None
+
+
+_ANY_ROW = true()
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +66,7 @@ class _Source:
     reason: ColumnElement[Any]
     result: ColumnElement[Any]
     details: tuple[ColumnElement[Any], ...]
-    has_row: ColumnElement[bool] = true()
+    has_row: ColumnElement[bool] = _ANY_ROW
 
     def select(self) -> Select[Any]:
         fixed = (self.id, self.at, self.action, self.subject, self.actor, self.reason, self.result)
@@ -151,7 +156,7 @@ def _read_cursor(text: str) -> tuple[datetime, int, int]:
         at = datetime.fromisoformat(parts[1]) if parts else None
     except ValueError:
         at = None
-    if parts is None or at is None or at.tzinfo is None:
+    if parts is None or at is None or at.tzinfo is not UTC:
         raise InvalidCursorError
     return at, int(parts[2]), int(parts[3])
 

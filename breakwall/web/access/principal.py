@@ -51,8 +51,9 @@ def _check(scopes: frozenset[Scope]) -> Callable[..., Awaitable[Principal]]:
     ) -> Principal:
         access = request.app.state.access
         # Most requests are answered from memory. The others read the database, which must not hold up the event loop.
-        found: Principal | None = access.identify_at_once(request)
-        return _permitted(found or await run_in_threadpool(access.identify, request), scopes)
+        found = access.identify_at_once(request)
+        known: Principal = found or await run_in_threadpool(access.identify, request)
+        return _permitted(known, scopes)
 
     return principal
 

@@ -83,7 +83,9 @@ def sign_out(request: Request) -> Response:
             headers={"Retry-After": "2"},
         ) from error
     answer = RedirectResponse("/login", status_code=303)
-    answer.delete_cookie(name, path="/", secure=request.url.scheme == "https", httponly=True, samesite="strict")
+    answer.delete_cookie(
+        name, path="/", secure=request.url.scheme == "https", httponly=True, samesite="strict"
+    )
     return answer
 
 
@@ -97,7 +99,7 @@ def _form(
 
 
 def _own_path(text: str) -> str:
-    return text if _OWN_PATH.fullmatch(text[:LONGEST]) else "/"
+    return text if len(text) <= LONGEST and _OWN_PATH.fullmatch(text) else "/"
 
 
 def _access(request: Request) -> Access:
