@@ -107,15 +107,15 @@ class KnownTokens:
         return found
 
     def refresh(self, *, since: float | None = None) -> bool:
-        """Read the tokens again unless they were read after ``since``, a moment of ``monotonic`` (default: `REREAD` ago).
+        """Read the tokens again unless they were read since ``since``, by ``monotonic`` (default: `REREAD` ago).
 
         Returns whether what is known is as new as that: False while the database does not answer; then what was read
         last counts. Threads that come at the same time share one read.
         """
         with self._reading:
             now = self._monotonic()
-            wanted = now - REREAD if since is None else since
-            if self._read is not None and self._read.at >= wanted:
+            is_new = self.is_fresh if since is None else self._read is not None and self._read.at >= since
+            if is_new:
                 return True
             if self._failed_at is not None and now < self._failed_at + FAILURE_PAUSE:
                 return False

@@ -56,43 +56,11 @@ def read_audit(
     services: UsedServices,
     since: _Moment | None = None,
     until: _Moment | None = None,
-    actor: def _in_utc(moment: datetime) -> datetime:
-    try:
-        return moment.astimezone(UTC)
-    except OverflowError:
-        raise ValueError("should be a time within the years 1 to 9999 in UTC") from None
-
-
-_Moment = Annotated[AwareDatetime, AfterValidator(_in_utc)]
-_Text = None,
-    action: def _in_utc(moment: datetime) -> datetime:
-    try:
-        return moment.astimezone(UTC)
-    except OverflowError:
-        raise ValueError("should be a time within the years 1 to 9999 in UTC") from None
-
-
-_Moment = Annotated[AwareDatetime, AfterValidator(_in_utc)]
-_Text = None,
-    subject: def _in_utc(moment: datetime) -> datetime:
-    try:
-        return moment.astimezone(UTC)
-    except OverflowError:
-        raise ValueError("should be a time within the years 1 to 9999 in UTC") from None
-
-
-_Moment = Annotated[AwareDatetime, AfterValidator(_in_utc)]
-_Text = None,
+    actor: _Text = None,
+    action: _Text = None,
+    subject: _Text = None,
     limit: Annotated[int, Query(ge=1, le=MOST)] = 50,
-    after: def _in_utc(moment: datetime) -> datetime:
-    try:
-        return moment.astimezone(UTC)
-    except OverflowError:
-        raise ValueError("should be a time within the years 1 to 9999 in UTC") from None
-
-
-_Moment = Annotated[AwareDatetime, AfterValidator(_in_utc)]
-_Text = None,
+    after: _Text = None,
 ) -> AuditPage:
     """What people did, newest first: who, when, why, and how it went.
 

@@ -39,7 +39,7 @@ class ProblemType(Enum):
         "unauthenticated",
         401,
         "A valid token is needed",
-        "Send `Authorization: Bearer TOKEN`. `breakwall token create` makes a token; it ends when it is revoked, or when "
+        "Send `Authorization: Bearer TOKEN`. `breakwall token create` makes one; it ends when it is revoked, or when "
         "its time is over.",
     )
     FORBIDDEN = ProblemKind(

@@ -52,10 +52,12 @@ def create(
 
     wanted = frozenset(scopes)
     shown = "+".join(sorted(wanted))
-    with orders_database() as (database, settings):
-        with recorded(database, who, OperatorAction.TOKEN_CREATE, name, shown):
-            _refuse_configured(settings, name)
-            token = create_token(database, name, wanted, who, lasting=seconds)
+    with (
+        orders_database() as (database, settings),
+        recorded(database, who, OperatorAction.TOKEN_CREATE, name, shown),
+    ):
+        _refuse_configured(settings, name)
+        token = create_token(database, name, wanted, who, lasting=seconds)
     if output is Format.JSON:
         write_json({"name": name, "token": token, "scopes": sorted(wanted), "expires_in_seconds": seconds})
         return

@@ -1,7 +1,7 @@
 """Tables for people: tokens of the API, browsers that use them, the audit trail of actions that are on no order, bulk
 retries, the history of the backlog; and for hints of the payment service and traces of orders.
 
-Only new tables, and an index for the audit trail. A process of the version before does not use the tables, and a process
+Only new tables, and an index for the audit trail. A process of the version before does not use the tables; a process
 of this version works without them until they exist.
 """
 
