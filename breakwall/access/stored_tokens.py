@@ -96,9 +96,8 @@ def create_token(
     def work(connection: Connection) -> None:
         _check_table(connection)
         connection.execute(_release_name(name, clock))
-        if not connection.execute(
-            insert_missing(connection.dialect.name, api_tokens).values(values)
-        ).rowcount:
+        row = insert_missing(connection.dialect.name, api_tokens).values(values).returning(_T.id)
+        if connection.execute(row).first() is None:
             raise TokenNameTakenError(
                 f"there is a token called {name}: choose another name, or revoke that one first"
             )
