@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from breakwall.access.stored_tokens import USED_AT_PRECISION, TokensRead, read_tokens, record_use
 from breakwall.access.tokens import AccessToken, digest_of
-from breakwall.credentials.api_tokens import ConfiguredToken
+from breakwall.api_tokens import ConfiguredToken
 from breakwall.payments.db.clock import DATABASE_CLOCK, Clock
 from breakwall.payments.db.database import Database, DatabaseUnavailableError
 

@@ -1,6 +1,6 @@
 """What the holder of a token may do."""
 
-from breakwall.credentials.api_tokens import Scope
+from breakwall.api_tokens import Scope
 
 __all__ = ["ALL_SCOPES", "Scope"]
 

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Label, Update, and_, case, false, or_, select
 
 from breakwall.access.scopes import Scope
 from breakwall.access.tokens import AccessToken, digest_of, new_token
-from breakwall.credentials.api_tokens import check_token_name, parse_scopes
+from breakwall.api_tokens import check_token_name, parse_scopes
 from breakwall.errors import BreakwallError, ExitCode
 from breakwall.payments.db.clock import DATABASE_CLOCK, Clock
 from breakwall.payments.db.database import Database, SchemaError

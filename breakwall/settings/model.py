@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 from pydantic import AfterValidator, Field, SecretStr, ValidationInfo, field_validator
 
+from breakwall.api_tokens import ConfiguredToken, parse_tokens
 from breakwall.credentials import (
     check_ca_file,
     check_certificate,
@@ -18,7 +19,6 @@ from breakwall.credentials import (
     read_headers,
     read_token,
 )
-from breakwall.credentials.api_tokens import ConfiguredToken, parse_tokens
 from breakwall.gateway_names import DEFAULT as DEFAULT_GATEWAY
 from breakwall.gateway_names import SHIPPED, STRIPE, check_gateway, gateway_name
 from breakwall.settings.sections import (

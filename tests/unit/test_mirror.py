@@ -12,6 +12,7 @@ PRODUCT = product_modules()
 
 COVERED: dict[str, str] = {
     "breakwall.__main__": "tests/acceptance/test_wheel.py runs -m breakwall",
+    "breakwall.access.scopes": "tests/unit/access/test_tokens.py",
     "breakwall.breaker.admission": "tests/unit/breaker/test_breaker.py",
     "breakwall.breaker.announcer": "tests/unit/breaker/test_events.py",
     "breakwall.breaker.circuit.fleet_limit": "tests/unit/breaker/circuit/test_limit.py",
@@ -53,6 +54,7 @@ COVERED: dict[str, str] = {
     "breakwall.files.lines": "tests/unit/files/test_records.py",
     "breakwall.files.source": "tests/unit/files/test_records.py",
     "breakwall.payments.db.insert_missing": "tests/contract/payments/ledger/test_accept.py",
+    "breakwall.payments.db.operator_tables": "tests/contract/payments/operator/test_action_log.py",
     "breakwall.payments.gateways": "tests/integration/payments/gateways/test_http.py",
     "breakwall.payments.gateways.contract": "tests/integration/payments/gateways/contract/test_gateways.py",
     "breakwall.payments.gateways.contract.charging": "tests/integration/payments/gateways/contract/test_gateways.py",
@@ -102,6 +104,7 @@ COVERED: dict[str, str] = {
     "breakwall.up.run": "tests/acceptance/test_up.py runs up",
     "breakwall.urls.parameters": "tests/unit/urls/test_brokers.py",
     "breakwall.urls.syntax": "tests/unit/urls/test_brokers.py",
+    "breakwall.web.access.principal": "tests/contract/web/access/test_access.py",
     "breakwall.worker": "tests/unit/worker/test_exhaustion.py",
     "breakwall.worker.app": "tests/unit/worker/test_message.py",
     "breakwall.worker.background.heartbeat": "tests/contract/payments/fleet/test_workers.py",

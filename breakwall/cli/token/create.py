@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from breakwall.api_tokens import Scope, check_token_name
 from breakwall.cli.orders_database import orders_database
-from breakwall.credentials.api_tokens import Scope, check_token_name
 from breakwall.terminal.authors import ActorOption, ReasonOption, author
 from breakwall.terminal.options import Format, OutputOption
 from breakwall.terminal.output import write_json, write_note

@@ -19,9 +19,6 @@ from breakwall.payments.db.schema import drain_actions, incidents, interventions
 class InvalidCursorError(ValueError):
     """A text that is no `AuditEntry.cursor`."""
 
-    def __init__(self) -> None:
-        super().__init__("should be the `cursor` of an entry, unchanged")
-
 
 @dataclass(frozen=True, slots=True)
 class AuditEntry:
@@ -157,7 +154,7 @@ def _read_cursor(text: str) -> tuple[datetime, int, int]:
     except ValueError:
         at = None
     if parts is None or at is None or at.tzinfo is not UTC:
-        raise InvalidCursorError
+        raise InvalidCursorError("should be the `cursor` of an entry, unchanged")
     return at, int(parts[2]), int(parts[3])
 
 

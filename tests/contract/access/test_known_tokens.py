@@ -8,7 +8,7 @@ from breakwall.access.known_tokens import LONGEST, REREAD, KnownTokens
 from breakwall.access.scopes import ALL_SCOPES
 from breakwall.access.stored_tokens import create_token, list_tokens, revoke_token
 from breakwall.access.tokens import digest_of, new_token
-from breakwall.credentials.api_tokens import ConfiguredToken
+from breakwall.api_tokens import ConfiguredToken
 from breakwall.payments.db.database import Database, DatabaseUnavailableError
 from tests.contract.people import ANNA
 from tests.manual_clock import ManualClock

@@ -58,7 +58,9 @@ def test_a_wrong_parameter_is_named(api: ApiSite, name: str, value: str) -> None
 
 
 def test_it_needs_the_scope_to_read(api: ApiSite) -> None:
-    shop = create_token(api.site.database, "shop", frozenset({Scope.ORDERS_WRITE}), ANNA, clock=api.site.clock)
+    shop = create_token(
+        api.site.database, "shop", frozenset({Scope.ORDERS_WRITE}), ANNA, clock=api.site.clock
+    )
     anna = create_token(api.site.database, "anna", frozenset({Scope.OPS_READ}), ANNA, clock=api.site.clock)
     codes = [
         api.client.get("/v1/audit", headers={"Authorization": f"Bearer {token}"}).status_code

@@ -32,7 +32,9 @@ def test_names_have_commas_between_them() -> None:
     assert parse_host_names("") == frozenset()
 
 
-@pytest.mark.parametrize("text", ["https://shop.example", "shop.example:80", "a,,b", "*.shop.example", "a b", "-"])
+@pytest.mark.parametrize(
+    "text", ["https://shop.example", "shop.example:80", "a,,b", "*.shop.example", "a b", "-"]
+)
 def test_what_is_no_name_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="names of hosts"):
         parse_host_names(text)

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
 from fastapi import FastAPI, Request
-from fastapi.responses import HTMLResponse, StreamingResponse
+from fastapi.responses import StreamingResponse
 from fastapi.testclient import TestClient
 
 from breakwall.access.scopes import Scope
@@ -71,46 +71,41 @@ def bearer(token: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {token}"}
 
 
+async def read(principal: Annotated[Principal, allow(READ)]) -> dict[str, str | None]:
+    return {"name": principal.name, "actor": principal.actor("given")}
+
+
+def write(principal: Annotated[Principal, allow(WRITE)]) -> dict[str, str | None]:
+    return {"name": principal.name}
+
+
+def required(request: Request) -> str | None:
+    return require(request, READ).name
+
+
+def nothing() -> None:
+    pass
+
+
+def crash() -> None:
+    raise RuntimeError("a bug")
+
+
+def stream() -> StreamingResponse:
+    async def events() -> AsyncIterator[str]:
+        yield "data: 1\n\n"
+
+    return StreamingResponse(events(), media_type="text/event-stream")
+
+
 def _add_routes(app: FastAPI) -> None:
-    @app.get("/v1/read")
-    async def read(principal: Annotated[Principal, allow(READ)]) -> dict[str, str | None]:
-        return {"name": principal.name, "actor": principal.actor("given")}
-
-    @app.post("/v1/write")
-    def write(principal: Annotated[Principal, allow(WRITE)]) -> dict[str, str | None]:
-        return {"name": principal.name}
-
-    @app.get("/v1/either", dependencies=[allow(READ, WRITE)])
-    def either() -> None:
-        pass
-
-    @app.post("/v1/hooks/payment")
-    def hook(request: Request) -> None:
-        pass
-
-    @app.get("/required")
-    def required(request: Request) -> str | None:
-        return require(request, READ).name
-
-    @app.get("/page", dependencies=[allow(READ)])
-    def page() -> HTMLResponse:
-        return HTMLResponse("a page")
-
-    @app.post("/page", dependencies=[allow(WRITE)])
-    def act() -> None:
-        pass
-
-    @app.get("/static/style.css")
-    def style() -> str:
-        return ""
-
-    @app.get("/crash")
-    def crash() -> None:
-        raise RuntimeError("a bug")
-
-    @app.get("/stream")
-    def stream() -> StreamingResponse:
-        async def events() -> AsyncIterator[str]:
-            yield "data: 1\n\n"
-
-        return StreamingResponse(events(), media_type="text/event-stream")
+    app.get("/v1/read")(read)
+    app.post("/v1/write")(write)
+    app.get("/v1/either", dependencies=[allow(READ, WRITE)])(nothing)
+    app.post("/v1/hooks/payment")(nothing)
+    app.get("/required")(required)
+    app.get("/page", dependencies=[allow(READ)])(nothing)
+    app.post("/page", dependencies=[allow(WRITE)])(nothing)
+    app.get("/static/style.css")(nothing)
+    app.get("/crash")(crash)
+    app.get("/stream")(stream)

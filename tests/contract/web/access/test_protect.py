@@ -38,7 +38,9 @@ def test_a_revoked_token_is_not_enough(database: Database) -> None:
         refuse_open_bind("0.0.0.0", Settings(), database)
 
 
-def test_without_the_database_nothing_else_starts(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_database_nothing_else_starts(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def fail(*_: object) -> None:
         raise DatabaseUnavailableError("it is down")
 

@@ -26,7 +26,15 @@ def test_loopback_is_this_server(api: ProtectedApp, host: str) -> None:
 
 @pytest.mark.parametrize(
     "host",
-    ["evil.example", "evil.example:8080", "localhost.evil.example", "10.0.0.7", "127.0.0.1@evil.example", "", "a b"],
+    [
+        "evil.example",
+        "evil.example:8080",
+        "localhost.evil.example",
+        "10.0.0.7",
+        "127.0.0.1@evil.example",
+        "",
+        "a b",
+    ],
 )
 def test_another_host_is_refused(api: ProtectedApp, host: str) -> None:
     answer = api.client.get("/v1/read", headers={"Host": host})
@@ -129,17 +137,22 @@ def test_reading_is_open_to_links_from_elsewhere(api: ProtectedApp) -> None:
 
 
 @pytest.mark.parametrize(
-    "kind", ["application/x-www-form-urlencoded", "multipart/form-data; boundary=a", "Text/Plain;charset=utf-8"]
+    "kind",
+    ["application/x-www-form-urlencoded", "multipart/form-data; boundary=a", "Text/Plain;charset=utf-8"],
 )
 def test_a_json_route_takes_no_form(api: ProtectedApp, kind: str) -> None:
     answer = api.client.post("/v1/write", content="a=1", headers={"Content-Type": kind})
     assert answer.status_code == 415
-    assert api.client.post("/v1/hooks/payment", content="a=1", headers={"Content-Type": kind}).status_code == 200
+    assert (
+        api.client.post("/v1/hooks/payment", content="a=1", headers={"Content-Type": kind}).status_code == 200
+    )
     assert api.client.post("/page", content="a=1", headers={"Content-Type": kind}).status_code == 200
 
 
 @given(
-    name=st.sampled_from(["host", "origin", "sec-fetch-site", "content-type", "cookie", "accept", "hx-request"]),
+    name=st.sampled_from(
+        ["host", "origin", "sec-fetch-site", "content-type", "cookie", "accept", "hx-request"]
+    ),
     value=st.binary(max_size=60),
     method=st.sampled_from(["GET", "POST", "PUT", "DELETE", "OPTIONS", "TRACE"]),
 )

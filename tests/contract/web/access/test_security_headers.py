@@ -10,7 +10,14 @@ pytestmark = pytest.mark.one_database
 
 @pytest.mark.parametrize(
     ("path", "status"),
-    [("/v1/read", 200), ("/login", 200), ("/stream", 200), ("/missing", 404), ("/crash", 500), ("/static/style.css", 200)],
+    [
+        ("/v1/read", 200),
+        ("/login", 200),
+        ("/stream", 200),
+        ("/missing", 404),
+        ("/crash", 500),
+        ("/static/style.css", 200),
+    ],
 )
 def test_every_answer_has_them(api: ProtectedApp, path: str, status: int) -> None:
     answer = api.client.get(path)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from breakwall.access.known_tokens import REREAD
 from breakwall.access.sessions import LIFE
-from breakwall.access.tokens import new_token
+from breakwall.access.tokens import digest_of, new_token
 from breakwall.payments.db.database import Database, DatabaseUnavailableError
 from tests.contract.web.access.protected_app import READ, WRITE, ProtectedApp
 from tests.shown_secrets import everything_logged
@@ -112,7 +112,15 @@ def test_only_a_page_leads_to_the_form(api: ProtectedApp, headers: dict[str, str
 
 @pytest.mark.parametrize(
     "elsewhere",
-    ["//evil.example", "/\\evil.example", "https://evil.example", "\\\\evil.example", "javascript:1", "/\t/evil", ""],
+    [
+        "//evil.example",
+        "/\\evil.example",
+        "https://evil.example",
+        "\\\\evil.example",
+        "javascript:1",
+        "/\t/evil",
+        "",
+    ],
 )
 def test_the_form_leads_to_no_other_server(api: ProtectedApp, elsewhere: str) -> None:
     token = api.new_token()
@@ -151,8 +159,6 @@ def test_while_the_database_is_down_the_form_says_so(
 
 
 def test_the_session_of_a_configured_token_is_as_good_as_the_token(database: Database) -> None:
-    from breakwall.access.tokens import digest_of
-
     token = new_token()
     entry = f"anna:ops:read+ops:write:{digest_of(token)}"
     with_entry, without = ProtectedApp(database, api_tokens=entry), ProtectedApp(database, "0.0.0.0")
@@ -171,7 +177,13 @@ def test_the_session_of_a_configured_token_is_as_good_as_the_token(database: Dat
         st.text(max_size=60).map(lambda text: b"token=" + text.encode("utf-8", "surrogatepass")),
     ),
     kind=st.sampled_from(
-        ["application/x-www-form-urlencoded", "multipart/form-data", "multipart/form-data; boundary=a", "text/plain", ""]
+        [
+            "application/x-www-form-urlencoded",
+            "multipart/form-data",
+            "multipart/form-data; boundary=a",
+            "text/plain",
+            "",
+        ]
     ),
     cookie=st.text(st.characters(min_codepoint=33, max_codepoint=126, exclude_characters=";,"), max_size=60),
 )

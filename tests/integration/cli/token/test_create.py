@@ -58,7 +58,9 @@ def test_wrong_input_makes_no_token(terminal: Terminal, arguments: tuple[str, ..
 
 
 def test_it_is_in_the_audit_trail(terminal: Terminal) -> None:
-    terminal.run("token", "create", "shop", "--scope", "orders:write", "--reason", "new shop", "--actor", "kim")
+    terminal.run(
+        "token", "create", "shop", "--scope", "orders:write", "--reason", "new shop", "--actor", "kim"
+    )
     [entry] = terminal.run("audit", "-o", "json").document
     assert (entry["action"], entry["subject"], entry["detail"]) == ("token_create", "shop", "orders:write")
     assert (entry["actor"], entry["reason"], entry["result"]) == ("kim", "new shop", "done")

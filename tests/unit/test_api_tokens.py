@@ -4,7 +4,7 @@ import hashlib
 
 import pytest
 
-from breakwall.credentials.api_tokens import MOST, ConfiguredToken, Scope, parse_scopes, parse_tokens
+from breakwall.api_tokens import MOST, ConfiguredToken, Scope, parse_scopes, parse_tokens
 from tests.unit.settings.problems import problems
 
 DIGEST = hashlib.sha256(b"bw_a-token").hexdigest()
@@ -52,7 +52,8 @@ def test_every_bad_entry_is_reported_by_its_place() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", [SECRET, f"shop:orders:write:{SECRET}", f"{SECRET}:orders:write:{DIGEST}," * 2, f"x:{SECRET}:{DIGEST}"]
+    "text",
+    [SECRET, f"shop:orders:write:{SECRET}", f"{SECRET}:orders:write:{DIGEST}," * 2, f"x:{SECRET}:{DIGEST}"],
 )
 def test_a_token_in_the_wrong_place_is_not_repeated(text: str) -> None:
     [problem] = problems(API_TOKENS=text)
