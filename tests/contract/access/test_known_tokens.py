@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -175,3 +177,18 @@ def test_a_use_that_cannot_be_written_is_no_error(process: Process, monkeypatch:
     monkeypatch.setattr(process.database, "write", fail)
     [write] = process.behind
     write()
+
+
+def test_requests_that_come_at_the_same_time_share_one_read(process: Process) -> None:
+    everybody_has_come = threading.Barrier(9)
+
+    def ask() -> bool:
+        arrived = process.seconds
+        everybody_has_come.wait(20.0)
+        return process.known.refresh(since=arrived)
+
+    with ThreadPoolExecutor(8) as threads:
+        answers = [threads.submit(ask) for _ in range(8)]
+        everybody_has_come.wait(20.0)
+        assert all(answer.result(20.0) for answer in answers)
+    assert process.reads == 1
