@@ -3,10 +3,11 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from queue import Queue
 
 import pytest
 
-from breakwall.access.known_tokens import LONGEST, REREAD, KnownTokens
+from breakwall.access.known_tokens import LONGEST, REREAD, KnownTokens, _in_a_thread
 from breakwall.access.scopes import ALL_SCOPES
 from breakwall.access.stored_tokens import create_token, list_tokens, revoke_token
 from breakwall.access.tokens import digest_of, new_token
@@ -192,3 +193,11 @@ def test_requests_that_come_at_the_same_time_share_one_read(process: Process) ->
         everybody_has_come.wait(20.0)
         assert all(answer.result(20.0) for answer in answers)
     assert process.reads == 1
+
+
+def test_what_runs_behind_does_not_hold_up_the_request_or_the_exit() -> None:
+    seen: Queue[threading.Thread] = Queue()
+    _in_a_thread(lambda: seen.put(threading.current_thread()))
+    thread = seen.get(timeout=20.0)
+    assert thread is not threading.current_thread()
+    assert thread.daemon
