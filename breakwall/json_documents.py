@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
+    from breakwall.access.stored_tokens import StoredToken
     from breakwall.breaker import BreakerStatus
     from breakwall.monitor.backlog import Backlog
     from breakwall.payments.fleet.drain_control import DrainState
     from breakwall.payments.fleet.workers import Worker
     from breakwall.payments.incidents import StoredIncident
     from breakwall.payments.interventions import StoredIntervention
+    from breakwall.payments.operator.audit_entries import AuditEntry
     from breakwall.payments.orders import Order, StoredAttempt, StoredOrder
     from breakwall.payments.outcomes.operator import StoredDelivery
     from breakwall.producers.pending import PlaceResult
@@ -75,6 +77,16 @@ def incident_document(incident: StoredIncident) -> dict[str, Any]:
 def delivery_document(delivery: StoredDelivery) -> dict[str, Any]:
     """The delivery of an event. The destination is null while no worker has taken the event."""
     return _document(delivery)
+
+
+def token_document(token: StoredToken) -> dict[str, Any]:
+    """A token of the API, without the token itself, which nobody has."""
+    return _document(token)
+
+
+def audit_document(entry: AuditEntry) -> dict[str, Any]:
+    """What a person did. The result is null if the process that did it ended before it said how it went."""
+    return _document(entry)
 
 
 def breaker_document(status: BreakerStatus) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from breakwall import __version__
+from breakwall.cli.audit import audit
 from breakwall.cli.backlog.command import backlog
 from breakwall.cli.breaker import breaker_app
 from breakwall.cli.db import database_app
@@ -24,6 +25,7 @@ from breakwall.cli.outcomes import outcomes_app
 from breakwall.cli.queue import queue_app
 from breakwall.cli.rehearse import rehearse
 from breakwall.cli.simulator import simulator
+from breakwall.cli.token import token_app
 from breakwall.cli.up import up
 from breakwall.cli.worker import WORKER_CONTEXT, worker
 from breakwall.cli.workers import workers
@@ -96,4 +98,6 @@ app.add_typer(orders_app, name="orders")
 app.add_typer(breaker_app, name="breaker")
 app.add_typer(queue_app, name="queue")
 app.add_typer(outcomes_app, name="outcomes")
+app.command(short_help="Show what people did, when and why.")(audit)
+app.add_typer(token_app, name="token")
 app.add_typer(database_app, name="db")

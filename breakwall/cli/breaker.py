@@ -13,13 +13,14 @@ import typer
 
 from breakwall.errors import BreakwallError, ExitCode
 from breakwall.json_documents import breaker_document
-from breakwall.terminal.authors import ActorOption, author
+from breakwall.terminal.authors import ActorOption, ReasonOption, author
 from breakwall.terminal.options import Format, OutputOption
 from breakwall.terminal.output import write_note, write_result
 from breakwall.terminal.times import parse_duration
 
 if TYPE_CHECKING:
     from breakwall.breaker import CircuitBreaker
+    from breakwall.payments.interventions import Author
     from breakwall.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -30,13 +31,6 @@ breaker_app = typer.Typer(
 )
 
 WhyOption = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; every process shows it.")]
-LiftOption = Annotated[
-    str | None,
-    typer.Option("--reason", metavar="TEXT", help="Why; it is checked, but not kept: the override is gone."),
-]
-LiftActorOption = Annotated[
-    str | None, typer.Option("--actor", metavar="NAME", help="Who acts; it is checked, but not kept.")
-]
 ForOption = Annotated[
     str | None,
     typer.Option(
@@ -87,7 +81,8 @@ def breaker_status(output: OutputOption = Format.TEXT) -> None:
 # At the end of the help of each override.
 _EFFECT = """
     Every process that shares the circuit's store obeys at its next payment, at most one refresh interval (0.2 s)
-    later. Exits with 1 if the store does not confirm the override, and with 4 if the store is memory://, which
+    later. Who, when and why is kept: `breakwall audit`. Exits with 1 if the store does not confirm the override, or if
+    the orders database does not answer: then nothing was changed. Exits with 4 if the store is memory://, which
     processes cannot share.
 """
 
@@ -107,7 +102,7 @@ def _register_override(name: str, sentence: str, short_help: str, help_text: str
         if seconds == 0:
             raise typer.BadParameter("should be longer than 0 s", param_hint="--for")
         change = methodcaller(name.replace("-", "_"), reason, who.actor, seconds)
-        _change(change, sentence, output)
+        _change(name, change, who, lasting, sentence, output)
 
 
 _register_override(
@@ -139,26 +134,34 @@ _register_override(
 
 
 @breaker_app.command("auto", short_help="Lift the override.")
-def auto(
-    reason: LiftOption = None, actor: LiftActorOption = None, output: OutputOption = Format.TEXT
-) -> None:
+def auto(reason: ReasonOption = None, actor: ActorOption = None, output: OutputOption = Format.TEXT) -> None:
     """Lift the override, if there is one: the circuit's computed state decides again.
 
-    Exits with 1 if the store does not confirm it, and with 4 if the store is memory://.
+    Exits with 1 if the store does not confirm it, or if the orders database does not answer, and with 4 if the store is
+    memory://.
     """
     who = author(actor, reason)
-    _change(methodcaller("auto", who.actor), "The circuit's computed state decides from now on.", output)
+    change = methodcaller("auto", who.actor)
+    _change("auto", change, who, None, "The circuit's computed state decides from now on.", output)
 
 
-def _change(change: Callable[[CircuitBreaker], None], sentence: str, output: Format) -> None:
-    """Change the override, and show the result when the store has confirmed it.
+def _change(
+    name: str,
+    change: Callable[[CircuitBreaker], None],
+    who: Author,
+    lasting: str | None,
+    sentence: str,
+    output: Format,
+) -> None:
+    """Record and change the override, and show the result when the store has confirmed it.
 
-    Raises NotSharedError if no other process would see the change, and NotConfirmedError after a timeout.
+    Raises NotSharedError if no other process would see the change, and NotConfirmedError after a timeout. Raises
+    DatabaseUnavailableError, and changes nothing, if it cannot be recorded.
     """
-    from breakwall.breaker import StoreLostError
     from breakwall.cli.breaker_text import breaker_lines
+    from breakwall.payments.operator.action_log import OperatorAction, recorded
     from breakwall.settings import load_settings
-    from breakwall.wiring import open_breaker
+    from breakwall.wiring import PAYMENT_CIRCUIT, open_breaker, open_database
 
     settings = load_settings()
     if settings.breaker_store.startswith("memory://"):
@@ -167,16 +170,25 @@ def _change(change: Callable[[CircuitBreaker], None], sentence: str, output: For
             "affect this command's own process. Set BREAKWALL_BREAKER_STORE_URL to a shared store"
         )
     _warn_of_new_file(settings)
-    with closing(open_breaker(settings)) as breaker:
-        try:
-            change(breaker)
-        except StoreLostError as error:
-            raise NotConfirmedError(
-                f"{error}. It may have stored the change: `breakwall breaker status` shows that. "
-                "Check BREAKWALL_BREAKER_STORE_URL (by default the orders database)."
-            ) from error
+    action = OperatorAction(f"breaker_{name.replace('-', '_')}")
+    detail = None if lasting is None else f"for {lasting}"
+    with closing(open_database(settings)) as database, closing(open_breaker(settings)) as breaker:
+        with recorded(database, who, action, PAYMENT_CIRCUIT, detail):
+            _confirmed(change, breaker)
         status = breaker.status()
     write_result(output, breaker_document(status), sentence, *breaker_lines(status))
+
+
+def _confirmed(change: Callable[[CircuitBreaker], None], breaker: CircuitBreaker) -> None:
+    from breakwall.breaker import StoreLostError
+
+    try:
+        change(breaker)
+    except StoreLostError as error:
+        raise NotConfirmedError(
+            f"{error}. It may have stored the change: `breakwall breaker status` shows that. "
+            "Check BREAKWALL_BREAKER_STORE_URL (by default the orders database)."
+        ) from error
 
 
 def _warn_of_new_file(settings: Settings) -> None:

@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 from pydantic import AfterValidator, Field, SecretStr, ValidationInfo, field_validator
 
+from breakwall.api_tokens import ConfiguredToken, parse_tokens
 from breakwall.credentials import (
     check_ca_file,
     check_certificate,
@@ -24,6 +25,7 @@ from breakwall.gateway_names import DEFAULT as DEFAULT_GATEWAY
 from breakwall.gateway_names import SHIPPED, STRIPE, check_gateway, gateway_name
 from breakwall.settings.sections import (
     PREFIX,
+    ApiSettings,
     BreakerSettings,
     DispatchSettings,
     LogSettings,
@@ -85,7 +87,8 @@ class Settings(SettingsSection):
     retention: RetentionSettings = RetentionSettings()
     outcomes: OutcomeSettings = OutcomeSettings()
     tracing: TracingSettings = TracingSettings()
-    api_tokens: SecretStr | None = None
+    api: ApiSettings = ApiSettings()
+    api_tokens: Annotated[Annotated[SecretStr, secret(parse_tokens)] | None, UNSET] = None
 
     @field_validator("payment_options")
     @classmethod
@@ -212,6 +215,11 @@ class Settings(SettingsSection):
         if (path := self.payment_proxy_file) is not None:
             return named("PAYMENT_PROXY_FILE", lambda: read_proxy_url(path))
         return None if self.payment_proxy is None else self.payment_proxy.get_secret_value()
+
+    @property
+    def configured_tokens(self) -> list[ConfiguredToken]:
+        """The tokens of the API that `API_TOKENS` names."""
+        return [] if self.api_tokens is None else parse_tokens(self.api_tokens.get_secret_value())
 
     @property
     def embedded_database(self) -> bool:

@@ -10,6 +10,7 @@ from breakwall.host.dotted_paths import check_dotted_path
 from breakwall.settings.values import UNSET, checked, file, plain_name, secret
 from breakwall.urls.brokers import check_broker_url
 from breakwall.urls.http import check_collector_url, check_webhook_url
+from breakwall.urls.host_names import parse_host_names
 from breakwall.webhook_secrets import parse_secrets, read_secrets
 
 PREFIX = "BREAKWALL_"
@@ -98,6 +99,13 @@ class RetentionSettings(SettingsSection):
         if days is not None and value < days:
             raise ValueError(f"should be at least as long as {PREFIX}RETENTION__DAYS: {days}")
         return value
+
+
+class ApiSettings(SettingsSection):
+    """The HTTP API."""
+
+    # Names of this server beside loopback and its address, with commas between: others are refused in `Host`.
+    hosts: Annotated[str, checked(parse_host_names)] = ""
 
 
 class OutcomeSettings(SettingsSection):

@@ -10,12 +10,14 @@ from fastapi import FastAPI
 from breakwall import __version__
 from breakwall.web import hooks
 from breakwall.web.page.routes import router as page_router
+from breakwall.web import audit
+from breakwall.web.access.protect import protect
 from breakwall.web.problems import ProblemError, answer_problem
 from breakwall.web.services import Services
 
 
-def create_app(services: Services) -> FastAPI:
-    """The application over ``services``, which it closes when it ends."""
+def create_app(services: Services, *, host: str = "127.0.0.1") -> FastAPI:
+    """The application over ``services``, which it closes when it ends. ``host``: the address that it is bound to."""
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -27,4 +29,6 @@ def create_app(services: Services) -> FastAPI:
     app.add_exception_handler(ProblemError, answer_problem)
     app.include_router(hooks.router)
     app.include_router(page_router)
+    app.include_router(audit.router)
+    protect(app, services.settings, services.database, host, clock=services.clock)
     return app

@@ -35,6 +35,43 @@ class ProblemType(Enum):
         "The request is not valid",
         "A field is missing or has a wrong value. `errors` names each field and says what would be right.",
     )
+    UNAUTHENTICATED = ProblemKind(
+        "unauthenticated",
+        401,
+        "A valid token is needed",
+        "Send `Authorization: Bearer TOKEN`. `breakwall token create` makes one; it ends when it is revoked, or when "
+        "its time is over.",
+    )
+    FORBIDDEN = ProblemKind(
+        "forbidden",
+        403,
+        "The token does not allow it",
+        "Use a token with one of the `scopes`. A token keeps the scopes that it was made with.",
+    )
+    CROSS_SITE = ProblemKind(
+        "cross-site",
+        403,
+        "The request comes from another site",
+        "A browser's requests are taken from this server's own pages only. Programs send a token in `Authorization`.",
+    )
+    FOREIGN_HOST = ProblemKind(
+        "foreign-host",
+        421,
+        "This server does not have that name",
+        "Nothing was done. Set `BREAKWALL_API__HOSTS` to the names under which the server is reached.",
+    )
+    UNSUPPORTED_FORM = ProblemKind(
+        "unsupported-form",
+        415,
+        "A form is not accepted here",
+        "Send the body as JSON, with `Content-Type: application/json`.",
+    )
+    TOO_MANY_TRIES = ProblemKind(
+        "too-many-tries",
+        429,
+        "Too many wrong tokens",
+        "Wait for `Retry-After` seconds. A valid token is accepted meanwhile.",
+    )
     NOT_FOUND = ProblemKind(
         "not-found", 404, "There is no such thing", "Nothing has this id, key or address."
     )

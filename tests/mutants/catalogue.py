@@ -93,6 +93,12 @@ DELIVERING = "breakwall/payments/outcomes/delivering.py"
 DELIVERING_TESTS = "tests/contract/payments/outcomes/test_delivering.py"
 WATCH_TESTS = "tests/unit/payments/outcomes/test_outage_watch.py"
 POOL_TESTS = "tests/unit/payments/outcomes/test_call_pool.py"
+KNOWN_TOKENS = "breakwall/access/known_tokens.py"
+KNOWN_TOKENS_TESTS = "tests/contract/access/test_known_tokens.py"
+WEB_ACCESS = "breakwall/web/access/access.py"
+WEB_ACCESS_TESTS = "tests/contract/web/access/test_access.py"
+GUARD = "breakwall/web/access/request_guard.py"
+GUARD_TESTS = "tests/contract/web/access/test_request_guard.py"
 
 
 @dataclass(frozen=True)
@@ -4096,6 +4102,94 @@ MUTANTS = (
         "        if entry.id:\n            name",
         "        if entry.id and not entry.string:\n            name",
         ("tests/unit/web/page/test_words.py",),
+        simulated=False,
+    ),
+    Mutant(
+        "a token is compared with the digest",
+        KNOWN_TOKENS,
+        "            if hmac.compare_digest(one.digest, digest):",
+        "            if one.digest:",
+        (KNOWN_TOKENS_TESTS, WEB_ACCESS_TESTS),
+        simulated=False,
+    ),
+    Mutant(
+        "an expired token is not read",
+        "breakwall/access/stored_tokens.py",
+        "lasts = or_(_T.expires_at.is_(None), _T.expires_at > clock.after(0))",
+        "lasts = true()",
+        ("tests/contract/access/test_stored_tokens.py",),
+        simulated=False,
+    ),
+    Mutant(
+        "a token that was read expires in time",
+        KNOWN_TOKENS,
+        "if left is None or age < left]",
+        "if left is None or left]",
+        (KNOWN_TOKENS_TESTS,),
+        simulated=False,
+    ),
+    Mutant(
+        "a revoked token is read again within seconds",
+        KNOWN_TOKENS,
+        "return self._read is not None and self._monotonic() < self._read.at + REREAD",
+        "return self._read is not None",
+        (KNOWN_TOKENS_TESTS, WEB_ACCESS_TESTS),
+        simulated=False,
+    ),
+    Mutant(
+        "a route's scope",
+        "breakwall/web/access/principal.py",
+        "    if scopes and not scopes & principal.scopes:",
+        "    if scopes and not principal.scopes:",
+        (WEB_ACCESS_TESTS, "tests/contract/web/test_audit.py"),
+        simulated=False,
+    ),
+    Mutant(
+        "a wrong token has to wait",
+        "breakwall/web/access/failed_tries.py",
+        "self._by_address[address] >= MOST_FROM_ONE or ",
+        "",
+        ("tests/unit/web/access/test_failed_tries.py", WEB_ACCESS_TESTS),
+        simulated=False,
+    ),
+    Mutant(
+        "a session is as good as its token",
+        WEB_ACCESS,
+        "        return self.tokens.find_digest(digest)",
+        '        return AccessToken("anna", ALL_SCOPES, digest)',
+        ("tests/contract/web/access/test_sign_in.py",),
+        simulated=False,
+    ),
+    Mutant(
+        "a foreign name is refused",
+        GUARD,
+        "return host is not None and self._is_own_host(host)",
+        "return host is not None",
+        (GUARD_TESTS,),
+        simulated=False,
+    ),
+    Mutant(
+        "another site's page cannot act",
+        GUARD,
+        'return site not in {"same-origin", "none"}',
+        "return False",
+        (GUARD_TESTS,),
+        simulated=False,
+    ),
+    Mutant(
+        "without a token other machines cannot reach the server",
+        "breakwall/web/access/protect.py",
+        "if is_loopback(host) or KnownTokens(database, settings.configured_tokens).has_any():",
+        "if is_loopback(host) or KnownTokens(database, settings.configured_tokens).has_any() is not None:",
+        ("tests/contract/web/access/test_protect.py",),
+        simulated=False,
+    ),
+    Mutant(
+        "an action is recorded before it is done",
+        "breakwall/payments/operator/action_log.py",
+        "    number = database.write(\n",
+        "    number = None and database.write(\n",
+        ("tests/contract/payments/operator/test_action_log.py",),
         simulated=False,
     ),
 )

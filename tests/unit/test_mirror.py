@@ -12,6 +12,7 @@ PRODUCT = product_modules()
 
 COVERED: dict[str, str] = {
     "breakwall.__main__": "tests/acceptance/test_wheel.py runs -m breakwall",
+    "breakwall.access.scopes": "tests/unit/access/test_tokens.py",
     "breakwall.breaker.admission": "tests/unit/breaker/test_breaker.py",
     "breakwall.breaker.announcer": "tests/unit/breaker/test_events.py",
     "breakwall.breaker.circuit.fleet_limit": "tests/unit/breaker/circuit/test_limit.py",
@@ -57,6 +58,7 @@ COVERED: dict[str, str] = {
     "breakwall.payments.db.insert_missing": "tests/contract/payments/ledger/test_accept.py",
     "breakwall.payments.db.operator_tables": "tests/contract/payments/db/test_schema.py",
     "breakwall.payments.db.table_parts": "tests/contract/payments/db/test_schema.py",
+    "breakwall.payments.db.operator_tables": "tests/contract/payments/operator/test_action_log.py",
     "breakwall.payments.gateways": "tests/integration/payments/gateways/test_http.py",
     "breakwall.payments.gateways.contract": "tests/integration/payments/gateways/contract/test_gateways.py",
     "breakwall.payments.gateways.contract.charging": "tests/integration/payments/gateways/contract/test_gateways.py",
@@ -110,6 +112,7 @@ COVERED: dict[str, str] = {
     "breakwall.web.page.circumstances": "tests/unit/web/page/test_verdict.py",
     "breakwall.web.page.situations": "tests/unit/web/page/test_verdict.py",
     "breakwall.web.page.snapshot": "tests/unit/web/page/test_verdict.py",
+    "breakwall.web.access.principal": "tests/contract/web/access/test_access.py",
     "breakwall.worker": "tests/unit/worker/test_exhaustion.py",
     "breakwall.worker.app": "tests/unit/worker/test_message.py",
     "breakwall.worker.background.heartbeat": "tests/contract/payments/fleet/test_workers.py",

@@ -7,28 +7,38 @@ import typer
 from breakwall.cli.bulk import check_attended
 from breakwall.cli.orders_database import orders_database
 from breakwall.cli.outcomes.destination_names import DestinationArgument
+from breakwall.terminal.authors import ActorOption, ReasonOption, author
 from breakwall.terminal.options import Format, OutputOption, YesOption
 from breakwall.terminal.output import write_result
 from breakwall.terminal.words import count
 
 
-def enable(destination: DestinationArgument, output: OutputOption = Format.TEXT) -> None:
+def enable(
+    destination: DestinationArgument,
+    reason: ReasonOption = None,
+    actor: ActorOption = None,
+    output: OutputOption = Format.TEXT,
+) -> None:
     """Send to a webhook again that has answered 410 Gone. What waited for it is delivered.
 
     Another BREAKWALL_OUTCOMES__WEBHOOK_URL is used without this command.
     """
+    from breakwall.payments.operator.action_log import OperatorAction, recorded
     from breakwall.payments.outcomes import operator
 
-    with orders_database() as (database, _):
-        was_gone = operator.enable(database, destination.value)
+    name, who = destination.value, author(actor, reason)
+    with orders_database() as (database, _), recorded(database, who, OperatorAction.OUTCOMES_ENABLE, name):
+        was_gone = operator.enable(database, name)
     sentence = "is enabled" if was_gone else "was enabled already; nothing was changed"
-    write_result(
-        output, {"destination": destination.value, "was_gone": was_gone}, f"The {destination} {sentence}."
-    )
+    write_result(output, {"destination": name, "was_gone": was_gone}, f"The {name} {sentence}.")
 
 
 def forget(
-    destination: DestinationArgument, yes: YesOption = False, output: OutputOption = Format.TEXT
+    destination: DestinationArgument,
+    yes: YesOption = False,
+    reason: ReasonOption = None,
+    actor: ActorOption = None,
+    output: OutputOption = Format.TEXT,
 ) -> None:
     """Stop waiting for a destination whose setting was removed. What waits for it ends as failed.
 
@@ -40,10 +50,11 @@ def forget(
     """
     from breakwall.payments.db.clock import DATABASE_CLOCK
     from breakwall.payments.fleet.workers import live_workers
+    from breakwall.payments.operator.action_log import OperatorAction, recorded
     from breakwall.payments.outcomes import operator
     from breakwall.settings import PREFIX, WAYS
 
-    name = destination.value
+    name, who = destination.value, author(actor, reason)
     with orders_database() as (database, settings):
         if name in settings.outcomes.ways:
             setting = f"{PREFIX}OUTCOMES__{WAYS[name].upper()}"
@@ -52,7 +63,8 @@ def forget(
             )
         operator.check_unused(database.read(lambda found: live_workers(found, DATABASE_CLOCK)), name)
         _confirm(name, yes)
-        given_up = operator.forget(database, name)
+        with recorded(database, who, OperatorAction.OUTCOMES_FORGET, name):
+            given_up = operator.forget(database, name)
     known = given_up is not None
     sentence = f"{count(given_up or 0, 'delivery', 'deliveries')} given up" if known else "it was not known"
     document = {"destination": name, "known": known, "given_up": given_up or 0}

@@ -9,9 +9,11 @@ import typer
 from breakwall.cli.orders_database import orders_database
 from breakwall.cli.outcomes.destination_names import DestinationOption
 from breakwall.cli.outcomes.list_ import hold_document, write_holds
+from breakwall.terminal.authors import ActorOption, ReasonOption, author
 from breakwall.terminal.options import Format, OutputOption, refuse_where, require
 from breakwall.terminal.output import write_note, write_result
 from breakwall.terminal.words import count
+from breakwall.texts import visible
 
 
 def redeliver(
@@ -21,6 +23,8 @@ def redeliver(
     ] = None,
     all_failed: Annotated[bool, typer.Option("--all-failed", help="All that were given up.")] = False,
     destination: DestinationOption = None,
+    reason: ReasonOption = None,
+    actor: ActorOption = None,
     output: OutputOption = Format.TEXT,
 ) -> None:
     """Deliver events to the shop now, with all of their tries: those that were given up, that wait for their next
@@ -33,6 +37,7 @@ def redeliver(
     Exits with 3 and changes nothing if there is no such event or order.
     """
     from breakwall.payments.ledger.queries import get_order
+    from breakwall.payments.operator.action_log import OperatorAction, recorded
     from breakwall.payments.outcomes import operator
     from breakwall.wiring import waiting_outcomes
 
@@ -40,14 +45,14 @@ def redeliver(
     refuse_where((named and all_failed, "--all-failed", "cannot be combined with events or --order"))
     refuse_where((bool(events) and order is not None, "--order", "cannot be combined with events"))
     require((named or all_failed, "an event", "name one or more, or use --order ORDER or --all-failed"))
+    who = author(actor, reason)
     with orders_database() as (database, settings):
-        done = operator.redeliver(
-            database,
-            event_ids=events or (),
-            order_id=None if order is None else get_order(database, order).id,
-            all_failed=all_failed,
-            destination=destination and destination.value,
-        )
+        order_id = None if order is None else get_order(database, order).id
+        name = None if destination is None else destination.value
+        with recorded(database, who, OperatorAction.OUTCOMES_REDELIVER, name, _wanted(events, order_id)):
+            done = operator.redeliver(
+                database, event_ids=events or (), order_id=order_id, all_failed=all_failed, destination=name
+            )
         _, held = waiting_outcomes(settings, database)
     holds = {name: hold for name, hold in held.items() if name in done.due}
     document = {
@@ -62,6 +67,15 @@ def redeliver(
         left_out = _sentence(number, "was", "were", f"left out: the {name} is forgotten")
         write_note(f"{left_out} A worker that starts with its setting makes it known again.")
     write_holds(holds.values())
+
+
+def _wanted(events: list[str] | None, order_id: str | None) -> str:
+    """What was asked for, in a few words: for the audit trail."""
+    if order_id is not None:
+        return f"order {order_id}"
+    if not events:
+        return "all that failed"
+    return visible(events[0])[:100] if len(events) == 1 else count(len(events), "event")
 
 
 def _sentence(number: int, one: str, several: str, end: str) -> str:

@@ -1,12 +1,12 @@
 """Tables for people: tokens of the API, browsers that use them, the audit trail of actions that are on no order, bulk
 retries, the history of the backlog; and for hints of the payment service and traces of orders.
 
-Only new tables: a process of the version before does not use them, and a process of this version works without them
-until they exist.
+Only new tables, and an index for the audit trail. A process of the version before does not use the tables; a process
+of this version works without them until they exist.
 """
 
 import sqlalchemy as sa
-from alembic import op
+from alembic import context, op
 
 revision = "0008"
 down_revision = "0007"
@@ -27,6 +27,7 @@ _TABLES = (
 
 
 def upgrade() -> None:
+    _index_interventions()  # First, because it is a step of its own, and may be done again.
     op.create_table(
         "api_tokens",
         sa.Column("id", sa.Integer(), nullable=False),
@@ -156,3 +157,14 @@ def upgrade() -> None:
 def downgrade() -> None:
     for table in reversed(_TABLES):
         op.drop_table(table)
+    op.drop_index("ix_interventions_at", table_name="interventions")
+
+
+def _index_interventions() -> None:
+    steps = context.config.attributes["steps"]
+    index = "INDEX %s ix_interventions_at ON interventions (at, id)"
+    if op.get_bind().dialect.name == "postgresql":
+        # A bulk retry may have left a million rows.
+        steps.build_index("ix_interventions_at", f"CREATE {index % 'CONCURRENTLY'}")
+    else:
+        steps.run_short(lambda _: op.execute(f"CREATE {index % 'IF NOT EXISTS'}"), "interventions")

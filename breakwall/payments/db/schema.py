@@ -218,6 +218,9 @@ interventions = Table(
     one_of("action", Action),
 )
 
+# For the audit trail, newest first.
+Index("ix_interventions_at", interventions.c.at, interventions.c.id)
+
 # What is kept of a pruned order, so that its key is not taken for a new one.
 known_keys = Table(
     "known_keys",

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from breakwall.access import known_tokens
 from tests.contract.site import Site
 from tests.contract.web.api_site import ApiSite
 
@@ -13,3 +14,9 @@ def api(site: Site) -> Iterator[ApiSite]:
     one = ApiSite(site)
     with one.client:
         yield one
+
+
+@pytest.fixture(autouse=True)
+def _nothing_runs_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No thread writes a token's use when the test, and its database, have ended."""
+    monkeypatch.setattr(known_tokens, "_in_a_thread", lambda work: work())
