@@ -12,8 +12,7 @@ from sqlalchemy import Connection, Select, func, select, update
 from breakwall.payments.db.schema import interventions, orders
 from breakwall.payments.gateways.base import ChargeAnswer, Health, Outcome
 from breakwall.payments.ledger.batches import Position
-from breakwall.payments.operator import bulk_retry
-from breakwall.payments.operator.bulk_retry import BulkRetry, Preview, Selection, batch_query
+from breakwall.payments.operator.bulk_retry.selection import Selection
 from breakwall.payments.orders import Order, OrderStatus
 from tests.contract.people import (
     ANNA,
