@@ -202,7 +202,9 @@ class BulkRetries:
         now = connection.scalars(select(self._clock.after(0))).one()
         named = name or f"{author.reason}"[: MAX_LENGTH - 30] + f", {now.strftime(_MOMENT)}"
         missing = insert_missing(connection.dialect.name, bulk_retries)
-        if connection.execute(missing.values(row | {"created_at": now, "name": named})).rowcount:
+        values = missing.values(row | {"created_at": now, "name": named})
+        # Not by `rowcount`: for an INSERT, SQLAlchemy has none on PostgreSQL.
+        if connection.scalar(values.returning(bulk_retries.c.id)) is not None:
             self._record(connection, "bulk_retry_create", row["id"], author)
 
     def _record(self, connection: Connection, action: str, bulk_id: str, author: Author) -> None:

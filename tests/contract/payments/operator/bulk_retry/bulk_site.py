@@ -10,6 +10,7 @@ from sqlalchemy import Connection, select, update
 from breakwall.payments.db.operator_tables import bulk_retry_orders
 from breakwall.payments.db.schema import orders
 from breakwall.payments.gateways.base import ChargeAnswer, Health, Outcome
+from breakwall.payments.operator.bulk_retry.freezing import Freezing
 from breakwall.payments.operator.bulk_retry.record import BulkRetries, BulkRetry
 from breakwall.payments.operator.bulk_retry.runner import Runner
 from breakwall.payments.operator.bulk_retry.selection import Selection
@@ -49,10 +50,8 @@ def run(site: Site, selection: Selection = DEAD, limit: int | None = None) -> in
 
 def collected(site: Site, made: BulkRetry) -> BulkRetry:
     """Have all its orders written down, and nothing retried."""
-    one = runner(site)
     while (now := get(site, made)).state == "collecting":
-        one.run_once()
-    one.give_up()
+        Freezing(site.database, site.clock).run_once(now)
     return now
 
 

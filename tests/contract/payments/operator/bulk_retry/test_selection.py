@@ -57,7 +57,9 @@ class TestASelection:
             Selection((status,))
 
     def test_is_the_same_after_it_was_stored(self) -> None:
-        chosen = Selection((OrderStatus.DEAD, OrderStatus.QUEUED), "KRW", 1.5, 'a "quoted" text', rejected=True)
+        chosen = Selection(
+            (OrderStatus.DEAD, OrderStatus.QUEUED), "KRW", 1.5, 'a "quoted" text', rejected=True
+        )
         assert Selection.from_json(chosen.as_json()) == chosen
 
 
