@@ -43,6 +43,7 @@ class Runner:
         self._sleep = sleep
         self._timer = timer
         self._id = uuid.uuid4().hex
+        self._may_have_lease = False
         self._bulk_retries = BulkRetries(database, clock=clock)
         self._freezing = Freezing(database, clock)
         self._batch = RetryBatch(database, clock, looks_up=looks_up)
@@ -75,16 +76,21 @@ class Runner:
 
     def give_up(self) -> None:
         """Let another process go on at once. Raises nothing: without it, one goes on in `LEASE_SECONDS`."""
+        if not self._may_have_lease:
+            return
         with suppress(DatabaseUnavailableError):
             self._database.write(
                 lambda connection: give_up_lease(connection, self._clock, LEASE, self._id), name="bulk_lease"
             )
+            self._may_have_lease = False
 
     def _has_lease(self) -> bool:
-        return self._database.write(
+        self._may_have_lease = True  # Also if the commit is not confirmed.
+        self._may_have_lease = self._database.write(
             lambda connection: take_lease(connection, self._clock, LEASE, self._id, seconds=LEASE_SECONDS),
             name="bulk_lease",
         )
+        return self._may_have_lease
 
     def _step(self, bulk: BulkRetry) -> float:
         began = self._timer()

@@ -14,6 +14,8 @@ from breakwall.payments.ledger.batches import BATCH, Position, orders_by_age
 from breakwall.payments.operator.retry_and_cancel import HAS_KEY_CONFLICT, RETRYABLE
 from breakwall.payments.orders import OrderStatus
 
+LONGEST = 100 * 365.25 * 86_400  # Seconds, a century: every database computes with it.
+
 
 @dataclass(frozen=True, slots=True)
 class Selection:
@@ -29,6 +31,8 @@ class Selection:
         wrong = [status for status in self.statuses if status not in RETRYABLE]
         if wrong or not self.statuses:
             raise ValueError(f"statuses: should be of {', '.join(RETRYABLE)}")
+        if not 0.0 <= self.older_than <= LONGEST:
+            raise ValueError("older_than: should be from 0 seconds to a century")
 
     def as_json(self) -> str:
         """For the column ``bulk_retries.selection``."""
