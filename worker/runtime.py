@@ -239,13 +239,10 @@ class Runtime:
     def close(self) -> None:
         """Send the breaker's last reports to its store, and close what was opened."""
         opened = self.__dict__
-        if "backlog_counter" in opened:
-            self.backlog_counter.stop()
-        if "bulk_retries" in opened:
-            self.bulk_retries.ask_to_stop()
+        for name in ("backlog_counter", "bulk_retries"):
+            if name in opened:
+                opened[name].stop()
         self.stop_drain()
-        if "bulk_retries" in opened:
-            self.bulk_retries.stop()
         self._stop_deliveries()
         if "heartbeat" in opened:
             self.heartbeat.stop()

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 
 from breakwall import __version__
+from breakwall.web import bulk_retries
 from breakwall.web.problems import ProblemError, answer_problem
 from breakwall.web.services import Services
 
@@ -23,4 +24,5 @@ def create_app(services: Services) -> FastAPI:
     app = FastAPI(title="Breakwall", version=__version__, docs_url=None, redoc_url=None, lifespan=lifespan)
     app.state.services = services
     app.add_exception_handler(ProblemError, answer_problem)
+    app.include_router(bulk_retries.router)
     return app

@@ -25,10 +25,6 @@ class BulkRetryLoop:
     def start(self) -> None:
         self._thread.start()
 
-    def ask_to_stop(self) -> None:
-        """Begin no more batches; does not wait for the one in hand."""
-        self._stopped.set()
-
     def stop(self) -> None:
         """End within `STOP_TIMEOUT` seconds, and let another worker go on at once. Only after `start`."""
         self._stopped.set()

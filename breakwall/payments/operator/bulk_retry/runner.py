@@ -2,7 +2,7 @@
 
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import suppress
 
 from breakwall.payments.db.clock import DATABASE_CLOCK, Clock, seconds_between
@@ -58,7 +58,7 @@ class Runner:
             return MAX_WAIT
         return self._step(bulk)
 
-    def run(self, bulk_id: str) -> Iterator[BulkRetry]:
+    def run(self, bulk_id: str) -> Generator[BulkRetry, None, None]:
         """Work on one bulk retry until it has ended. While another process works, follow what that does.
 
         Yields it after each transaction. Raises `BulkRetryNotFoundError`.
