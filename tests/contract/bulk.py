@@ -9,13 +9,13 @@ from breakwall.payments.db.clock import DATABASE_CLOCK, Clock
 from breakwall.payments.db.database import Database
 from breakwall.payments.interventions import Author
 from breakwall.payments.operator.bulk_retry.record import BulkRetries, BulkRetry
-from breakwall.payments.operator.bulk_retry.runner import Runner
+from breakwall.payments.operator.bulk_retry.runner import BulkRetryRunner
 from breakwall.payments.operator.bulk_retry.selection import Selection
 
 
-def runner(database: Database, clock: Clock = DATABASE_CLOCK, **options: Any) -> Runner:
+def runner(database: Database, clock: Clock = DATABASE_CLOCK, **options: Any) -> BulkRetryRunner:
     """One that does not pause between two transactions."""
-    return Runner(database, clock=clock, **{"sleep": lambda seconds: None, **options})
+    return BulkRetryRunner(database, clock=clock, **{"sleep": lambda seconds: None, **options})
 
 
 def steps(

@@ -11,7 +11,7 @@ from breakwall.payments.interventions import Author
 from breakwall.payments.ledger.pruning import Pruning
 from breakwall.payments.ledger.queries import OrderNotFoundError
 from breakwall.payments.operator.bulk_retry.record import BulkRetries
-from breakwall.payments.operator.bulk_retry.runner import Runner
+from breakwall.payments.operator.bulk_retry.runner import BulkRetryRunner
 from breakwall.payments.operator.bulk_retry.selection import Selection
 from breakwall.payments.operator.locking import RefusedError
 from breakwall.payments.operator.retry_and_cancel import RETRYABLE
@@ -48,7 +48,7 @@ class Operators(Part):
         self._people = People(storage.database, looks_up=looks_up)
         self._bulk_retries = BulkRetries(storage.database)
         self._new_runner = partial(
-            Runner, storage.database, sleep=engine.sleep, timer=lambda: engine.now, looks_up=looks_up
+            BulkRetryRunner, storage.database, sleep=engine.sleep, timer=lambda: engine.now, looks_up=looks_up
         )
         self._pruning = Pruning(
             storage.database, keys_for=KEYS_FOR, sleep=engine.sleep, timer=lambda: engine.now

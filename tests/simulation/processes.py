@@ -19,7 +19,7 @@ from breakwall.payments.ledger.claim import Attempt, Claim
 from breakwall.payments.ledger.dispatch_queue import DispatchQueue
 from breakwall.payments.ledger.expiring import Expiring
 from breakwall.payments.ledger.ledger import Ledger
-from breakwall.payments.operator.bulk_retry.runner import MAX_WAIT, Runner
+from breakwall.payments.operator.bulk_retry.runner import MAX_WAIT, BulkRetryRunner
 from breakwall.payments.orders import OrderStatus
 from breakwall.payments.retry_policy import RetryPolicy
 from breakwall.producers.producer import OrderProducer
@@ -311,7 +311,7 @@ class WorkerProcess(PipelineProcess):
 
     def _work_on_bulk_retries(self) -> None:
         """Go on with those whose operator has ended."""
-        runner = Runner(
+        runner = BulkRetryRunner(
             self.context.storage.database,
             looks_up=self.charger.gateway.profile.looks_up,
             sleep=self.context.engine.sleep,

@@ -4,7 +4,7 @@ import logging
 import threading
 
 from breakwall.payments.db.database import Database
-from breakwall.payments.operator.bulk_retry.runner import MAX_WAIT, Runner
+from breakwall.payments.operator.bulk_retry.runner import MAX_WAIT, BulkRetryRunner
 
 log = logging.getLogger("breakwall.worker")
 
@@ -12,13 +12,13 @@ STOP_TIMEOUT = 5.0  # Seconds that an ending worker waits for the batch in hand.
 
 
 class BulkRetryLoop:
-    """Runs a `Runner` until it is stopped. Its pauses leave time and database to the orders in hand.
+    """Runs a `BulkRetryRunner` until it is stopped. Its pauses leave time and database to the orders in hand.
 
     An error is tried again; an outage of the database is reported elsewhere.
     """
 
     def __init__(self, database: Database, *, looks_up: bool) -> None:
-        self._runner = Runner(database, looks_up=looks_up)
+        self._runner = BulkRetryRunner(database, looks_up=looks_up)
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="breakwall-bulk-retries", daemon=True)
 

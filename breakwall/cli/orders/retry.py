@@ -140,7 +140,7 @@ def retry(
             check_bulk_reason(reason)
     who = author(actor, reason)
 
-    from breakwall.cli.orders.retry_all import Request, RetryAllRun
+    from breakwall.cli.orders.retry_all import BulkRetryRequest, RetryAllRun
     from breakwall.cli.orders.retry_run import RetryRun
     from breakwall.cli.orders.retry_text import Rules
     from breakwall.wiring import lease_seconds, retry_policy
@@ -150,7 +150,10 @@ def retry(
         if not everything:
             RetryRun(database, who, rules, output, dry_run).named(names or [], by, evidence=evidence)
             return
-        request, run = Request(selection, limit, name, rate), RetryAllRun(database, who, rules, output)
+        request, run = (
+            BulkRetryRequest(selection, limit, name, rate),
+            RetryAllRun(database, who, rules, output),
+        )
         if dry_run:
             run.dry(request)
         else:

@@ -21,7 +21,7 @@ from breakwall.payments.fleet.drain_control import DrainControl
 from breakwall.payments.interventions import Author
 from breakwall.payments.operator.bulk_retry.preview import Preview, preview
 from breakwall.payments.operator.bulk_retry.record import BulkRetries, BulkRetry, check_tables
-from breakwall.payments.operator.bulk_retry.runner import Runner
+from breakwall.payments.operator.bulk_retry.runner import BulkRetryRunner
 from breakwall.payments.operator.bulk_retry.selection import Selection
 from breakwall.terminal.options import Format
 from breakwall.terminal.output import field_lines, notes, plain, say, write_note, write_result
@@ -29,7 +29,7 @@ from breakwall.terminal.words import count
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class BulkRetryRequest:
     """What to retry, and how."""
 
     selection: Selection
@@ -47,11 +47,11 @@ class RetryAllRun:
     rules: Rules
     output: Format
 
-    def dry(self, request: Request) -> None:
+    def dry(self, request: BulkRetryRequest) -> None:
         """Write what it would do."""
         write_preview(preview(self.database, request.selection), self.rules, self.output, request.limit)
 
-    def start(self, request: Request, *, ask: bool, detach: bool) -> None:
+    def start(self, request: BulkRetryRequest, *, ask: bool, detach: bool) -> None:
         """Retry all orders that match. ``detach``: leave the work to the workers.
 
         Raises RefusedError if a person has to be asked and there is no terminal, typer.Abort if the person says no, and
@@ -72,14 +72,14 @@ class RetryAllRun:
         else:
             self._work_on(made)
 
-    def _make(self, request: Request) -> BulkRetry:
+    def _make(self, request: BulkRetryRequest) -> BulkRetry:
         return BulkRetries(self.database).create(
             request.selection, self.author, name=request.name, rate=request.rate, limit=request.limit
         )
 
     def _work_on(self, made: BulkRetry) -> None:
         self._say_what_comes_first(made)
-        runner = Runner(self.database, looks_up=self.rules.profile.looks_up)
+        runner = BulkRetryRunner(self.database, looks_up=self.rules.profile.looks_up)
         seen = [made]
         with (
             summarised(lambda finished: self._summarise(seen[-1], finished=finished)),

@@ -17,6 +17,7 @@ from breakwall.payments.db.revisions import has_table
 from breakwall.payments.interventions import Author
 from breakwall.payments.operator.bulk_retry.selection import Selection
 from breakwall.payments.operator.locking import RefusedError
+from breakwall.pickling import Picklable
 from breakwall.texts import MAX_LENGTH, text_problem
 
 MAX_NUMBER = 2**31 - 1  # The largest limit that the database can store.
@@ -28,7 +29,7 @@ _NO_TABLES = (
 _OPEN = (BulkState.COLLECTING, BulkState.RUNNING)
 
 
-class BulkRetryNotFoundError(BreakwallError):
+class BulkRetryNotFoundError(Picklable, BreakwallError):
     """There is no bulk retry with this id."""
 
     kind = "not_found"
@@ -38,7 +39,7 @@ class BulkRetryNotFoundError(BreakwallError):
         super().__init__(f"there is no bulk retry {bulk_id}: `breakwall orders bulk-retries list` shows all")
 
 
-class OtherBulkRetryError(RefusedError):
+class OtherBulkRetryError(Picklable, RefusedError):
     """The id belongs to a bulk retry of other orders, or at another rate; nothing was changed."""
 
     def __init__(self, bulk_id: str) -> None:
@@ -122,7 +123,7 @@ class BulkRetries:
         limit: int | None = None,
         bulk_id: str | None = None,
     ) -> BulkRetry:
-        """Make a bulk retry of the orders that match now; a process with a `Runner` does the rest.
+        """Make a bulk retry of the orders that match now; a process with a `BulkRetryRunner` does the rest.
 
         ``name``: up to 255 characters; None: made from reason and time. ``rate``: orders a second at most. ``limit``:
         the oldest so many. ``bulk_id`` (32 characters) may be that of an earlier call: then this returns what that has

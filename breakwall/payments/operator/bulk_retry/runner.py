@@ -21,7 +21,7 @@ MAX_WAIT = 5.0  # Seconds between two looks at the lease and the open bulk retri
 FOLLOWED_EVERY = 1.0  # Seconds between two looks at a bulk retry that another process works on.
 
 
-class Runner:
+class BulkRetryRunner:
     """Does what open bulk retries need. ``looks_up``: whether the payment service has a look-up.
 
     Safe to stop anywhere: the next process continues. Two that work for a moment share the orders. One without a rate

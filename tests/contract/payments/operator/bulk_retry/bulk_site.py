@@ -12,7 +12,7 @@ from breakwall.payments.db.schema import orders
 from breakwall.payments.gateways.base import ChargeAnswer, Health, Outcome
 from breakwall.payments.operator.bulk_retry.freezing import Freezing
 from breakwall.payments.operator.bulk_retry.record import BulkRetries, BulkRetry
-from breakwall.payments.operator.bulk_retry.runner import Runner
+from breakwall.payments.operator.bulk_retry.runner import BulkRetryRunner
 from breakwall.payments.operator.bulk_retry.selection import Selection
 from breakwall.payments.orders import OrderStatus
 from tests.contract import bulk
@@ -35,7 +35,7 @@ def get(site: Site, made: BulkRetry) -> BulkRetry:
     return bulk_retries(site).get(made.id)
 
 
-def runner(site: Site, **options: Any) -> Runner:
+def runner(site: Site, **options: Any) -> BulkRetryRunner:
     return bulk.runner(site.database, site.clock, **options)
 
 
