@@ -94,6 +94,10 @@ DELIVERING_TESTS = "tests/contract/payments/outcomes/test_delivering.py"
 WATCH_TESTS = "tests/unit/payments/outcomes/test_outage_watch.py"
 POOL_TESTS = "tests/unit/payments/outcomes/test_call_pool.py"
 
+BULK_BATCH = "breakwall/payments/operator/bulk_retry/batch.py"
+BULK_BATCH_TESTS = "tests/contract/payments/operator/bulk_retry/test_batch.py"
+FREEZING_TESTS = "tests/contract/payments/operator/bulk_retry/test_freezing.py"
+
 
 @dataclass(frozen=True)
 class Mutant:
@@ -3936,6 +3940,62 @@ MUTANTS = (
         "proxy.received > 0 and _alike(found, expected)",
         "proxy.received > 0",
         ("tests/integration/rehearsal/test_route.py",),
+        simulated=False,
+    ),
+    Mutant(
+        "no order in a bulk retry that became dead after it was made",
+        "breakwall/payments/operator/bulk_retry/selection.py",
+        "        or_(orders.c.settled_at.is_(None), orders.c.settled_at <= asked_at),\n",
+        "",
+        (FREEZING_TESTS,),
+        simulated=False,
+    ),
+    Mutant(
+        "no order in a bulk retry that was accepted after it was made",
+        "breakwall/payments/operator/bulk_retry/selection.py",
+        "        orders.c.created_at <= until,\n",
+        "",
+        (FREEZING_TESTS,),
+        simulated=False,
+    ),
+    Mutant(
+        "the result of a retry in the transaction of the retry",
+        BULK_BATCH,
+        "            _write(connection, bulk, result, places)\n",
+        "            pass\n",
+        (BULK_BATCH_TESTS,),
+        simulated=False,
+    ),
+    Mutant(
+        "the state of each order of a bulk retry, under its lock",
+        BULK_BATCH,
+        "order.status != frozen.status or _has_ended_since(bulk, order)",
+        "_has_ended_since(bulk, order)",
+        (BULK_BATCH_TESTS,),
+        simulated=False,
+    ),
+    Mutant(
+        "no second retry of an order that came back dead",
+        BULK_BATCH,
+        "order.status != frozen.status or _has_ended_since(bulk, order)",
+        "order.status != frozen.status",
+        (BULK_BATCH_TESTS,),
+        simulated=False,
+    ),
+    Mutant(
+        "no retry of an order whose key turned out to belong to another payload",
+        BULK_BATCH,
+        "BulkResult.DISPUTED if order.id in disputed else BulkResult.RETRIED",
+        "BulkResult.RETRIED",
+        (BULK_BATCH_TESTS,),
+        simulated=False,
+    ),
+    Mutant(
+        "an aborted bulk retry retries no more",
+        BULK_BATCH,
+        "bulk.state is not BulkState.RUNNING or held_back",
+        "bulk.has_ended and bulk.aborted_by is None or held_back",
+        (BULK_BATCH_TESTS,),
         simulated=False,
     ),
 )

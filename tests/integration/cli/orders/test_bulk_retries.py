@@ -85,6 +85,8 @@ class TestItsOptions:
 
 class TestOnTablesOfTheVersionBefore:
     def test_it_is_refused_with_what_to_run_and_a_dry_run_works(self, terminal: Terminal) -> None:
+        # The embedded database would be migrated by the next command.
+        terminal.set(DATABASE_URL=f"sqlite:///{terminal.folder}/own.db")
         terminal.run("db", "upgrade")
         terminal.run("db", "downgrade", "--yes")
         ran = terminal.run(*RETRY, "-o", "json")

@@ -15,6 +15,7 @@ from breakwall.payments.operator.bulk_retry.selection import Selection
 from breakwall.payments.orders import OrderStatus
 from tests.contract.payments.operator.bulk_retry.bulk_site import (
     DEAD,
+    bulk_retries,
     collected,
     create,
     get,
@@ -23,6 +24,7 @@ from tests.contract.payments.operator.bulk_retry.bulk_site import (
     states,
 )
 from tests.contract.people import (
+    ANNA,
     Crash,
     crashing_before_the_commit,
     dead,
@@ -140,6 +142,13 @@ class TestABatch:
         assert batch(site, made).state == "finished"
         die(site, order_id)
         assert batch(site, made).retried == 1
+        assert states(site, "a") == [OrderStatus.DEAD]
+
+    def test_of_one_that_was_aborted_retries_nothing(self, site: Site) -> None:
+        dead(site, "a")
+        made = ready(site)
+        bulk_retries(site).abort(made.id, ANNA)
+        assert (batch(site, made).state, batch(site, made).retried) == ("aborted", 0)
         assert states(site, "a") == [OrderStatus.DEAD]
 
     def test_of_none_finishes_it(self, site: Site) -> None:
