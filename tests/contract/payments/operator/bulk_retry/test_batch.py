@@ -31,6 +31,7 @@ from tests.contract.people import (
     die,
     in_review,
     interventions_of,
+    queued,
 )
 from tests.contract.site import Site, order
 from tests.gateway import FOUND, PAID
@@ -91,6 +92,13 @@ class TestWhatIsLeftAlone:
         done = batch(site, made)
         assert (done.retried, done.changed) == (1, 1)
         assert states(site, "a", "b") == [OrderStatus.CANCELLED, OrderStatus.QUEUED]
+
+    def test_is_an_order_that_is_being_charged(self, site: Site) -> None:
+        (order_id,) = queued(site, "a")
+        made = ready(site, Selection((OrderStatus.QUEUED,)))
+        assert site.ledger.claim(order_id) is not None
+        assert batch(site, made).changed == 1
+        assert states(site, "a") == [OrderStatus.IN_FLIGHT]
 
     def test_is_an_order_that_was_paid_meanwhile(self, site: Site) -> None:
         (paid, _) = dead(site, "a", "b")

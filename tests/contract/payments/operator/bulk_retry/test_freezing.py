@@ -50,6 +50,14 @@ class TestTheFrozenOrders:
         collected(site, made)
         assert frozen(site, made) == ["a"]
 
+    def test_are_none_that_were_queued_later(self, site: Site) -> None:
+        queued(site, "a")
+        made = create(site, ALL)
+        site.advance(1)
+        queued(site, "late")
+        collected(site, made)
+        assert frozen(site, made) == ["a"]
+
     def test_are_none_that_were_accepted_before_and_died_later(
         self, site: Site, batches_of_two: None
     ) -> None:
