@@ -273,6 +273,5 @@ def test_every_transaction_on_orders_is_a_named_point() -> None:
         "'enable_destination'",
         "'forget_destination'",
         "'abort_bulk_retry'",
-        "'bulk_lease'",
     }
     assert named == {*map(repr, crashpoints.TRANSACTIONS), *others}

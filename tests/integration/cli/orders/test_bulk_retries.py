@@ -90,7 +90,7 @@ class TestOnTablesOfTheVersionBefore:
         terminal.run("db", "upgrade")
         terminal.run("db", "downgrade", "--yes")
         ran = terminal.run(*RETRY, "-o", "json")
-        assert (ran.code, ran.out) == (1, "")
+        assert (ran.code, ran.out) == (2, "")
         assert "breakwall db upgrade" in ran.error["message"]
         assert terminal.run(*RETRY[:-1], "--dry-run", "-o", "json").document["eligible"] == 0
 
