@@ -10,7 +10,7 @@ from collections.abc import Callable
 TRANSACTIONS = """
 accept_sending accept_queued claim defer release begin_attempt confirm record record_look_up prove_absent close_claim
 exchange undo_attempts defer_many take_due give_back_due reclaim_expired expire retry cancel resolve suspect
-deliver_outcomes redeliver_outcomes
+deliver_outcomes redeliver_outcomes create_bulk_retry collect_bulk_retry retry_batch bulk_lease
 """.split()
 
 # The calls to other servers, with a point before and after each.

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from breakwall.payments.incidents import StoredIncident
     from breakwall.payments.interventions import StoredIntervention
     from breakwall.payments.operator.audit_entries import AuditEntry
+    from breakwall.payments.operator.bulk_retry.record import BulkRetry
     from breakwall.payments.orders import Order, StoredAttempt, StoredOrder
     from breakwall.payments.outcomes.operator import StoredDelivery
     from breakwall.producers.pending import PlaceResult
@@ -105,6 +106,15 @@ def backlog_document(backlog: Backlog) -> dict[str, Any]:
         "breaker": breaker_document(backlog.breaker),
         "paused": paused,
     }
+
+
+def bulk_retry_document(bulk: BulkRetry) -> dict[str, Any]:
+    """A bulk retry: what it is for, its counts, its progress, and the seconds that are left by an estimate."""
+    fields = _document(bulk)
+    for private in ("position", "next_at", "read_at"):
+        del fields[private]
+    fields["limit"] = fields.pop("order_limit")
+    return {**fields, "done": bulk.done, "seconds_left": bulk.seconds_left}
 
 
 def drain_document(state: DrainState) -> dict[str, Any]:

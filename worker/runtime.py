@@ -16,6 +16,7 @@ from breakwall.payments.charging import Charger
 from breakwall.payments.db.clock import DATABASE_CLOCK
 from breakwall.payments.db.database import Database
 from breakwall.payments.fleet.released_orders import next_released
+from breakwall.payments.gateways import profile_from_settings
 from breakwall.payments.ledger.dispatch_queue import DispatchQueue
 from breakwall.payments.ledger.expiring import Expiring
 from breakwall.payments.ledger.pruning import Pruning
@@ -31,6 +32,7 @@ from breakwall.wiring import (
     open_ledger,
 )
 from breakwall.worker.background.backlog_counter import BacklogCounter
+from breakwall.worker.background.bulk_retries import BulkRetryLoop
 from breakwall.worker.background.dispatch_loop import DispatchLoop
 from breakwall.worker.background.heartbeat import Heartbeat
 from breakwall.worker.background.outcome_loop import OutcomeLoop
@@ -206,6 +208,11 @@ class Runtime:
         return BacklogCounter(self.database)
 
     @cached_property
+    def bulk_retries(self) -> BulkRetryLoop:
+        """Works on the retries of all orders that match, which people have made."""
+        return BulkRetryLoop(self.database, looks_up=profile_from_settings(self.settings).looks_up)
+
+    @cached_property
     def order_log(self) -> OrderLog:
         return OrderLog(self.database, self.breaker, on_unknown_order=self._on_unknown_order)
 
@@ -238,8 +245,9 @@ class Runtime:
     def close(self) -> None:
         """Send the breaker's last reports to its store, and close what was opened."""
         opened = self.__dict__
-        if "backlog_counter" in opened:
-            self.backlog_counter.stop()
+        for name in ("backlog_counter", "bulk_retries"):
+            if name in opened:
+                opened[name].stop()
         self.stop_drain()
         self._stop_deliveries()
         if "heartbeat" in opened:

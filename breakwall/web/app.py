@@ -12,6 +12,7 @@ from breakwall.web import hooks
 from breakwall.web.page.routes import router as page_router
 from breakwall.web import audit
 from breakwall.web.access.protect import protect
+from breakwall.web import bulk_retries
 from breakwall.web.problems import ProblemError, answer_problem
 from breakwall.web.services import Services
 
@@ -31,4 +32,5 @@ def create_app(services: Services, *, host: str = "127.0.0.1") -> FastAPI:
     app.include_router(page_router)
     app.include_router(audit.router)
     protect(app, services.settings, services.database, host, clock=services.clock)
+    app.include_router(bulk_retries.router)
     return app

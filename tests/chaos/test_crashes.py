@@ -77,6 +77,7 @@ def restart(durable: DurableState, execution: ChildRun, *, broker_is_wiped: bool
     if not broker_is_wiped:
         pipeline.work(times=2)
     pipeline.broker.wipe()
+    pipeline.end_bulk_retries()
     if not pipeline.come_to_rest():
         return ["it did not come to rest"]
     found = problems(pipeline, execution)
@@ -271,5 +272,6 @@ def test_every_transaction_on_orders_is_a_named_point() -> None:
         "'register'",
         "'enable_destination'",
         "'forget_destination'",
+        "'abort_bulk_retry'",
     }
     assert named == {*map(repr, crashpoints.TRANSACTIONS), *others}

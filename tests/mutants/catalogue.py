@@ -99,6 +99,9 @@ WEB_ACCESS = "breakwall/web/access/access.py"
 WEB_ACCESS_TESTS = "tests/contract/web/access/test_access.py"
 GUARD = "breakwall/web/access/request_guard.py"
 GUARD_TESTS = "tests/contract/web/access/test_request_guard.py"
+BULK_BATCH = "breakwall/payments/operator/bulk_retry/batch.py"
+BULK_BATCH_TESTS = "tests/contract/payments/operator/bulk_retry/test_batch.py"
+FREEZING_TESTS = "tests/contract/payments/operator/bulk_retry/test_freezing.py"
 
 
 @dataclass(frozen=True)
@@ -4190,6 +4193,62 @@ MUTANTS = (
         "    number = database.write(\n",
         "    number = None and database.write(\n",
         ("tests/contract/payments/operator/test_action_log.py",),
+        simulated=False,
+    ),
+    Mutant(
+        "no order in a bulk retry that became dead after it was made",
+        "breakwall/payments/operator/bulk_retry/selection.py",
+        "        or_(orders.c.settled_at.is_(None), orders.c.settled_at <= asked_at),\n",
+        "",
+        (FREEZING_TESTS,),
+        simulated=False,
+    ),
+    Mutant(
+        "no order in a bulk retry that was accepted after it was made",
+        "breakwall/payments/operator/bulk_retry/selection.py",
+        "        orders.c.created_at <= until,\n",
+        "",
+        (FREEZING_TESTS,),
+        simulated=False,
+    ),
+    Mutant(
+        "the result of a retry in the transaction of the retry",
+        BULK_BATCH,
+        "            _write(connection, bulk, result, places)\n",
+        "            pass\n",
+        (BULK_BATCH_TESTS,),
+        simulated=False,
+    ),
+    Mutant(
+        "the state of each order of a bulk retry, under its lock",
+        BULK_BATCH,
+        "order.status != frozen.status or _has_ended_since(bulk, order)",
+        "_has_ended_since(bulk, order)",
+        (BULK_BATCH_TESTS,),
+        simulated=False,
+    ),
+    Mutant(
+        "no second retry of an order that came back dead",
+        BULK_BATCH,
+        "order.status != frozen.status or _has_ended_since(bulk, order)",
+        "order.status != frozen.status",
+        (BULK_BATCH_TESTS,),
+        simulated=False,
+    ),
+    Mutant(
+        "no retry of an order whose key turned out to belong to another payload",
+        BULK_BATCH,
+        "BulkResult.DISPUTED if order.id in disputed else BulkResult.RETRIED",
+        "BulkResult.RETRIED",
+        (BULK_BATCH_TESTS,),
+        simulated=False,
+    ),
+    Mutant(
+        "an aborted bulk retry retries no more",
+        BULK_BATCH,
+        "bulk.state is not BulkState.RUNNING or held_back",
+        "bulk.has_ended and bulk.aborted_by is None or held_back",
+        (BULK_BATCH_TESTS,),
         simulated=False,
     ),
 )

@@ -10,7 +10,9 @@ from breakwall.payments.fleet.drain_control import DrainControl
 from breakwall.payments.interventions import Author
 from breakwall.payments.ledger.pruning import Pruning
 from breakwall.payments.ledger.queries import OrderNotFoundError
-from breakwall.payments.operator.bulk_retry import BulkRetry, Selection
+from breakwall.payments.operator.bulk_retry.record import BulkRetries
+from breakwall.payments.operator.bulk_retry.runner import BulkRetryRunner
+from breakwall.payments.operator.bulk_retry.selection import Selection
 from breakwall.payments.operator.locking import RefusedError
 from breakwall.payments.operator.retry_and_cancel import RETRYABLE
 from breakwall.payments.orders import OrderStatus
@@ -44,8 +46,9 @@ class Operators(Part):
         self._service = service
         looks_up = service.behavior.profile.looks_up
         self._people = People(storage.database, looks_up=looks_up)
-        self._bulk_retry = BulkRetry(
-            storage.database, sleep=engine.sleep, timer=lambda: engine.now, looks_up=looks_up
+        self._bulk_retries = BulkRetries(storage.database)
+        self._new_runner = partial(
+            BulkRetryRunner, storage.database, sleep=engine.sleep, timer=lambda: engine.now, looks_up=looks_up
         )
         self._pruning = Pruning(
             storage.database, keys_for=KEYS_FOR, sleep=engine.sleep, timer=lambda: engine.now
@@ -180,7 +183,12 @@ class Operators(Part):
 
     def _retry_all(self) -> None:
         statuses = RETRYABLE if self._faults.active else (OrderStatus.DEAD, OrderStatus.REVIEW)
-        self.do("retry of all", "", lambda: list(self._bulk_retry.run(Selection(statuses), OPERATOR)))
+        self.do("retry of all", "", lambda: self._retry_all_in(statuses))
+
+    def _retry_all_in(self, statuses: tuple[OrderStatus, ...]) -> None:
+        """As the command does: make a bulk retry and work on it. If this process ends, a worker goes on."""
+        made = self._bulk_retries.create(Selection(statuses), OPERATOR)
+        list(self._new_runner().run(made.id))
 
     def _resolve_all(self) -> None:
         for (order_id,) in self._storage.rows(IN_REVIEW):

@@ -19,6 +19,7 @@ from breakwall.payments.ledger.claim import Attempt, Claim
 from breakwall.payments.ledger.dispatch_queue import DispatchQueue
 from breakwall.payments.ledger.expiring import Expiring
 from breakwall.payments.ledger.ledger import Ledger
+from breakwall.payments.operator.bulk_retry.runner import MAX_WAIT, BulkRetryRunner
 from breakwall.payments.orders import OrderStatus
 from breakwall.payments.retry_policy import RetryPolicy
 from breakwall.producers.producer import OrderProducer
@@ -257,6 +258,7 @@ class WorkerProcess(PipelineProcess):
         self.outcome_loop = SimulatedOutcomeLoop(self, context) if context.scenario.ways else None
         if self.outcome_loop is not None:
             self.outcome_loop.start()
+        context.engine.spawn(f"{name}.bulk-retries", self, self._work_on_bulk_retries)
         if context.scenario.rates:
             context.engine.spawn(f"{name}.heartbeat", self, self._beat)
         if context.scenario.pauses:
@@ -306,6 +308,21 @@ class WorkerProcess(PipelineProcess):
         heartbeat.identify(self.name, self.exchange.slots)
         while True:
             self.context.engine.sleep(HEARTBEAT_INTERVAL if heartbeat.run_once() else RETRY_INTERVAL)
+
+    def _work_on_bulk_retries(self) -> None:
+        """Go on with those whose operator has ended."""
+        runner = BulkRetryRunner(
+            self.context.storage.database,
+            looks_up=self.charger.gateway.profile.looks_up,
+            sleep=self.context.engine.sleep,
+            timer=self.monotonic,
+        )
+        while True:
+            try:
+                wait = runner.run_once()
+            except DatabaseUnavailableError:
+                wait = MAX_WAIT
+            self.context.engine.sleep(wait)
 
     def _fill_slot(self) -> None:
         while True:

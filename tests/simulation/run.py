@@ -296,11 +296,17 @@ class Run:
         (number,) = self.storage.values("SELECT count(*) FROM orders WHERE status IN ('queued', 'in_flight')")
         return int(number)
 
+    def _open_bulk_retries(self) -> int:
+        """Those that a worker still makes orders due for, after their operator has ended."""
+        (number,) = self.storage.values("SELECT count(*) FROM bulk_retries WHERE ended_at IS NULL")
+        return int(number)
+
     def _is_at_rest(self) -> bool:
         # A paused process may still hold an old claim: the run has to show that it comes to nothing.
         asleep = any(process.paused_until > self.engine.now for process in self.processes)
         ending = any(isinstance(process, WorkerProcess) and process.is_stopping for process in self.processes)
-        return self.customers.served and not self._open_orders() and not (asleep or ending or self.closed)
+        open_orders = self._open_orders() or self._open_bulk_retries()
+        return self.customers.served and not open_orders and not (asleep or ending or self.closed)
 
     def _check(self) -> None:
         """Check the run at rest. Then operators, if there are any, act until no order waits for them."""

@@ -2,6 +2,7 @@
 
 import typer
 
+from breakwall.cli.orders.bulk_retries import bulk_retries_app
 from breakwall.cli.orders.cancel import cancel
 from breakwall.cli.orders.import_ import import_orders
 from breakwall.cli.orders.incidents import incidents
@@ -24,6 +25,7 @@ orders_app.command("import", short_help="Queue the orders of a file or of stdin.
 orders_app.command("show", short_help="Show one order, its attempts, and what people did.")(show)
 orders_app.command("list")(list_orders)
 orders_app.command("retry", short_help="Retry orders: each is due at once.")(retry)
+orders_app.add_typer(bulk_retries_app, name="bulk-retries")
 orders_app.command("cancel", short_help="Cancel an order that is not paid.")(cancel)
 orders_app.command("resolve", short_help="Finish an order with what you found out.")(resolve)
 orders_app.command("incidents", short_help="List charges to check, or open or close one.")(incidents)

@@ -19,7 +19,7 @@ from breakwall.terminal.times import parse_duration
 from breakwall.texts import character_problem, text_problem
 
 if TYPE_CHECKING:
-    from breakwall.payments.operator.bulk_retry import Selection
+    from breakwall.payments.operator.bulk_retry.selection import Selection
 
 
 class Retryable(StrEnum):
@@ -63,6 +63,17 @@ def retry(
     limit: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="With --all: at most the oldest N.")
     ] = None,
+    name: Annotated[
+        str | None,
+        typer.Option(metavar="TEXT", help="With --all: a name for it, such as the incident's."),
+    ] = None,
+    rate: Annotated[
+        float | None,
+        typer.Option(metavar="N", help="With --all: retry at most N orders a second."),
+    ] = None,
+    detach: Annotated[
+        bool, typer.Option("--detach", help="With --all: leave the work to the workers, and end at once.")
+    ] = False,
     new_key: Annotated[
         bool, typer.Option("--new-key", help="Send one named order under a new key: needs --evidence.")
     ] = False,
@@ -87,9 +98,9 @@ def retry(
     An order gets a new key if the service may always refuse the old one, and a look-up has found no charge. With
     --new-key it gets one because you state that nothing was charged; none of its attempts may be unresolved.
 
-    --all retries every order that matches, oldest first. It needs --reason, and --yes if there is no terminal to ask
-    on. It works in short transactions. If it is stopped, run it again: it retries the rest. The workers decide how
-    fast the orders are then charged.
+    --all retries every order that matches now, oldest first. It needs --reason, and --yes if there is no terminal to
+    ask on. It works in short transactions. If it is stopped, a worker goes on: `breakwall orders bulk-retries` shows
+    how far it is, and aborts it. The workers decide how fast the orders are then charged.
 
     While the queue is paused, a named order is released: workers work on it nevertheless, until it has finished or the
     pause ends. Orders that --all retries wait for the end of the pause.
@@ -105,6 +116,9 @@ def retry(
         "--error-contains": error_contains,
         "--rejected": rejected or None,
         "--limit": limit,
+        "--name": name,
+        "--rate": rate,
+        "--detach": detach or None,
         "--yes": yes or None,
     }
     filtered = next((option for option, value in filters.items() if value is not None), None)
@@ -121,21 +135,39 @@ def retry(
     if everything:
         refuse_where((by_id or by_key, f"--{by}", "needs named orders; it cannot be combined with --all"))
         selection = _selection(status or [], currency, older_than, error_contains, rejected=rejected)
+        _check_bulk(name, rate, detach=detach, dry_run=dry_run)
         if not dry_run:
             check_bulk_reason(reason)
     who = author(actor, reason)
 
+    from breakwall.cli.orders.retry_all import BulkRetryRequest, RetryAllRun
     from breakwall.cli.orders.retry_run import RetryRun
     from breakwall.cli.orders.retry_text import Rules
     from breakwall.wiring import lease_seconds, retry_policy
 
     with orders_database() as (database, settings):
         rules = Rules(profile_from_settings(settings), retry_policy(settings), lease_seconds(settings))
-        run = RetryRun(database, who, rules, output, dry_run)
-        if everything:
-            run.all(selection, limit, ask=not yes)
+        if not everything:
+            RetryRun(database, who, rules, output, dry_run).named(names or [], by, evidence=evidence)
+            return
+        request, run = (
+            BulkRetryRequest(selection, limit, name, rate),
+            RetryAllRun(database, who, rules, output),
+        )
+        if dry_run:
+            run.dry(request)
         else:
-            run.named(names or [], by, evidence=evidence)
+            run.start(request, ask=not yes, detach=detach)
+
+
+def _check_bulk(name: str | None, rate: float | None, *, detach: bool, dry_run: bool) -> None:
+    problem = None if name is None else text_problem(name)
+    wrong_rate = rate is not None and not 0 < rate < float("inf")
+    refuse_where(
+        (problem, "--name", problem or ""),
+        (wrong_rate, "--rate", "should be more than 0 orders a second"),
+        (detach and dry_run, "--detach", "cannot be combined with --dry-run"),
+    )
 
 
 def _check_new_key(new_key: bool, evidence: str | None, *, alone: bool) -> None:
@@ -158,7 +190,7 @@ def _selection(
     *,
     rejected: bool,
 ) -> Selection:
-    from breakwall.payments.operator.bulk_retry import Selection
+    from breakwall.payments.operator.bulk_retry.selection import Selection
 
     problem = character_problem(error_contains or "")
     code = "should be an ISO 4217 code in capitals, such as KRW or USD"

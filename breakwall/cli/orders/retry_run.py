@@ -1,17 +1,14 @@
-"""Carries out `breakwall orders retry`: of named orders, each separately, or of all that match."""
+"""Carries out `breakwall orders retry` of named orders, each separately."""
 
 from dataclasses import dataclass
 
 import typer
 
-from breakwall.cli.bulk import check_attended, counting, summarised
 from breakwall.cli.orders.order_fields import order_lines
 from breakwall.cli.orders.retry_text import (
-    DISPUTED,
     Rules,
     during_a_pause,
     outlook,
-    preview_fields,
     retried_sentence,
     write_preview,
 )
@@ -24,13 +21,12 @@ from breakwall.payments.fleet.drain_control import DrainControl, DrainState
 from breakwall.payments.interventions import Author
 from breakwall.payments.ledger.progress import progress_of
 from breakwall.payments.ledger.queries import Naming, get_order
-from breakwall.payments.operator.bulk_retry import BulkRetry, RetriedBatch, Selection
+from breakwall.payments.operator.bulk_retry.preview import preview_named
 from breakwall.payments.operator.locking import RefusedError
 from breakwall.payments.operator.retry_and_cancel import retry_order
 from breakwall.payments.orders import StoredOrder
 from breakwall.terminal.options import Format
-from breakwall.terminal.output import field_lines, notes, say, write_json, write_note, write_result
-from breakwall.terminal.words import count
+from breakwall.terminal.output import say, write_json, write_note, write_result
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,41 +47,12 @@ class RetryRun:
         """
         found = {order.id: order for order in (get_order(self.database, name, by) for name in names)}
         if self.dry_run:
-            write_preview(self._bulk_retry().preview_named(list(found)), self.rules, self.output)
+            write_preview(preview_named(self.database, list(found)), self.rules, self.output)
         elif len(found) > 1:
             self._several(list(found))
         else:
             (before,) = found.values()
             self._one(before, evidence)
-
-    def all(self, selection: Selection, limit: int | None, *, ask: bool) -> None:
-        """Retry all orders that match, at most ``limit`` of them.
-
-        Raises RefusedError if a person has to be asked and there is no terminal, and typer.Abort if the person says no.
-        """
-        bulk_retry = self._bulk_retry()
-        if self.dry_run:
-            write_preview(bulk_retry.preview(selection), self.rules, self.output, limit)
-            return
-        if ask:
-            check_attended("--all changes many orders")
-            preview = bulk_retry.preview(selection)
-            if not preview.eligible:
-                self._summarise([RetriedBatch(0, 0, preview.to_be_resolved)], finished=True)
-                return
-            say(*field_lines(preview_fields(preview, self.rules, limit)), console=notes())
-            typer.confirm("Retry them?", abort=True, err=True)
-        done: list[RetriedBatch] = []
-        with (
-            summarised(lambda finished: self._summarise(done, finished=finished)),
-            counting("retrying", "orders") as advance,
-        ):
-            for batch in bulk_retry.run(selection, self.author, limit=limit):
-                done.append(batch)
-                advance(batch.retried)
-
-    def _bulk_retry(self) -> BulkRetry:
-        return BulkRetry(self.database, looks_up=self.rules.profile.looks_up)
 
     def _retry(self, order_id: str, evidence: str | None = None) -> StoredOrder:
         looks_up = self.rules.profile.looks_up
@@ -139,28 +106,3 @@ class RetryRun:
         sentence = retried_sentence(len(retried), self.rules) if retried else "No order was retried."
         pause = during_a_pause(drain, released=True) if retried else []
         write_result(self.output, document, sentence, *pause)
-
-    def _summarise(self, done: list[RetriedBatch], *, finished: bool) -> None:
-        retried = sum(batch.retried for batch in done)
-        changed = sum(batch.changed for batch in done)
-        to_be_resolved = sum(batch.to_be_resolved for batch in done)
-        lines = []
-        if retried:
-            lines.append(retried_sentence(retried, self.rules))
-            lines += during_a_pause(self._drain_state(), released=False)
-        elif finished and not changed and not to_be_resolved:
-            lines.append("No order matches; nothing was changed.")
-        if changed:
-            lines.append(f"{count(changed, 'order')} changed in the meantime and stayed as they are.")
-        if to_be_resolved:
-            lines.append(f"{count(to_be_resolved, 'order')} stayed in review: {DISPUTED}.")
-        if not finished:
-            lines.append("It stopped before the end. Run it again: it retries the rest.")
-        document = {
-            "sent_round": retried,
-            "changed_meanwhile": changed,
-            "to_be_resolved": to_be_resolved,
-            "max_attempts": self.rules.policy.max_attempts,
-            "finished": finished,
-        }
-        write_result(self.output, document, *lines)

@@ -6,7 +6,7 @@ from breakwall.cli.queue.drain_state import paused_by
 from breakwall.payments.decisions import Progress, Step
 from breakwall.payments.fleet.drain_control import DrainState
 from breakwall.payments.gateways import GatewayProfile
-from breakwall.payments.operator.bulk_retry import Preview
+from breakwall.payments.operator.bulk_retry.preview import Preview
 from breakwall.payments.retry_policy import RetryPolicy
 from breakwall.terminal.options import Format
 from breakwall.terminal.output import field_lines, write_result

@@ -122,11 +122,24 @@ bulk_retries = Table(
     Column("reason", Text, nullable=False),
     Column("selection", Text, nullable=False),  # The conditions, as JSON.
     Column("rate", Float),  # Orders a second at most; empty: as fast as it goes.
+    Column("order_limit", Integer),  # Orders at most, the oldest ones; empty: all.
     Column("state", String(16), nullable=False),
-    # Counted when it was made.
+    # While its orders are written down: how far that has come, see `freezing`.
+    Column("position", Text),
+    # Its orders; `RUNNING` and later states have all.
     Column("eligible", Integer, nullable=False, server_default=text("0")),
+    # Counted when all of them were written down.
+    Column("looked_up_first", Integer, nullable=False, server_default=text("0")),
     Column("already_paid", Integer, nullable=False, server_default=text("0")),
     Column("skipped", Integer, nullable=False, server_default=text("0")),
+    Column("to_be_resolved", Integer, nullable=False, server_default=text("0")),
+    # How many of its orders have each result. To count them for each look would take too long.
+    Column("retried", Integer, nullable=False, server_default=text("0")),
+    Column("changed", Integer, nullable=False, server_default=text("0")),
+    Column("paid", Integer, nullable=False, server_default=text("0")),
+    Column("disputed", Integer, nullable=False, server_default=text("0")),
+    Column("started_at", UtcDateTime),  # When it had written down all orders.
+    Column("next_at", UtcDateTime),  # Its rate allows no more orders before then.
     Column("ended_at", UtcDateTime),
     Column("aborted_by", String(MAX_LENGTH)),
     Column("abort_reason", Text),

@@ -20,6 +20,7 @@ from breakwall.payments.ledger.dispatch_queue import DispatchQueue
 from breakwall.payments.ledger.expiring import Expiring
 from breakwall.payments.ledger.ledger import Ledger
 from breakwall.payments.ledger.queries import get_order
+from breakwall.payments.operator.bulk_retry.record import BulkRetries
 from breakwall.payments.outcomes.channel import Channel
 from breakwall.payments.outcomes.delivering import Delivering
 from breakwall.payments.retry_policy import RetryPolicy
@@ -31,6 +32,7 @@ from breakwall.worker.gate import Gate
 from breakwall.worker.retry import Retrier
 from tests.chaos.crashes import worker
 from tests.chaos.crashes.file_services import Behavior, File, FileBroker, FileGateway, FileShop
+from tests.contract import bulk
 from tests.contract.payments.outcomes.outbox_site import PoolInThisThread
 from tests.contract.site import order
 from tests.in_this_thread import InThisThread
@@ -170,6 +172,12 @@ class Pipeline:
     def open_circuit(self) -> None:
         while self.breaker.status().retry_after == 0:
             self.breaker.acquire().record_failure()
+
+    def end_bulk_retries(self) -> None:
+        """Work on what another process has left behind, once that process's lease is over."""
+        runner = bulk.runner(self.database, self.clock)
+        while BulkRetries(self.database, clock=self.clock).oldest_open() is not None:
+            self.advance(runner.run_once())
 
     def come_to_rest(self) -> bool:
         """Dispatch and work, and advance the clock to the next due moment, until nothing is due.

@@ -13,12 +13,13 @@ from breakwall.payments.interventions import Author
 from breakwall.payments.ledger.accept import PUBLISH_GRACE
 from breakwall.payments.ledger.claim import Claim
 from breakwall.payments.ledger.queries import get_order
-from breakwall.payments.operator.bulk_retry import BulkRetry, Selection
+from breakwall.payments.operator.bulk_retry.selection import Selection
 from breakwall.payments.operator.suspect import Suspicion
 from breakwall.payments.orders import OrderStatus
 from breakwall.payments.outcomes.operator import redeliver
 from tests.chaos.crashes.file_services import LATE, SETTLE_SECONDS, Behavior
 from tests.chaos.crashes.pipeline import LEASE, Pipeline
+from tests.contract import bulk
 
 Steps = Callable[[Pipeline], object]
 
@@ -186,8 +187,7 @@ def retried(pipeline: Pipeline) -> None:
 def bulk_retried(pipeline: Pipeline) -> None:
     refused(pipeline)
     dead = Selection((OrderStatus.DEAD,))
-    for _ in BulkRetry(pipeline.database, clock=pipeline.clock, sleep=lambda _: None).run(dead, PERSON):
-        pass
+    bulk.retry_all(pipeline.database, dead, PERSON, clock=pipeline.clock)
 
 
 def resolved(pipeline: Pipeline) -> None:

@@ -21,7 +21,8 @@ from breakwall.payments.gateways.base import (
     LookupResult,
 )
 from breakwall.payments.ledger.dispatch_queue import POISON_CRASHES
-from breakwall.payments.operator.bulk_retry import BulkRetry, Preview, Selection
+from breakwall.payments.operator.bulk_retry.preview import Preview, preview
+from breakwall.payments.operator.bulk_retry.selection import Selection
 from breakwall.payments.operator.locking import RefusedError
 from breakwall.payments.orders import OrderStatus
 from tests.contract.people import (
@@ -238,9 +239,9 @@ def twins(ask: Callable[[Site, str], Any], site: Site, twin: str) -> dict[str, A
 
 
 def counts(site: Site) -> tuple[int, list[Preview]]:
-    bulk_retry = BulkRetry(site.database, clock=site.clock)
     states = (OrderStatus.QUEUED, OrderStatus.DEAD, OrderStatus.REVIEW)
-    previews = [bulk_retry.preview(Selection(states, rejected=rejected)) for rejected in (False, True)]
+    chosen = (Selection(states, rejected=rejected) for rejected in (False, True))
+    previews = [preview(site.database, one, clock=site.clock) for one in chosen]
     return Monitor(site.database, site.breaker, lambda: 0).snapshot().rejected.orders, previews
 
 

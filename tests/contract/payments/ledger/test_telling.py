@@ -28,13 +28,14 @@ from breakwall.payments.ledger.batch_claiming import Payment
 from breakwall.payments.ledger.claim import Attempt, Claim
 from breakwall.payments.ledger.dispatch_queue import POISON_CRASHES
 from breakwall.payments.ledger.pruning import Pruning
-from breakwall.payments.operator.bulk_retry import BulkRetry, Selection
+from breakwall.payments.operator.bulk_retry.selection import Selection
 from breakwall.payments.operator.downgrade import downgrade
 from breakwall.payments.operator.suspect import Suspicion
 from breakwall.payments.orders import EndReason, OrderStatus, StoredOrder
 from breakwall.payments.retry_policy import RetryPolicy
 from breakwall.payments.verification import contradicted, verified
 from breakwall.worker.retry import _REASONS
+from tests.contract import bulk
 from tests.contract.payments.ledger.book import LEASE, PAID, UNKNOWN, Book, order
 from tests.gateway import DECLINED, DOWN, FOUND, KEYED
 from tests.source_tree import product_modules
@@ -504,8 +505,7 @@ def test_outcomes_are_in_the_order_of_the_ends_and_have_their_times(book: Book) 
 def test_a_bulk_retry_writes_none_and_each_end_after_it_one(book: Book) -> None:
     for key in ("cart-1", "cart-2"):
         book.ledger.close_claim(book.claimed(key), OrderStatus.DEAD, None, EndReason.EXHAUSTED)
-    retry = BulkRetry(book.database, clock=book.clock, sleep=lambda seconds: None)
-    list(retry.run(Selection((OrderStatus.DEAD,)), ANNA))
+    bulk.retry_all(book.database, Selection((OrderStatus.DEAD,)), ANNA, clock=book.clock)
     for key in ("cart-1", "cart-2"):
         assert len(written(book, key)) == 1
         book.ledger.close_claim(book.reclaim(book.get(key).id), OrderStatus.DEAD, None, EndReason.EXHAUSTED)

@@ -15,8 +15,9 @@ from breakwall.payments.gateways.base import Advice, ChargeAnswer, Health, Outco
 from breakwall.payments.ledger.claim import Attempt
 from breakwall.payments.ledger.ledger import Ledger
 from breakwall.payments.ledger.queries import list_attempts
-from breakwall.payments.operator.bulk_retry import BulkRetry, Selection
+from breakwall.payments.operator.bulk_retry.selection import Selection
 from breakwall.payments.orders import OrderStatus
+from tests.contract import bulk
 from tests.contract.people import ANNA, REFUSED, UNCLEAR
 from tests.contract.site import LEASE, Site, order
 from tests.gateway import ABSENT, FOUND, PAID, PLAIN
@@ -80,7 +81,7 @@ def retry_one(site: Site) -> None:
 
 def retry_all(site: Site) -> None:
     selection = Selection((OrderStatus.QUEUED, OrderStatus.DEAD, OrderStatus.REVIEW))
-    list(BulkRetry(site.database, clock=site.clock, sleep=lambda seconds: None).run(selection, ANNA))
+    bulk.retry_all(site.database, selection, ANNA, clock=site.clock)
 
 
 @pytest.fixture(params=[retry_one, retry_all])

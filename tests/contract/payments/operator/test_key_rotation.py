@@ -12,9 +12,10 @@ from breakwall.payments.db.schema import orders
 from breakwall.payments.decisions import Decision
 from breakwall.payments.gateways.base import ChargeAnswer, ChargeRequest, Health, LookupAnswer, Outcome
 from breakwall.payments.keys import derive_charge_key
-from breakwall.payments.operator.bulk_retry import BulkRetry, Selection
+from breakwall.payments.operator.bulk_retry.selection import Selection
 from breakwall.payments.operator.locking import RefusedError
 from breakwall.payments.orders import OrderStatus
+from tests.contract import bulk
 from tests.contract.people import (
     ANNA,
     FAILED,
@@ -40,7 +41,7 @@ def retry_one(site: Site) -> None:
 
 def retry_all(site: Site) -> None:
     selection = Selection((OrderStatus.QUEUED, OrderStatus.DEAD, OrderStatus.REVIEW))
-    list(BulkRetry(site.database, clock=site.clock, sleep=lambda seconds: None).run(selection, ANNA))
+    bulk.retry_all(site.database, selection, ANNA, clock=site.clock)
 
 
 @pytest.fixture(params=[retry_one, retry_all])

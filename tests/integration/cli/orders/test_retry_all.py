@@ -9,7 +9,10 @@ import subprocess
 import pytest
 from sqlalchemy import Connection, func, select, update
 
+from breakwall.payments.db.clock import DATABASE_CLOCK
+from breakwall.payments.db.operator_tables import leases
 from breakwall.payments.db.schema import interventions, orders
+from breakwall.payments.operator.bulk_retry.runner import BulkRetryRunner
 from breakwall.simulator.client import SimulatorControl
 from tests.command import Terminal, command_line
 from tests.integration.stuck_orders import OTHER_PAYLOAD, dead, in_review, ledger_of, states
@@ -24,6 +27,11 @@ def retried(connection: Connection) -> int:
 
 def waiting(connection: Connection) -> int:
     return connection.scalar(select(func.count()).where(orders.c.status == "queued")) or 0
+
+
+def end_every_lease(connection: Connection) -> None:
+    """As half a minute later."""
+    connection.execute(update(leases).values(until=DATABASE_CLOCK.after(0)))
 
 
 class TestRetryingAllThatMatch:
@@ -130,7 +138,7 @@ class TestRetryingAllThatMatch:
         assert ran.code == code
         assert states(terminal) == {"a": status}
 
-    def test_killed_in_the_middle_has_done_whole_batches_and_does_the_rest_next_time(
+    def test_killed_in_the_middle_has_done_whole_batches_and_a_worker_does_the_rest(
         self, terminal: Terminal
     ) -> None:
         number = 8_000
@@ -145,8 +153,13 @@ class TestRetryingAllThatMatch:
             assert 0 < sent < number
             assert sent % 500 == 0
             assert ledger.database.read(waiting) == sent
-            assert terminal.run(*line).document["sent_round"] == number - sent
-            assert ledger.database.read(retried) == number
+            ledger.database.write(end_every_lease, name="test")
+            worker = BulkRetryRunner(ledger.database)
+            while ledger.database.read(retried) < number:
+                worker.run_once()
+            assert ledger.database.read(waiting) == number
+        (ended,) = terminal.run("orders", "bulk-retries", "list", "-o", "json").document
+        assert (ended["retried"], ended["state"]) == (number, "finished")
 
     def test_stopped_with_ctrl_c_says_how_far_it_came(self, terminal: Terminal) -> None:
         dead(terminal, *(f"cart-{n}" for n in range(8_000)))
@@ -160,6 +173,7 @@ class TestRetryingAllThatMatch:
             said = json.loads(running.communicate(timeout=30)[0])
             sent = ledger.database.read(retried)
         assert (running.returncode, said["finished"]) == (130, False)
+        assert said["bulk_retry"] is not None
         # A batch may have been committed in the moment before it could be counted.
         assert said["sent_round"] in {sent, sent - 500}
         assert sent % 500 == 0

@@ -18,7 +18,7 @@ from breakwall.cli.orders.retry_text import (
 from breakwall.payments.decisions import Progress, Step
 from breakwall.payments.fleet.drain_control import DrainState, Pause
 from breakwall.payments.gateways import GatewayProfile
-from breakwall.payments.operator.bulk_retry import Preview
+from breakwall.payments.operator.bulk_retry.preview import Preview
 from breakwall.payments.orders import OrderStatus
 from breakwall.payments.retry_policy import RetryPolicy
 

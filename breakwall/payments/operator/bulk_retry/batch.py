@@ -1,0 +1,103 @@
+"""Retries the next orders of a bulk retry, and writes down the result of each, in one transaction."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Row, select, update
+
+from breakwall.payments.db.clock import Clock
+from breakwall.payments.db.database import Database
+from breakwall.payments.db.operator_tables import BulkResult, BulkState, bulk_retries, bulk_retry_orders
+from breakwall.payments.interventions import Author
+from breakwall.payments.ledger.batches import BATCH
+from breakwall.payments.operator.bulk_retry.record import BulkRetries, BulkRetry
+from breakwall.payments.operator.locking import lock_orders
+from breakwall.payments.operator.retry_and_cancel import requeue, with_key_conflict
+from breakwall.payments.orders import OrderStatus
+
+Results = dict[BulkResult, list[int]]
+"""The places of the orders with each result."""
+
+
+class RetryBatch:
+    """Retries up to `BATCH` orders at once. ``looks_up``: whether the payment service has a look-up.
+
+    Two processes may do it for one bulk retry: they wait for each other, and each order has one result.
+    """
+
+    def __init__(self, database: Database, clock: Clock, *, looks_up: bool) -> None:
+        self._database = database
+        self._clock = clock
+        self._looks_up = looks_up
+        self._bulk_retries = BulkRetries(database, clock=clock)
+
+    def run_once(self, bulk_id: str) -> BulkRetry:
+        """Retry the next orders of one that is `RUNNING`, if its rate allows any now; returns it as it is then.
+
+        If there are none, it is `FINISHED`.
+        """
+
+        def work(connection: Connection) -> BulkRetry:
+            bulk = self._bulk_retries.lock(connection, bulk_id)
+            held_back = bulk.next_at is not None and bulk.next_at > bulk.read_at
+            if bulk.state is not BulkState.RUNNING or held_back:
+                return bulk
+            self._retry_next(connection, bulk)
+            return self._bulk_retries.lock(connection, bulk_id)
+
+        return self._database.write(work, name="retry_batch")
+
+    def _retry_next(self, connection: Connection, bulk: BulkRetry) -> None:
+        frozen = _next(connection, bulk)
+        results = self._retry(connection, bulk, frozen)
+        for result, places in results.items():
+            _write(connection, bulk, result, places)
+        changes: dict[str, Any] = {name.value: getattr(bulk, name) + len(results[name]) for name in results}
+        if frozen and bulk.rate is not None:
+            changes["next_at"] = self._clock.after(len(frozen) / bulk.rate)
+        if bulk.done + len(frozen) == bulk.eligible:
+            changes |= {"state": BulkState.FINISHED, "ended_at": self._clock.after(0), "next_at": None}
+        connection.execute(update(bulk_retries).where(bulk_retries.c.id == bulk.id).values(changes))
+
+    def _retry(self, connection: Connection, bulk: BulkRetry, frozen: Sequence[Row[Any]]) -> Results:
+        locked = {order.id: order for order in lock_orders(connection, [row.order_id for row in frozen])}
+        disputed = with_key_conflict(connection, list(locked.values()))
+        results: Results = defaultdict(list)
+        chosen = []
+        for row in frozen:
+            result = _result(bulk, row, locked.get(row.order_id), disputed)
+            results[result].append(row.place)
+            if result is BulkResult.RETRIED:
+                chosen.append(locked[row.order_id])
+        author = Author(bulk.actor, bulk.reason)
+        requeue(connection, self._clock, chosen, author, looks_up=self._looks_up, run=bulk.id)
+        return results
+
+
+def _next(connection: Connection, bulk: BulkRetry) -> Sequence[Row[Any]]:
+    """The next orders, not more than its rate allows for one second."""
+    size = BATCH if bulk.rate is None else min(BATCH, max(1, int(bulk.rate)))
+    wanted = select(bulk_retry_orders).where(
+        bulk_retry_orders.c.bulk_id == bulk.id, bulk_retry_orders.c.result.is_(None)
+    )
+    return connection.execute(wanted.order_by(bulk_retry_orders.c.place).limit(size)).all()
+
+
+def _result(bulk: BulkRetry, frozen: Row[Any], order: Row[Any] | None, disputed: set[str]) -> BulkResult:
+    """What becomes of an order that is locked now, or was pruned."""
+    if order is not None and order.status == OrderStatus.PAID:
+        return BulkResult.PAID
+    # An order that was retried or paid meanwhile and is in the same state again has a later `settled_at`.
+    if order is None or order.status != frozen.status or _has_ended_since(bulk, order):
+        return BulkResult.CHANGED
+    return BulkResult.DISPUTED if order.id in disputed else BulkResult.RETRIED
+
+
+def _has_ended_since(bulk: BulkRetry, order: Row[Any]) -> bool:
+    return order.settled_at is not None and order.settled_at > bulk.created_at
+
+
+def _write(connection: Connection, bulk: BulkRetry, result: BulkResult, places: list[int]) -> None:
+    chosen = bulk_retry_orders.c.bulk_id == bulk.id, bulk_retry_orders.c.place.in_(places)
+    connection.execute(update(bulk_retry_orders).where(*chosen).values(result=result))

@@ -1,0 +1,243 @@
+"""`/v1/bulk-retries`: retries of all orders that match. The request makes a row; workers do the rest."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Header, Query, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from breakwall.access.scopes import Scope
+from breakwall.currencies import MINOR_DIGITS
+from breakwall.json_documents import bulk_retry_document
+from breakwall.payments.db.database import DatabaseUnavailableError, SchemaError
+from breakwall.payments.interventions import MAX_REASON, Author
+from breakwall.payments.operator.bulk_retry.preview import Preview, preview
+from breakwall.payments.operator.bulk_retry.record import (
+    MAX_NUMBER,
+    BulkRetries,
+    BulkRetry,
+    BulkRetryNotFoundError,
+    OtherBulkRetryError,
+)
+from breakwall.payments.operator.bulk_retry.selection import LONGEST, Selection
+from breakwall.payments.operator.locking import RefusedError
+from breakwall.payments.orders import OrderStatus
+from breakwall.texts import MAX_LENGTH, character_problem, text_problem
+from breakwall.web.access.principal import Principal, allow
+from breakwall.web.problems import ProblemError, ProblemType
+from breakwall.web.services import Services, UsedServices
+
+router = APIRouter(prefix="/v1/bulk-retries", tags=["bulk retries"])
+
+RETRY_AFTER = 5  # Seconds until a client should try again while the database does not answer.
+LISTED = 50  # Bulk retries in one answer by default.
+
+State = Literal["collecting", "running", "finished", "aborted"]
+Retryable = Literal["queued", "dead", "review"]
+
+
+class SelectionBody(BaseModel):
+    """Which orders: those that meet all conditions."""
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+    statuses: list[Retryable] = Field(min_length=1, max_length=3)
+    currency: str | None = Field(None, description="An ISO 4217 code.", pattern="^[A-Z]{3}$")
+    older_than: float = Field(
+        0.0, ge=0, le=LONGEST, description="Seconds since they were accepted, at least."
+    )
+    error_contains: str | None = Field(None, min_length=1, max_length=MAX_REASON)
+    rejected: bool = Field(False, description="Only if the payment service rejected the last attempt.")
+
+
+class ReasonBody(BaseModel):
+    """Why, and who."""
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+    reason: str = Field(min_length=1, max_length=MAX_REASON)
+    actor: str | None = Field(
+        None, min_length=1, max_length=MAX_LENGTH, description="Who acts, if the API runs without tokens."
+    )
+
+
+class BulkRetryBody(ReasonBody):
+    """What to retry, and how."""
+
+    selection: SelectionBody
+    name: str | None = Field(None, min_length=1, max_length=MAX_LENGTH)
+    rate: float | None = Field(None, gt=0, le=1e6, description="Orders a second, at most.")
+    limit: int | None = Field(None, ge=1, le=MAX_NUMBER, description="The oldest so many.")
+    dry_run: bool = Field(False, description="Change nothing; only count the orders.")
+
+
+class PreviewDocument(BaseModel):
+    """What a bulk retry would do, in numbers of orders."""
+
+    dry_run: Literal[True] = True
+    eligible: int
+    looked_up_first: int
+    already_paid: int
+    skipped: dict[str, int]
+    to_be_resolved: int
+
+
+class BulkRetryDocument(BaseModel):
+    """A bulk retry. Numbers without a unit are numbers of orders."""
+
+    id: str
+    name: str
+    state: State
+    created_at: datetime
+    actor: str
+    reason: str
+    selection: SelectionBody
+    rate: float | None
+    limit: int | None
+    eligible: int
+    looked_up_first: int
+    already_paid: int
+    skipped: int
+    to_be_resolved: int
+    retried: int
+    changed: int
+    paid: int
+    disputed: int
+    done: int
+    seconds_left: float | None
+    started_at: datetime | None
+    ended_at: datetime | None
+    aborted_by: str | None
+    abort_reason: str | None
+
+
+@router.post(
+    "",
+    status_code=201,
+    response_model=BulkRetryDocument | PreviewDocument,
+    responses={200: {"model": PreviewDocument, "description": "A dry run: nothing was changed."}},
+)
+def create(
+    body: BulkRetryBody,
+    services: UsedServices,
+    response: Response,
+    principal: Annotated[Principal, allow(Scope.OPS_WRITE)],
+    idempotency_key: Annotated[str | None, Header(max_length=MAX_LENGTH)] = None,
+) -> Any:
+    """Retry all orders that match now. Workers do it, at the rate that is asked for.
+
+    With an `Idempotency-Key`, the same request again gives the same bulk retry.
+    """
+    with _problems():
+        selection, author = _selection(body.selection), _author(principal, body)
+        if body.dry_run:
+            response.status_code = 200
+            return _preview_document(preview(services.database, selection, clock=services.clock))
+        bulk_id = None if idempotency_key is None else _id_of(idempotency_key)
+        made = _all(services).create(
+            selection, author, name=body.name, rate=body.rate, limit=body.limit, bulk_id=bulk_id
+        )
+    response.headers["Location"] = f"{router.prefix}/{made.id}"
+    return _document(made)
+
+
+@router.get("")
+def newest(
+    services: UsedServices,
+    principal: Annotated[Principal, allow(Scope.OPS_READ)],
+    limit: Annotated[int, Query(ge=1, le=1000)] = LISTED,
+) -> list[BulkRetryDocument]:
+    """The newest bulk retries, the newest first."""
+    with _problems():
+        return [_document(bulk) for bulk in _all(services).newest(limit)]
+
+
+@router.get("/{bulk_id}")
+def show(
+    bulk_id: str, services: UsedServices, principal: Annotated[Principal, allow(Scope.OPS_READ)]
+) -> BulkRetryDocument:
+    """One bulk retry: its counts, its progress, and an estimate of the seconds that are left."""
+    with _problems():
+        return _document(_all(services).get(_stored(bulk_id)))
+
+
+@router.post("/{bulk_id}/abort")
+def abort(
+    bulk_id: str,
+    body: ReasonBody,
+    services: UsedServices,
+    principal: Annotated[Principal, allow(Scope.OPS_WRITE)],
+) -> BulkRetryDocument:
+    """Retry no more of its orders after the batch in hand. What was retried stays retried."""
+    with _problems():
+        return _document(_all(services).abort(_stored(bulk_id), _author(principal, body)))
+
+
+@contextmanager
+def _problems() -> Iterator[None]:
+    """Every error of the parts as a problem document."""
+    try:
+        yield
+    except BulkRetryNotFoundError as error:
+        raise ProblemError(ProblemType.NOT_FOUND, str(error)) from None
+    except OtherBulkRetryError as error:
+        raise ProblemError(ProblemType.INVALID_REQUEST, str(error)) from None
+    except RefusedError as error:
+        raise ProblemError(ProblemType.REFUSED, str(error)) from None
+    except (DatabaseUnavailableError, SchemaError) as error:
+        after = {"Retry-After": str(RETRY_AFTER)}
+        raise ProblemError(ProblemType.UNAVAILABLE, str(error), headers=after) from None
+    except ValueError as error:
+        raise ProblemError(ProblemType.INVALID_REQUEST, str(error)) from None
+
+
+def _all(services: Services) -> BulkRetries:
+    return BulkRetries(services.database, clock=services.clock)
+
+
+def _author(principal: Principal, body: ReasonBody) -> Author:
+    return Author(principal.actor(body.actor), body.reason)
+
+
+def _selection(body: SelectionBody) -> Selection:
+    if body.currency is not None and body.currency not in MINOR_DIGITS:
+        raise ValueError("currency: should be an ISO 4217 code, such as KRW or USD")
+    if problem := character_problem(body.error_contains or ""):
+        raise ValueError(f"error_contains: {problem}")
+    statuses = tuple(dict.fromkeys(OrderStatus(status) for status in body.statuses))
+    return Selection(statuses, body.currency, body.older_than, body.error_contains, body.rejected)
+
+
+def _id_of(key: str) -> str:
+    """The id that belongs to a key, which a client may send with or without quotation marks."""
+    bare = key[1:-1] if len(key) > 1 and key[0] == key[-1] == '"' else key
+    if problem := text_problem(bare):
+        raise ValueError(f"Idempotency-Key: {problem}")
+    return hashlib.sha256(f"bulk retry {bare}".encode()).hexdigest()[:32]
+
+
+def _stored(bulk_id: str) -> str:
+    """The id, if it is a text that the database can hold."""
+    if character_problem(bulk_id):
+        raise BulkRetryNotFoundError("with this id")
+    return bulk_id
+
+
+def _document(bulk: BulkRetry) -> BulkRetryDocument:
+    return BulkRetryDocument.model_validate(bulk_retry_document(bulk))
+
+
+def _preview_document(seen: Preview) -> PreviewDocument:
+    skipped = {status.value: number for status, number in seen.skipped.items()}
+    return PreviewDocument(
+        eligible=seen.eligible,
+        looked_up_first=seen.looked_up_first,
+        already_paid=seen.already_paid,
+        skipped=skipped,
+        to_be_resolved=seen.to_be_resolved,
+    )
