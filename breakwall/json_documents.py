@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from breakwall.breaker import BreakerStatus
     from breakwall.monitor.backlog import Backlog
+    from breakwall.monitor.history.sample import Sample
     from breakwall.payments.fleet.drain_control import DrainState
     from breakwall.payments.fleet.workers import Worker
     from breakwall.payments.incidents import StoredIncident
@@ -92,7 +93,13 @@ def backlog_document(backlog: Backlog) -> dict[str, Any]:
         "at": backlog.at.isoformat(),
         "breaker": breaker_document(backlog.breaker),
         "paused": paused,
+        "failures": [_document(group) for group in backlog.failures],
     }
+
+
+def history_point_document(sample: Sample) -> dict[str, Any]:
+    """One point of the backlog's history."""
+    return _document(sample)
 
 
 def drain_document(state: DrainState) -> dict[str, Any]:

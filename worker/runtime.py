@@ -12,6 +12,8 @@ from breakwall.broker.messages.strange import StrangeMessage
 from breakwall.broker.publisher import Publisher
 from breakwall.host.exhaustion import ResourceExhaustion
 from breakwall.log_throttle import throttled
+from breakwall.monitor.backlog import Monitor
+from breakwall.monitor.history.sampler import Sampler
 from breakwall.payments.charging import Charger
 from breakwall.payments.db.clock import DATABASE_CLOCK
 from breakwall.payments.db.database import Database
@@ -204,6 +206,12 @@ class Runtime:
         return BacklogCounter(self.database)
 
     @cached_property
+    def sampler(self) -> Sampler:
+        """Samples the backlog's history, if no other process does."""
+        monitor = Monitor(self.database, self.breaker, self.depth, max_rate=self.settings.retry.max_rate)
+        return Sampler(monitor)
+
+    @cached_property
     def order_log(self) -> OrderLog:
         return OrderLog(self.database, self.breaker, on_unknown_order=self._on_unknown_order)
 
@@ -232,8 +240,9 @@ class Runtime:
     def close(self) -> None:
         """Send the breaker's last reports to its store, and close what was opened."""
         opened = self.__dict__
-        if "backlog_counter" in opened:
-            self.backlog_counter.stop()
+        for name in ("backlog_counter", "sampler"):
+            if name in opened:
+                opened[name].stop()
         self.stop_drain()
         self._stop_deliveries()
         if "heartbeat" in opened:

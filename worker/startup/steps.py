@@ -102,13 +102,14 @@ class DispatcherStep(bootsteps.StartStopStep):
 
 
 class HeartbeatStep(bootsteps.StartStopStep):
-    """Start the heartbeat and the backlog's counter. `close_runtime` ends both, after the last order in progress."""
+    """Start the heartbeat, the backlog's counter and its history. `close_runtime` ends them, after the last order."""
 
     requires = ("celery.worker.components:Pool",)
 
     def start(self, worker: Any) -> None:
         worker.app.breakwall.heartbeat.start(worker.hostname, worker.concurrency)
         worker.app.breakwall.backlog_counter.start()
+        worker.app.breakwall.sampler.start()
 
 
 class OutcomeStep(bootsteps.StartStopStep):
