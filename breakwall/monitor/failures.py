@@ -1,11 +1,11 @@
 """Why attempts failed, by kind: of the waiting orders and of those that ended lately, from a bounded number of rows."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, and_, literal_column, select, union
+from sqlalchemy import Connection, Row, Select, literal_column, select, union
 
 from breakwall.payments.db.clock import Clock
 from breakwall.payments.db.query_hints import likely, once
@@ -13,7 +13,7 @@ from breakwall.payments.db.schema import QUEUED, attempts, orders
 from breakwall.payments.gateways.base import Outcome
 from breakwall.texts import visible
 
-LOOKED_AT = 200  # Orders of each kind that are looked at: oldest, next, newest, lately ended.
+LOOKED_AT = 100  # Orders of each kind that are looked at: oldest, next, newest, lately ended.
 LATELY = 900.0  # Seconds since an order ended, for its last attempt to count.
 MOST_GROUPS = 10
 LONGEST_DETAIL = 200  # Characters.
@@ -42,36 +42,37 @@ class FailureGroup:
 
 def find_failures(connection: Connection, clock: Clock) -> tuple[FailureGroup, ...]:
     """The kinds of failures, that with the most orders first; at most `MOST_GROUPS`."""
+    last = {row.id: row.attempt_count for row in connection.execute(_looked_at(clock))}
     groups: dict[tuple[str, str | None], list[Row[Any]]] = {}
-    for row in connection.execute(_last_attempts(clock)):
-        groups.setdefault((row.outcome, row.code), []).append(row)
+    if last:
+        for row in connection.execute(_failed(list(last))):
+            if row.number == last[row.order_id]:
+                groups.setdefault((row.outcome, row.code), []).append(row)
     found = [_group(rows) for rows in groups.values()]
     return tuple(sorted(found, key=lambda group: (-group.orders, group.outcome, group.code or "")))[
         :MOST_GROUPS
     ]
 
 
-def _group(rows: Iterable[Row[Any]]) -> FailureGroup:
-    by_order = {row.order_id: row for row in rows}
-    newest = max(by_order.values(), key=lambda row: row.finished_at)
+def _group(rows: Sequence[Row[Any]]) -> FailureGroup:
+    newest = max(rows, key=lambda row: row.finished_at)
     detail = None if newest.detail is None else visible(newest.detail)[:LONGEST_DETAIL]
-    return FailureGroup(
-        newest.outcome, newest.code, len(by_order), newest.finished_at, newest.order_id, detail
-    )
+    return FailureGroup(newest.outcome, newest.code, len(rows), newest.finished_at, newest.order_id, detail)
 
 
-def _last_attempts(clock: Clock) -> Select[Any]:
-    """Orders' last attempts that failed. The oldest waiting orders began the outage; the newest were tried last."""
-    looked_at = union(
-        *(select(each.c.id, each.c.attempt_count) for each in (_oldest(), _next(), _newest(), _ended(clock)))
-    ).subquery()
-    last = and_(attempts.c.order_id == looked_at.c.id, attempts.c.number == looked_at.c.attempt_count)
-    columns = (attempts.c[name] for name in ("order_id", "outcome", "code", "detail", "finished_at"))
-    return (
-        select(*columns)
-        .select_from(looked_at.join(attempts, last))
-        .where(attempts.c.outcome.is_not(None), attempts.c.outcome != Outcome.SUCCEEDED.value)
+def _looked_at(clock: Clock) -> Any:
+    """Orders that were tried. The oldest waiting ones began the outage; the newest were tried last."""
+    kinds = (_oldest(), _next(), _newest(), _ended(clock))
+    return union(*(select(each.c.id, each.c.attempt_count).where(each.c.attempt_count > 0) for each in kinds))
+
+
+def _failed(order_ids: list[str]) -> Select[Any]:
+    """Their failed attempts. With a join, PostgreSQL would read all attempts."""
+    columns = (
+        attempts.c[name] for name in ("order_id", "number", "outcome", "code", "detail", "finished_at")
     )
+    failed = attempts.c.outcome.is_not(None), attempts.c.outcome != Outcome.SUCCEEDED.value
+    return select(*columns).where(attempts.c.order_id.in_(order_ids), *failed)
 
 
 _WAITING = select(orders.c.id, orders.c.attempt_count).where(orders.c.status == QUEUED).limit(LOOKED_AT)
