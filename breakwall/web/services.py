@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Annotated, Self
 
 from fastapi import Depends, Request
@@ -13,9 +14,11 @@ from breakwall.payments.db.clock import Clock
 from breakwall.payments.db.database import Database
 from breakwall.producers import AsyncOrderProducer
 from breakwall.settings import Settings
+from breakwall.web.live.poller import Live
+from breakwall.web.stopping import Stopping
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Services:
     """The parts of an API process. Safe for threads and for the event loop.
 
@@ -25,11 +28,17 @@ class Services:
     settings: Settings
     producer: AsyncOrderProducer
     monitor: Monitor
+    stopping: Stopping = field(default_factory=Stopping)  # What lasts ends when it says so.
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:
         """Build all parts. Raises as `AsyncOrderProducer.from_settings`."""
         return cls(settings, AsyncOrderProducer.from_settings(settings), Monitor.from_settings(settings))
+
+    @cached_property
+    def live(self) -> Live:
+        """The newest snapshot, for all pages and requests."""
+        return Live(self.monitor, self.stopping)
 
     @property
     def database(self) -> Database:
