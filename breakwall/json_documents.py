@@ -97,6 +97,30 @@ def backlog_document(backlog: Backlog) -> dict[str, Any]:
     }
 
 
+def stat_document(backlog: Backlog, arrivals: float | None, finished: float | None) -> dict[str, Any]:
+    """One line of `backlog --stat`. ``arrivals`` and ``finished`` are orders a second; null if they are not known."""
+    names = (
+        "counted",
+        "queued",
+        "due",
+        "in_flight",
+        "review",
+        "dead",
+        "oldest_age_seconds",
+        "broker_messages",
+    )
+    override = backlog.breaker.override
+    return {
+        "at": backlog.at.isoformat(),
+        "breaker": backlog.breaker.state.value,
+        "override": None if override is None else override.mode.value,
+        **{name: getattr(backlog, name) for name in names},
+        "arrivals_per_second": arrivals,
+        "finished_per_second": finished,
+        "workers": backlog.workers,
+    }
+
+
 def history_point_document(sample: Sample) -> dict[str, Any]:
     """One point of the backlog's history."""
     return _document(sample)

@@ -34,8 +34,8 @@ LONG = 100_000  # Waiting orders up to which each snapshot counts all of them.
 
 # Above `LONG`, if no worker has counted: ``queued`` is counted for `COUNTING` seconds, `CHUNK` orders at a time. All
 # other numbers are those of the first `SAMPLED` orders.
-COUNTING = 0.03
-CHUNK = 20_000
+COUNTING = 0.02
+CHUNK = 10_000
 SAMPLED = 2_000
 
 

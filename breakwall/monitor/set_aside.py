@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Select, func, literal, literal_column, select
 from breakwall.payments.db.schema import orders
 
 STATES = ("review", "dead")
-MANY = 5_000  # Orders of one state up to which each snapshot counts them all.
+MANY = 2_000  # Orders of one state up to which each snapshot counts them all.
 
 Money = dict[str, dict[str, int]]  # By state and currency, in minor units.
 

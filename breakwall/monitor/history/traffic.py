@@ -26,11 +26,17 @@ class Traffic:
     declined: int = 0
     other: int = 0  # Dead, in review, or cancelled.
 
+    @property
+    def finished(self) -> int:
+        return self.paid + self.declined + self.other
 
-def count_traffic(connection: Connection, since: datetime, until: datetime) -> Traffic:
+
+def count_traffic(
+    connection: Connection, since: datetime, until: datetime, *, longest_call: float = LONGEST_CALL
+) -> Traffic:
     """Count for the time after ``since`` and up to ``until``. Orders that a person retries do not arrive again."""
     ended = {row.status: row.number for row in connection.execute(_ENDED, {"since": since, "until": until})}
-    first = {"accepted": since - timedelta(seconds=LONGEST_CALL), "since": since, "until": until}
+    first = {"accepted": since - timedelta(seconds=longest_call), "since": since, "until": until}
     return Traffic(
         sum(connection.scalar(each, first) or 0 for each in _ARRIVALS),
         ended.pop(OrderStatus.PAID.value, 0),
