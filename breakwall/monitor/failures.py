@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, literal_column, select, union
+from sqlalchemy import Connection, Row, Select, literal_column, select, union_all
 
 from breakwall.payments.db.clock import Clock
 from breakwall.payments.db.query_hints import likely, once
@@ -63,7 +63,9 @@ def _group(rows: Sequence[Row[Any]]) -> FailureGroup:
 def _looked_at(clock: Clock) -> Any:
     """Orders that were tried. The oldest waiting ones began the outage; the newest were tried last."""
     kinds = (_oldest(), _next(), _newest(), _ended(clock))
-    return union(*(select(each.c.id, each.c.attempt_count).where(each.c.attempt_count > 0) for each in kinds))
+    return union_all(
+        *(select(each.c.id, each.c.attempt_count).where(each.c.attempt_count > 0) for each in kinds)
+    )
 
 
 def _failed(order_ids: list[str]) -> Select[Any]:

@@ -22,7 +22,8 @@ def take_lease(connection: Connection, clock: Clock, name: str, holder: str, *, 
     if connection.execute(taken).rowcount:
         return True
     first = insert_missing(connection.dialect.name, leases).values(name=name, holder=holder, until=until)
-    return bool(connection.execute(first).rowcount)
+    # PostgreSQL's driver does not count the rows of such an INSERT.
+    return connection.execute(first.returning(leases.c.name)).first() is not None
 
 
 def give_up_lease(connection: Connection, clock: Clock, name: str, holder: str) -> None:

@@ -144,12 +144,12 @@ def test_once_the_last_page_is_closed_nothing_is_polled(site: Site) -> None:
         await until(lambda: all(page.seen for page in pages))
         for page in pages:
             await page.close()
+        process.clock.advance(INTERVAL)
         for turned in process.stopping.sleeping:
             turned.set()
         await asyncio.sleep(0.05)
         assert process.taken == 1
         again = Page(process.live)
-        process.clock.advance(INTERVAL)
         await until(lambda: again.seen)
         process.stopping.begin()
 
