@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from breakwall.access.stored_tokens import StoredToken
     from breakwall.breaker import BreakerStatus
     from breakwall.monitor.backlog import Backlog
+    from breakwall.monitor.history.sample import Sample
     from breakwall.payments.fleet.drain_control import DrainState
     from breakwall.payments.fleet.workers import Worker
     from breakwall.payments.incidents import StoredIncident
@@ -105,6 +106,7 @@ def backlog_document(backlog: Backlog) -> dict[str, Any]:
         "at": backlog.at.isoformat(),
         "breaker": breaker_document(backlog.breaker),
         "paused": paused,
+        "failures": [_document(group) for group in backlog.failures],
     }
 
 
@@ -115,6 +117,35 @@ def bulk_retry_document(bulk: BulkRetry) -> dict[str, Any]:
         del fields[private]
     fields["limit"] = fields.pop("order_limit")
     return {**fields, "done": bulk.done, "seconds_left": bulk.seconds_left}
+
+
+def stat_document(backlog: Backlog, arrivals: float | None, finished: float | None) -> dict[str, Any]:
+    """One line of `backlog --stat`. ``arrivals`` and ``finished`` are orders a second; null if they are not known."""
+    names = (
+        "counted",
+        "queued",
+        "due",
+        "in_flight",
+        "review",
+        "dead",
+        "oldest_age_seconds",
+        "broker_messages",
+    )
+    override = backlog.breaker.override
+    return {
+        "at": backlog.at.isoformat(),
+        "breaker": backlog.breaker.state.value,
+        "override": None if override is None else override.mode.value,
+        **{name: getattr(backlog, name) for name in names},
+        "arrivals_per_second": arrivals,
+        "finished_per_second": finished,
+        "workers": backlog.workers,
+    }
+
+
+def history_point_document(sample: Sample) -> dict[str, Any]:
+    """One point of the backlog's history."""
+    return _document(sample)
 
 
 def drain_document(state: DrainState) -> dict[str, Any]:

@@ -23,5 +23,13 @@ BACKLOG_FIELDS = {
     "paused",
     "rate",
     "blocked_by",
+    "money",
+    "net_rate",
+    "arrivals_last_minute",
+    "retry_histogram",
+    "next_retries",
+    "failures",
+    "drain_assumption",
+    "broker_difference",
 }
 """Fields of a backlog's document that monitoring may read."""

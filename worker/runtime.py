@@ -12,6 +12,8 @@ from breakwall.broker.messages.strange import StrangeMessage
 from breakwall.broker.publisher import Publisher
 from breakwall.host.exhaustion import ResourceExhaustion
 from breakwall.log_throttle import throttled
+from breakwall.monitor.backlog import Monitor
+from breakwall.monitor.history.sampler import Sampler
 from breakwall.payments.charging import Charger
 from breakwall.payments.db.clock import DATABASE_CLOCK
 from breakwall.payments.db.database import Database
@@ -213,6 +215,12 @@ class Runtime:
         return BulkRetryLoop(self.database, looks_up=profile_from_settings(self.settings).looks_up)
 
     @cached_property
+    def sampler(self) -> Sampler:
+        """Samples the backlog's history, if no other process does."""
+        monitor = Monitor(self.database, self.breaker, self.depth, max_rate=self.settings.retry.max_rate)
+        return Sampler(monitor)
+
+    @cached_property
     def order_log(self) -> OrderLog:
         return OrderLog(self.database, self.breaker, on_unknown_order=self._on_unknown_order)
 
@@ -245,7 +253,7 @@ class Runtime:
     def close(self) -> None:
         """Send the breaker's last reports to its store, and close what was opened."""
         opened = self.__dict__
-        for name in ("backlog_counter", "bulk_retries"):
+        for name in ("backlog_counter", "bulk_retries", "sampler"):
             if name in opened:
                 opened[name].stop()
         self.stop_drain()

@@ -13,15 +13,15 @@ from sqlalchemy import Connection
 from breakwall.breaker import BreakerStatus, CircuitBreaker
 from breakwall.monitor.alarms import Alarm, alarms
 from breakwall.monitor.counts import Counts, OrderCounts, count
+from breakwall.monitor.drain_eta import drain_assumption, drain_eta, drain_eta_range
 from breakwall.monitor.drain_speed import is_read_only, mean_speed
 from breakwall.monitor.obstacles import Obstacle, obstacles
+from breakwall.monitor.trend import Trend, read_trend
 from breakwall.payments.db.clock import Clock, DatabaseClock
 from breakwall.payments.db.database import Database
 from breakwall.payments.fleet.drain_control import DrainState, Pause, effective_rate, read_state
 from breakwall.payments.fleet.workers import Worker
 from breakwall.settings import Settings
-
-LEAST_SPAN = 1.0  # Seconds; a shorter time gives no useful speed.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +34,12 @@ class Backlog(OrderCounts):
     drain_eta_seconds: float | None
     # The same at the speed of the last minute and at the mean speed of the last ten minutes, the shorter time first.
     drain_eta_range_seconds: tuple[float, float] | None = None
+    drain_assumption: str = ""  # What the two are based on, or why they are unknown: a sentence.
+    # Orders a second by which the waiting ones became more (+) or fewer (−) over about the last minute; None: unknown.
+    net_rate: float | None = None
+    arrivals_last_minute: int | None = None  # Orders that began to wait; None: unknown.
+    # Orders that are published without a message (+), or messages too many (−), since a minute; None: unknown.
+    broker_difference: int | None = None
     broker_messages: int | None  # They wait at the broker; None: it does not answer.
     breaker: BreakerStatus
     limit: int | None = None  # Calls that the whole fleet may have in progress at once; None: any number.
@@ -116,10 +122,12 @@ class _Drain:
     state: DrainState
     speed: float  # Orders a second, in the mean of the last minutes.
     read_only: bool
+    trend: Trend
 
 
 def _read_drain(connection: Connection, clock: Clock) -> _Drain:
-    return _Drain(read_state(connection, clock), mean_speed(connection, clock), is_read_only(connection))
+    state, speed = read_state(connection, clock), mean_speed(connection, clock)
+    return _Drain(state, speed, is_read_only(connection), read_trend(connection, clock))
 
 
 def _backlog(
@@ -128,11 +136,16 @@ def _backlog(
     alive = [worker for worker in counts.fleet if worker.alive]
     paused = drain.state.paused
     blocked_by = obstacles(counts, breaker, messages, paused, read_only=drain.read_only)
-    eta = drain_eta(counts, stopped=any(obstacle.kind.stops for obstacle in blocked_by))
+    stopped = any(obstacle.kind.stops for obstacle in blocked_by)
+    eta = drain_eta(counts, stopped=stopped)
     return Backlog(
         **{each.name: getattr(counts, each.name) for each in fields(OrderCounts)},
         drain_eta_seconds=eta,
         drain_eta_range_seconds=drain_eta_range(counts, eta, drain.speed),
+        drain_assumption=drain_assumption(counts, eta, stopped=stopped),
+        net_rate=drain.trend.net_rate,
+        arrivals_last_minute=drain.trend.arrivals,
+        broker_difference=drain.trend.broker_difference,
         broker_messages=messages,
         breaker=breaker,
         limit=breaker.limit,
@@ -145,21 +158,3 @@ def _backlog(
         workers_lacking=sum(worker.lacks is not None for worker in alive),
         warnings=tuple(alarms(counts, breaker, paused=paused is not None)),
     )
-
-
-def drain_eta(counts: Counts, *, stopped: bool) -> float | None:
-    """See `Backlog.drain_eta_seconds`; ``stopped``: nothing moves."""
-    if counts.queued == 0:
-        return 0.0
-    if stopped or counts.drained_last_minute == 0 or counts.rejected.orders >= counts.queued:
-        return None
-    seconds_per_order = max(counts.span, LEAST_SPAN) / counts.drained_last_minute
-    return max(counts.queued * seconds_per_order, counts.last_due)
-
-
-def drain_eta_range(counts: Counts, eta: float | None, speed: float) -> tuple[float, float] | None:
-    """See `Backlog.drain_eta_range_seconds`; ``speed`` is the mean, in orders a second."""
-    if eta is None:
-        return None
-    mean = max(counts.queued / speed, counts.last_due) if speed > 0 else eta
-    return min(eta, mean), max(eta, mean)

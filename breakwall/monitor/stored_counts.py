@@ -3,6 +3,7 @@
 import json
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import Connection, insert, select, update
@@ -15,13 +16,37 @@ from breakwall.payments.db.schema import backlog_counts
 MAX_AGE = 30.0
 
 
+class Part(StrEnum):
+    """What is counted: the waiting orders with all that belongs to them, or those set aside (in review, dead)."""
+
+    WAITING = "waiting"
+    ASIDE = "aside"
+
+
+# The names of a part's numbers. Those that another version has stored may be others.
+NAMES = {
+    Part.WAITING: {
+        *("queued", "due", "amounts", "money", "rejected", "retry_histogram", "next_retries", "in_flight"),
+        *("abandoned", "oldest_age_seconds", "oldest_due_age_seconds", "next_due_seconds"),
+        *("drained_last_minute", "last_due", "span", "stalled"),
+    },
+    Part.ASIDE: {"numbers", "money", "is_all"},
+}
+
+
 @dataclass(frozen=True, slots=True)
 class StoredCount:
-    """``numbers`` by their names, as JSON can have them, counted at ``at``, ``age`` seconds ago."""
+    """``numbers`` by part and name, as JSON can have them, counted at ``at``, ``age`` seconds ago."""
 
     at: datetime
     age: float
     numbers: dict[str, Any]
+
+    def part(self, part: Part) -> dict[str, Any] | None:
+        """The numbers of one part; None if it was not counted, or by a version with other numbers."""
+        numbers = self.numbers.get(part.value)
+        known = isinstance(numbers, dict) and numbers.keys() == NAMES[part]
+        return numbers if known else None
 
 
 def read_stored(connection: Connection, clock: Clock) -> StoredCount | None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Annotated, Self
 
 from fastapi import Depends, Request
@@ -14,9 +15,11 @@ from breakwall.payments.db.database import Database
 from breakwall.payments.gateways.hints import HintReadingGateway, hint_reader
 from breakwall.producers import AsyncOrderProducer
 from breakwall.settings import Settings
+from breakwall.web.live.poller import Live
+from breakwall.web.stopping import Stopping
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Services:
     """The parts of an API process. Safe for threads and for the event loop.
 
@@ -28,6 +31,7 @@ class Services:
     producer: AsyncOrderProducer
     monitor: Monitor
     hints: HintReadingGateway
+    stopping: Stopping = field(default_factory=Stopping)  # What lasts ends when it says so.
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:
@@ -35,6 +39,11 @@ class Services:
         hints = hint_reader(settings)
         producer = AsyncOrderProducer.from_settings(settings)
         return cls(settings, producer, Monitor.from_settings(settings), hints)
+
+    @cached_property
+    def live(self) -> Live:
+        """The newest snapshot, for all pages and requests."""
+        return Live(self.monitor, self.stopping)
 
     @property
     def database(self) -> Database:

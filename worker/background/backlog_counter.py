@@ -4,7 +4,7 @@ import logging
 import threading
 import time
 
-from breakwall.monitor.counts import count_all, is_long
+from breakwall.monitor.counts import count_all, long_parts
 from breakwall.monitor.stored_counts import forget, has_stored, store
 from breakwall.payments.db.clock import DATABASE_CLOCK, Clock
 from breakwall.payments.db.database import Database
@@ -20,7 +20,8 @@ STOP_TIMEOUT = 2.0  # Seconds that an ending worker waits for a count.
 
 
 class BacklogCounter:
-    """Of all workers the oldest counts. It stores a count while the backlog is long, and removes it afterwards.
+    """Of all workers the oldest counts. It stores a count while many orders wait, are in review or are dead, and
+    removes it afterwards.
 
     A count that fails is tried again; an outage of the database is reported elsewhere.
     """
@@ -43,9 +44,9 @@ class BacklogCounter:
         """Count, if the backlog is long and no older worker is alive. Raises as the database does."""
         if not self._database.read(lambda connection: is_oldest_worker(connection, self._clock)):
             return
-        if self._database.read(is_long):
+        if parts := self._database.read(long_parts):
             # Not in the transaction that writes: on SQLite other writers would wait for the count.
-            counted = self._database.read(lambda connection: count_all(connection, self._clock))
+            counted = self._database.read(lambda connection: count_all(connection, self._clock, parts))
             self._database.write(lambda connection: store(connection, counted), name="store_count")
         elif self._database.read(has_stored):
             self._database.write(forget, name="forget_count")

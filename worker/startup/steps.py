@@ -114,7 +114,7 @@ class DispatcherStep(bootsteps.StartStopStep):
 
 
 class HeartbeatStep(bootsteps.StartStopStep):
-    """Start the heartbeat, the backlog's counter and the bulk retries. `close_runtime` ends them."""
+    """Start the heartbeat, and what counts, samples and works in the background. `close_runtime` ends them."""
 
     requires = ("celery.worker.components:Pool",)
 
@@ -122,6 +122,7 @@ class HeartbeatStep(bootsteps.StartStopStep):
         worker.app.breakwall.heartbeat.start(worker.hostname, worker.concurrency)
         worker.app.breakwall.backlog_counter.start()
         worker.app.breakwall.bulk_retries.start()
+        worker.app.breakwall.sampler.start()
 
 
 class OutcomeStep(bootsteps.StartStopStep):

@@ -1,42 +1,48 @@
-"""The command `breakwall backlog` itself, with the limits of its `--fail-over`."""
+"""The command `breakwall backlog` itself."""
 
 from __future__ import annotations
 
-import math
 import time
 from contextlib import closing
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from breakwall.cli.backlog.limits import Limits
 from breakwall.errors import ExitCode
 from breakwall.json_documents import backlog_document
 from breakwall.terminal.options import Format, OutputOption, refuse_where
 from breakwall.terminal.output import field_lines, write_note, write_result
 
 if TYPE_CHECKING:
+    from breakwall.cli.backlog.stat import Seconds
     from breakwall.monitor.backlog import Backlog, Monitor
 
-MOST_ORDERS = 2_000_000_000  # More than a database of orders has.
 INTERVAL = 2.0  # Seconds between two snapshots of --watch, by default.
+STAT_INTERVAL = 1.0  # Seconds between two lines of --stat, by default.
 
 
 def backlog(
     watch: Annotated[
         bool, typer.Option("--watch", "-w", help="Show a new snapshot again and again until Ctrl-C.")
     ] = False,
+    stat: Annotated[
+        bool, typer.Option("--stat", help="Write a line of numbers each second until Ctrl-C, as vmstat does.")
+    ] = False,
     interval: Annotated[
         float | None,
         typer.Option(
-            min=0.1, max=3600, help="Seconds between two snapshots of --watch.", show_default=str(INTERVAL)
+            min=0.1,
+            max=3600,
+            help="Seconds between two snapshots of --watch or lines of --stat.",
+            show_default=f"{INTERVAL:g}; {STAT_INTERVAL:g}",
         ),
     ] = None,
     fail_over: Annotated[
         str | None,
         typer.Option(
             metavar="depth=N,age=S",
-            help="Exit with 1 when more than N orders wait, or the oldest has waited for more than S seconds.",
+            help="Exit with 1 if more than N orders wait, or the oldest due one has been due for more than S seconds.",
         ),
     ] = None,
     output: OutputOption = Format.TEXT,
@@ -47,74 +53,41 @@ def backlog(
     command says how old they are. If no worker counts, the command counts for a short time: numbers with "at least" are
     lower bounds then.
 
-    With --watch and -o json, each snapshot is one line. --fail-over is for a monitoring check: the exit code is 0
-    within the limits, and 1 above a limit or if the database does not answer.
+    With --watch and -o json, each snapshot is one line; so is each line of --stat. In --stat, `arrive/s` are orders
+    that began to wait, and `finish/s` orders that had waited and are finished; a + is behind a lower bound.
+
+    --fail-over is for a monitoring check: the exit code is 0 within the limits, and 1 above a limit or if the database
+    does not answer.
     """
     from breakwall.cli.backlog.fields import backlog_fields
+    from breakwall.cli.backlog.outcomes import outcome_fields
     from breakwall.cli.backlog.sentences import obstacles, verdict, warnings
+    from breakwall.cli.backlog.stat import BEHIND, Seconds
     from breakwall.monitor.backlog import Monitor
     from breakwall.settings import load_settings
+    from breakwall.wiring import waiting_outcomes
 
-    refuse_where((interval is not None and not watch, "--interval", "needs --watch"))
+    refuse_where(
+        (interval is not None and not (watch or stat), "--interval", "needs --watch or --stat"),
+        (watch and stat, "--stat", "cannot be combined with --watch"),
+    )
     limits = Limits() if fail_over is None else Limits.parse(fail_over)
-    with closing(Monitor.from_settings(load_settings())) as monitor:
+    settings = load_settings()
+    with closing(Monitor.from_settings(settings)) as monitor:
         if watch:
             _watch(monitor, interval or INTERVAL, limits, output)
+        elif stat:
+            seconds = Seconds(monitor, exact=limits.exact, longest_call=settings.payment_timeout + BEHIND)
+            _stat(seconds, interval or STAT_INTERVAL, limits, output)
         else:
             snapshot = monitor.snapshot(exact=limits.exact)
             sentences = (verdict(snapshot), *obstacles(snapshot), *warnings(snapshot))
-            lines = (*sentences, *field_lines(backlog_fields(snapshot)))
+            told = (
+                {} if output is Format.JSON else outcome_fields(*waiting_outcomes(settings, monitor.database))
+            )
+            lines = (*sentences, *field_lines({**backlog_fields(snapshot), **told}))
             write_result(output, backlog_document(snapshot), *lines)
             _check(snapshot, limits)
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """The limits of --fail-over; None: no limit."""
-
-    depth: float | None = None  # Waiting orders.
-    age: float | None = None  # Seconds that the oldest has waited.
-
-    @property
-    def exact(self) -> int:
-        """Up to how many orders the count has to be exact."""
-        return min(int(self.depth or 0), MOST_ORDERS)
-
-    @classmethod
-    def parse(cls, text: str) -> Limits:
-        """Read ``depth=N,age=S``, or one of the two. Raises BadParameter."""
-        limits: dict[str, float] = {}
-        for part in text.split(","):
-            name, _, value = (piece.strip() for piece in part.partition("="))
-            if name not in {"depth", "age"} or name in limits:
-                raise _bad("should be depth=N (orders), age=S (seconds) or depth=N,age=S")
-            limits[name] = _number(name, value)
-        return cls(**limits)
-
-    def exceeded_by(self, backlog: Backlog) -> list[str]:
-        """A sentence for each limit that the backlog exceeds."""
-        over = []
-        if self.depth is not None and backlog.queued > self.depth:
-            waiting = "1 order waits" if backlog.queued == 1 else f"{backlog.queued_text} orders wait"
-            over.append(f"{waiting}; the limit is {self.depth:,.12g}")
-        if self.age is not None and backlog.oldest_age_seconds > self.age:
-            waited = backlog.oldest_age_seconds
-            over.append(f"the oldest order has waited {waited:,.0f} s; the limit is {self.age:,.12g} s")
-        return over
-
-
-def _number(name: str, value: str) -> float:
-    try:
-        number = float(value)
-    except ValueError:
-        number = math.nan
-    if not (math.isfinite(number) and number >= 0):
-        raise _bad(f"{name} should be a number of at least 0")
-    return number
-
-
-def _bad(expected: str) -> typer.BadParameter:
-    return typer.BadParameter(expected, param_hint="--fail-over")
 
 
 def _check(snapshot: Backlog, limits: Limits) -> None:
@@ -123,6 +96,25 @@ def _check(snapshot: Backlog, limits: Limits) -> None:
         write_note(f"Error: {sentence}.")
     if over:
         raise typer.Exit(ExitCode.FAILURE)
+
+
+def _stat(seconds: Seconds, interval: float, limits: Limits, output: Format) -> None:
+    from breakwall.cli.backlog.stat import StatLines
+    from breakwall.payments.db.database import DatabaseUnavailableError, SchemaError
+
+    lines = StatLines(output)
+    while True:
+        began = time.monotonic()
+        try:
+            second = seconds.take()
+        except DatabaseUnavailableError as error:
+            if limits != Limits() or isinstance(error, SchemaError):
+                raise
+            lines.fail(str(error))
+        else:
+            lines.show(second)
+            _check(second.seen, limits)
+        time.sleep(max(0.0, interval - (time.monotonic() - began)))
 
 
 def _watch(monitor: Monitor, interval: float, limits: Limits, output: Format) -> None:

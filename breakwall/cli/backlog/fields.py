@@ -1,5 +1,6 @@
 """A snapshot's numbers as Rich markup: as named fields, and on one line for a log."""
 
+from breakwall.cli.backlog.lately import lately
 from breakwall.cli.breaker_text import admission, override_with_reason
 from breakwall.cli.queue.drain_state import paused_by
 from breakwall.monitor.alarms import AlarmKind
@@ -25,6 +26,7 @@ def backlog_fields(snapshot: Backlog, *, brief: bool = False) -> dict[str, str]:
         else "unknown: its store does not answer",
         "incidents": _incidents(snapshot.incidents, brief=brief),
     }
+    fields |= lately(snapshot, brief=brief)
     if snapshot.paused is not None:
         fields["paused"] = paused_by(snapshot.paused)
     if snapshot.rate is not None:

@@ -1,6 +1,6 @@
 """What one process at a time does, by a lease in the database. Another process takes it over when it has run out."""
 
-from sqlalchemy import Connection, or_, update
+from sqlalchemy import Connection, or_, select, update
 
 from breakwall.payments.db.clock import Clock
 from breakwall.payments.db.insert_missing import insert_missing
@@ -31,3 +31,11 @@ def give_up_lease(connection: Connection, clock: Clock, name: str, holder: str) 
     if has_table(connection, leases.name):
         mine = leases.c.name == name, leases.c.holder == holder
         connection.execute(update(leases).where(*mine).values(until=clock.after(0)))
+
+
+def is_held_by_another(connection: Connection, clock: Clock, name: str, holder: str) -> bool:
+    """Whether `take_lease` would give False now. It only reads. True before revision 0008."""
+    if not has_table(connection, leases.name):
+        return True
+    others = leases.c.name == name, leases.c.holder != holder, leases.c.until > clock.after(0)
+    return connection.execute(select(leases.c.name).where(*others)).first() is not None

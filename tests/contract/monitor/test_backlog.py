@@ -222,11 +222,11 @@ def test_no_look_reads_the_finished_orders(site: Site) -> None:
     """Each statement's plan uses an index; with them read, a look would take longer every day."""
     _finish_many(site, 3000)
     plans = _plans(site, site.look)
-    assert len(plans) == 8
+    assert len(plans) == 10
     site.queue("due for long")
     site.clock.advance(STALLED_AFTER)
     plans += _plans(site, site.look)
-    assert len(plans) == 8 + 9
+    assert len(plans) == 10 + 11
     assert [plan for plan in plans if _reads_everything(plan)] == []
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 
 import pytest
@@ -11,6 +12,7 @@ from breakwall.simulator.client import SimulatorControl
 from tests.command import Terminal, command_line
 from tests.integration.circuit_fixtures import open_circuit
 from tests.public_names import BACKLOG_FIELDS
+from tests.waiting import wait_until
 
 
 @pytest.fixture
@@ -57,7 +59,6 @@ def test_within_its_limits_a_backlog_is_no_failure(terminal: Terminal) -> None:
     ("limits", "sentence"),
     [
         ("depth=1", "2 orders wait; the limit is 1."),
-        ("age=0", "the oldest order has waited"),
         ("depth=1,age=3600", "2 orders wait; the limit is 1."),
     ],
 )
@@ -70,6 +71,17 @@ def test_over_a_limit_a_backlog_is_a_failure_that_says_which(
     assert ran.code == 1
     assert sentence in ran.err
     assert ran.document["queued"] == 2
+
+
+def test_an_order_that_is_due_for_longer_than_the_limit_is_a_failure(terminal: Terminal) -> None:
+    """Its backoff is no alarm: it has to be over."""
+    terminal.place()
+    wait_until(
+        lambda: terminal.run("backlog", "-o", "json").document["oldest_due_age_seconds"] > 0, look_every=0.5
+    )
+    ran = terminal.run("backlog", "--fail-over", "age=0")
+    assert ran.code == 1
+    assert "the oldest due order has been due for" in ran.err
 
 
 @pytest.mark.parametrize(
@@ -99,6 +111,35 @@ def test_watching_writes_a_line_for_each_snapshot_until_it_is_over_a_limit(termi
     assert json.loads(out.splitlines()[-1])["queued"] == 1
     assert watching.returncode == 1
     assert "1 order waits; the limit is 0." in err
+
+
+def test_stat_writes_a_line_for_each_second_into_a_pipe_until_it_is_interrupted(terminal: Terminal) -> None:
+    terminal.place()
+    counting = subprocess.Popen(
+        command_line("backlog", "--stat", "--interval", "0.1"),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        cwd=terminal.folder,
+        env=terminal.environ,
+        text=True,
+    )
+    assert counting.stdout is not None
+    lines = [counting.stdout.readline().split() for _ in range(4)]
+    counting.send_signal(signal.SIGINT)
+    _, err = counting.communicate(timeout=30)
+    assert lines[0][:3] == ["time", "breaker", "queued"]
+    assert [line[2] for line in lines[1:]] == ["1", "1", "1"]
+    assert "Traceback" not in err
+
+
+def test_stat_ends_above_a_limit_and_writes_documents(terminal: Terminal) -> None:
+    terminal.place()
+    ran = terminal.run("backlog", "--stat", "--fail-over", "depth=0", "-o", "json")
+    assert (ran.code, json.loads(ran.out.splitlines()[0])["queued"]) == (1, 1)
+
+
+def test_stat_and_watch_exclude_each_other(terminal: Terminal) -> None:
+    assert terminal.run("backlog", "--stat", "--watch").code == 2
 
 
 def test_watching_in_text_writes_one_line_for_each_snapshot(terminal: Terminal) -> None:

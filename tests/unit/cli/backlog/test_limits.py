@@ -1,4 +1,4 @@
-"""The limits of `breakwall backlog --fail-over`."""
+"""The limits of `breakwall backlog --fail-over`. The age is that of due orders: a backoff is no alarm."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from dataclasses import replace
 import pytest
 import typer
 
-from breakwall.cli.backlog.command import Limits
+from breakwall.cli.backlog.limits import Limits
 from breakwall.monitor.counts import Counted
 from tests.unit.monitor.snapshots import OUTAGE
+
+LATE = replace(OUTAGE, oldest_due_age_seconds=18.0)
 
 
 def test_limits_are_read_from_their_text() -> None:
@@ -24,14 +26,18 @@ def test_limits_that_make_no_sense_are_refused(text: str) -> None:
 
 
 def test_a_backlog_at_its_limits_is_within_them() -> None:
-    assert Limits(depth=1284, age=725).exceeded_by(OUTAGE) == []
+    assert Limits(depth=1284, age=18).exceeded_by(LATE) == []
 
 
 def test_each_limit_that_is_exceeded_has_its_sentence() -> None:
-    assert Limits(depth=1283, age=700).exceeded_by(OUTAGE) == [
+    assert Limits(depth=1283, age=17.5).exceeded_by(LATE) == [
         "1,284 orders wait; the limit is 1,283",
-        "the oldest order has waited 725 s; the limit is 700 s",
+        "the oldest due order has been due for 18 s; the limit is 17.5 s",
     ]
+
+
+def test_an_order_that_waits_for_its_backoff_exceeds_no_age() -> None:
+    assert Limits(age=1).exceeded_by(OUTAGE) == []
 
 
 def test_a_limit_that_a_lower_bound_exceeds_is_exceeded() -> None:
