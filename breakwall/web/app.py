@@ -8,7 +8,9 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 
 from breakwall import __version__
-from breakwall.web.problems import ProblemError, answer_problem
+from breakwall.web.body_limit import limit_bodies
+from breakwall.web.errors import answer_errors
+from breakwall.web.head_requests import HeadRequests
 from breakwall.web.services import Services
 
 
@@ -18,9 +20,21 @@ def create_app(services: Services) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         yield
+        services.stopping.begin()
         await services.close()
 
-    app = FastAPI(title="Breakwall", version=__version__, docs_url=None, redoc_url=None, lifespan=lifespan)
+    app = FastAPI(
+        title="Breakwall",
+        version=__version__,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        telemetry={"logs": False},  # It would log the texts of errors.
+        lifespan=lifespan,
+    )
     app.state.services = services
-    app.add_exception_handler(ProblemError, answer_problem)
+    answer_errors(app)
+    # The last one that is added stands before the others.
+    limit_bodies(app)
+    app.add_middleware(HeadRequests)
     return app

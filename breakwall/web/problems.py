@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from http import HTTPStatus
 from typing import cast
 
 from fastapi import Request
@@ -35,14 +34,51 @@ class ProblemType(Enum):
         "The request is not valid",
         "A field is missing or has a wrong value. `errors` names each field and says what would be right.",
     )
+    MALFORMED = ProblemKind(
+        "malformed",
+        400,
+        "The request cannot be read",
+        "The body is no JSON, or was cut off. `detail` says where reading ended.",
+    )
     NOT_FOUND = ProblemKind(
         "not-found", 404, "There is no such thing", "Nothing has this id, key or address."
+    )
+    METHOD_NOT_ALLOWED = ProblemKind(
+        "method-not-allowed",
+        405,
+        "The method is not allowed here",
+        "The header `Allow` lists the methods of this address.",
+    )
+    AMBIGUOUS = ProblemKind(
+        "ambiguous",
+        409,
+        "The name fits two orders",
+        "It is the id of one and the key of another. `found` has the id of each: ask with that.",
     )
     REFUSED = ProblemKind(
         "refused",
         409,
         "The state does not allow it",
         "Nothing was changed. `detail` says why, and what is possible instead.",
+    )
+    TOO_LARGE = ProblemKind(
+        "too-large",
+        413,
+        "The body is too large",
+        "Nothing was read. Send less at once, for example a batch in several parts.",
+    )
+    UNSUPPORTED_MEDIA_TYPE = ProblemKind(
+        "unsupported-media-type",
+        415,
+        "The body has an unknown format",
+        "Send JSON, with the header `Content-Type: application/json`.",
+    )
+    IDEMPOTENCY_CONFLICT = ProblemKind(
+        "idempotency-conflict",
+        422,
+        "The key belongs to another order",
+        "An order with this idempotency key was placed before, with other values. Nothing was stored. A new order "
+        "needs a key of its own; the same order is sent again with the same values.",
     )
     UNAVAILABLE = ProblemKind(
         "unavailable",
@@ -95,8 +131,3 @@ def problem_response(problem: ProblemError) -> JSONResponse:
 async def answer_problem(request: Request, problem: Exception) -> JSONResponse:
     """The handler of `ProblemError`."""
     return problem_response(cast(ProblemError, problem))
-
-
-def phrase(status: int) -> str:
-    """The usual words for a status."""
-    return HTTPStatus(status).phrase

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Self
 
 from fastapi import Depends, Request
@@ -13,6 +13,7 @@ from breakwall.payments.db.clock import Clock
 from breakwall.payments.db.database import Database
 from breakwall.producers import AsyncOrderProducer
 from breakwall.settings import Settings
+from breakwall.web.stopping import Stopping
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,7 @@ class Services:
     settings: Settings
     producer: AsyncOrderProducer
     monitor: Monitor
+    stopping: Stopping = field(default_factory=Stopping)  # What lasts ends when it says so.
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:

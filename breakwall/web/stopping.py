@@ -1,0 +1,49 @@
+"""The end of a process, as its requests and event streams see it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from contextlib import suppress
+
+LONGEST_STOP = 4.5  # Seconds from the signal to the end. Service managers are told 5.
+
+
+class Stopping:
+    """Set once, when the process is asked to stop. Everything here runs in the event loop.
+
+    Whatever lasts, such as an event stream, ends soon after `begun`: it waits with `sleep_or_stop`, never with
+    `asyncio.sleep`.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._event = asyncio.Event()
+        self._ends_by: float | None = None
+
+    @property
+    def begun(self) -> bool:
+        """Whether the process stops."""
+        return self._event.is_set()
+
+    @property
+    def seconds_left(self) -> float:
+        """Until the process ends, whatever is in hand then; at least 0."""
+        return LONGEST_STOP if self._ends_by is None else max(0.0, self._ends_by - self._clock())
+
+    def begin(self) -> None:
+        """Let everything that waits here end. The second time it does nothing."""
+        if self._ends_by is None:
+            self._ends_by = self._clock() + LONGEST_STOP
+        self._event.set()
+
+    async def wait(self) -> None:
+        """Return when the process stops."""
+        await self._event.wait()
+
+    async def sleep_or_stop(self, seconds: float) -> bool:
+        """Sleep, at most until the process stops. Returns whether it stops."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._event.wait(), seconds)
+        return self.begun
