@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 from fastapi import FastAPI
 
 from breakwall import __version__
+from breakwall.web import health, problem_pages
 from breakwall.web.body_limit import limit_bodies
 from breakwall.web.errors import answer_errors
 from breakwall.web.head_requests import HeadRequests
@@ -15,13 +17,19 @@ from breakwall.web.services import Services
 
 
 def create_app(services: Services) -> FastAPI:
-    """The application over ``services``, which it closes when it ends."""
+    """The application over ``services``, which it closes when it ends.
+
+    ``app.state.closed`` says afterwards whether they were closed in time: see `Stopping`.
+    """
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        app.state.closed = False
         yield
         services.stopping.begin()
-        await services.close()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(services.close(), services.stopping.seconds_left)
+            app.state.closed = True
 
     app = FastAPI(
         title="Breakwall",
@@ -34,6 +42,8 @@ def create_app(services: Services) -> FastAPI:
     )
     app.state.services = services
     answer_errors(app)
+    app.include_router(health.router)
+    app.include_router(problem_pages.router)
     # The last one that is added stands before the others.
     limit_bodies(app)
     app.add_middleware(HeadRequests)

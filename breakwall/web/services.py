@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Annotated, Self
 
 from fastapi import Depends, Request
@@ -13,10 +14,11 @@ from breakwall.payments.db.clock import Clock
 from breakwall.payments.db.database import Database
 from breakwall.producers import AsyncOrderProducer
 from breakwall.settings import Settings
+from breakwall.web.readiness import Readiness, checks_of
 from breakwall.web.stopping import Stopping
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Services:
     """The parts of an API process. Safe for threads and for the event loop.
 
@@ -32,6 +34,11 @@ class Services:
     def from_settings(cls, settings: Settings) -> Self:
         """Build all parts. Raises as `AsyncOrderProducer.from_settings`."""
         return cls(settings, AsyncOrderProducer.from_settings(settings), Monitor.from_settings(settings))
+
+    @cached_property
+    def readiness(self) -> Readiness:
+        """What `/readyz` asks."""
+        return Readiness(checks_of(self.monitor))
 
     @property
     def database(self) -> Database:
