@@ -33,7 +33,9 @@ class Dependency(BaseModel):
 
     status: Literal["up", "down"]
     required: bool = Field(description="Whether no order can be accepted without it.")
-    latency_ms: float | None = Field(description="How long its answer took; null: there was none within a second.")
+    latency_ms: float | None = Field(
+        description="How long its answer took; null: there was none within a second."
+    )
     problem: str | None = Field(description="What is wrong, as a word; the server's log says more.")
     revision: str | None = Field(None, description="The revision of the database's tables.")
 
@@ -71,7 +73,9 @@ def _document(seen: dict[str, Seen]) -> ReadinessDocument:
         status = ReadyStatus.UNAVAILABLE
     else:
         status = ReadyStatus.READY if all(works.values()) else ReadyStatus.DEGRADED
-    return ReadinessDocument(status=status, dependencies={name: _dependency(name, seen[name]) for name in seen})
+    return ReadinessDocument(
+        status=status, dependencies={name: _dependency(name, seen[name]) for name in seen}
+    )
 
 
 def _dependency(name: str, seen: Seen) -> Dependency:
