@@ -13,6 +13,7 @@ from breakwall.web import health, problem_pages
 from breakwall.web.body_limit import limit_bodies
 from breakwall.web.errors import answer_errors
 from breakwall.web.head_requests import HeadRequests
+from breakwall.web.openapi import DESCRIPTION, TAGS, describe
 from breakwall.web.services import Services
 
 
@@ -33,7 +34,10 @@ def create_app(services: Services) -> FastAPI:
 
     app = FastAPI(
         title="Breakwall",
+        summary="The wall between an order service and a payment service that can fail.",
+        description=DESCRIPTION,
         version=__version__,
+        openapi_tags=TAGS,
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
@@ -42,6 +46,7 @@ def create_app(services: Services) -> FastAPI:
     )
     app.state.services = services
     answer_errors(app)
+    describe(app)
     app.include_router(health.router)
     app.include_router(problem_pages.router)
     # The last one that is added stands before the others.

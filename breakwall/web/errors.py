@@ -18,7 +18,7 @@ from breakwall.errors import BreakwallError, ExitCode
 from breakwall.log_throttle import throttled
 from breakwall.payments.db.errors import DatabaseUnavailableError
 from breakwall.payments.interventions import InvalidAuthorError
-from breakwall.payments.ledger.queries import AmbiguousNameError
+from breakwall.payments.ledger.queries import AmbiguousNameError, OrderPrunedError
 from breakwall.payments.operator.resolve import InvalidChargeError
 from breakwall.payments.orders import IdempotencyConflictError, InvalidOrderError
 from breakwall.web.allowed_methods import allowed_methods
@@ -27,14 +27,15 @@ from breakwall.web.validation import problem_of_validation
 
 log = logging.getLogger("breakwall.api")
 
-RETRY_AFTER = 2  # Seconds. Most faults of a database are a failover, and end within some of them.
+RETRY_AFTER = 1  # Seconds: a database that was restarted, or a lock that was held, is often back by then.
 
 TYPES: Mapping[type[Exception], ProblemType] = {
-    AmbiguousNameError: ProblemType.AMBIGUOUS,
+    AmbiguousNameError: ProblemType.AMBIGUOUS_NAME,
     IdempotencyConflictError: ProblemType.IDEMPOTENCY_CONFLICT,
     InvalidAuthorError: ProblemType.INVALID_REQUEST,
     InvalidChargeError: ProblemType.INVALID_REQUEST,
     InvalidOrderError: ProblemType.INVALID_REQUEST,
+    OrderPrunedError: ProblemType.ORDER_PRUNED,
     DatabaseUnavailableError: ProblemType.UNAVAILABLE,
     StoreLostError: ProblemType.UNAVAILABLE,
 }
@@ -115,17 +116,28 @@ def _invalid(error: Exception) -> Parts:
         problems = {error.field: error.problem}
     else:
         problems = {"charge_id": str(error)}
-    return str(error), {"errors": [{"field": name, "message": text} for name, text in problems.items()]}
+    return str(error), {"errors": problems}
 
 
 def _ambiguous(error: Exception) -> Parts:
-    found = {str(way): order_id for way, order_id in cast(AmbiguousNameError, error).found.items()}
-    return "The name fits more than one order. Ask for one of them by its id.", {"found": found}
+    orders = {way.value: order_id for way, order_id in cast(AmbiguousNameError, error).found.items()}
+    detail = "The name is one order's id and another order's key. Say which is meant: by=id or by=key."
+    return detail, {"orders": orders}
+
+
+def _conflict(error: Exception) -> Parts:
+    return f"{error}.", {"fields": cast(IdempotencyConflictError, error).fields}
+
+
+def _pruned(error: Exception) -> Parts:
+    return f"{error}.", cast(OrderPrunedError, error).details()
 
 
 _SPECIAL: Mapping[ProblemType, Callable[[Exception], Parts]] = {
     ProblemType.INVALID_REQUEST: _invalid,
-    ProblemType.AMBIGUOUS: _ambiguous,
+    ProblemType.AMBIGUOUS_NAME: _ambiguous,
+    ProblemType.IDEMPOTENCY_CONFLICT: _conflict,
+    ProblemType.ORDER_PRUNED: _pruned,
 }
 
 

@@ -80,7 +80,8 @@ def _page(title: str, body: str) -> HTMLResponse:
     """A page without styles and scripts, so that every content-security policy shows it."""
     return HTMLResponse(
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1"><meta name="color-scheme" content="light dark">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        '<meta name="color-scheme" content="light dark">'
         f"<title>{escape(title)} – Breakwall</title></head>"
         f"<body><main><h1>{escape(title)}</h1>{body}</main></body></html>"
     )

@@ -49,11 +49,17 @@ class ProblemType(Enum):
         "The method is not allowed here",
         "The header `Allow` lists the methods of this address.",
     )
-    AMBIGUOUS = ProblemKind(
-        "ambiguous",
+    AMBIGUOUS_NAME = ProblemKind(
+        "ambiguous-name",
         409,
         "The name fits two orders",
-        "It is the id of one and the key of another. `found` has the id of each: ask with that.",
+        "It is one order's id and another order's key. Add `by=id` or `by=key`.",
+    )
+    ORDER_PRUNED = ProblemKind(
+        "order-pruned",
+        410,
+        "The order is not kept any more",
+        "It had ended, and was removed after the retention time. `order` is what is kept of it.",
     )
     REFUSED = ProblemKind(
         "refused",
@@ -76,15 +82,15 @@ class ProblemType(Enum):
     IDEMPOTENCY_CONFLICT = ProblemKind(
         "idempotency-conflict",
         422,
-        "The key belongs to another order",
-        "An order with this idempotency key was placed before, with other values. Nothing was stored. A new order "
-        "needs a key of its own; the same order is sent again with the same values.",
+        "The idempotency key belongs to another order",
+        "Nothing was accepted. Send the first order unchanged, or the new order under a key of its own.",
     )
     UNAVAILABLE = ProblemKind(
         "unavailable",
         503,
         "The service cannot work now",
-        "Nothing was accepted. Send the same request again after `Retry-After` seconds.",
+        "Send the same request again after `Retry-After` seconds. What it asked for may have happened or not: an order "
+        "with the same `Idempotency-Key` is never charged twice.",
     )
     INTERNAL = ProblemKind(
         "internal",

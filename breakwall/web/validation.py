@@ -31,8 +31,8 @@ def problem_of_validation(request: Request, error: RequestValidationError) -> Pr
                 ProblemType.UNSUPPORTED_MEDIA_TYPE,
                 "The body should be JSON, and its Content-Type application/json.",
             )
-    errors = [_described(one) for one in found[:MOST_ERRORS]]
-    detail = "; ".join(f"{one['field']}: {one['message']}" for one in errors)
+    errors = dict(_described(one) for one in found[:MOST_ERRORS])
+    detail = "; ".join(f"{field}: {problem}" for field, problem in errors.items())
     return ProblemError(ProblemType.INVALID_REQUEST, detail, {"errors": errors})
 
 
@@ -40,10 +40,12 @@ def _is_of_another_type(request: Request) -> bool:
     return "json" not in request.headers.get("content-type", "").lower()
 
 
-def _described(one: Any) -> dict[str, str]:
+def _described(one: Any) -> tuple[str, str]:
     place, *path = one["loc"]
     field = ".".join(_shown(part) for part in path) or str(place)
-    return {"in": str(place), "field": field, "message": one["msg"].removeprefix("Value error, ")}
+    if one["type"] == "extra_forbidden":
+        return field, "is not a field of this request"
+    return field, one["msg"].removeprefix("Value error, ")
 
 
 def _shown(part: object) -> str:

@@ -32,4 +32,5 @@ def _check(scopes: frozenset[Scope]) -> Callable[[Request], Principal]:
     def principal(request: Request) -> Principal:
         return Principal(None, ALL_SCOPES)
 
+    principal.scopes = scopes  # type: ignore[attr-defined]  # For the OpenAPI document.
     return principal
