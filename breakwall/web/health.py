@@ -14,7 +14,7 @@ from breakwall.web.services import UsedServices
 router = APIRouter(tags=["health"])
 
 
-class Health(BaseModel):
+class HealthDocument(BaseModel):
     """The process answers."""
 
     status: Literal["ok"] = "ok"
@@ -48,9 +48,9 @@ class ReadinessDocument(BaseModel):
 
 
 @router.get("/healthz", summary="Whether the process lives")
-async def healthz() -> Health:
+async def healthz() -> HealthDocument:
     """200 as long as the process answers, whatever it depends on."""
-    return Health()
+    return HealthDocument()
 
 
 @router.get(

@@ -215,9 +215,9 @@ def test_a_port_that_is_taken_ends_it_with_what_to_do(terminal: Terminal) -> Non
 
 
 def test_a_port_of_the_page_that_is_taken_ends_it_with_what_to_do(terminal: Terminal) -> None:
-    port, control_port, _ = _free_ports()
-    own = ("--payment-port", str(port), "--control-port", str(control_port))
-    second = _second(terminal, *own, "--api-port", str(terminal.api_port))
+    second = _second(
+        terminal, "--api-port", str(terminal.api_port), BREAKWALL_PAYMENT_URL="http://127.0.0.1:9"
+    )
     assert second.returncode == 1
     assert "Error: the api ended with code 1 before it was up." in second.stderr
     assert f"port {terminal.api_port} of 127.0.0.1 is taken" in second.stderr
@@ -225,12 +225,12 @@ def test_a_port_of_the_page_that_is_taken_ends_it_with_what_to_do(terminal: Term
     assert "Traceback" not in second.stderr
 
 
-def _second(terminal: Terminal, *ports: str) -> subprocess.CompletedProcess[str]:
+def _second(terminal: Terminal, *ports: str, **environ: str) -> subprocess.CompletedProcess[str]:
     """Another `breakwall up` in the same folder, run to its end."""
     return subprocess.run(
         breakwall("up", *ports),
         cwd=terminal.folder,
-        env=terminal.environ,
+        env={**terminal.environ, **environ},
         capture_output=True,
         text=True,
         check=False,

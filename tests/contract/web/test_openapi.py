@@ -36,12 +36,12 @@ def operations(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def test_every_operation_says_what_it_is_for(document: dict[str, Any]) -> None:
-    lacking = [
+    unexplained = [
         name
         for name, operation in operations(document).items()
         if not (operation.get("summary") and operation.get("description") and operation.get("tags"))
     ]
-    assert lacking == []
+    assert unexplained == []
 
 
 def test_every_tag_is_explained(document: dict[str, Any]) -> None:
