@@ -3996,9 +3996,9 @@ MUTANTS = (
     ),
     Mutant(
         "the API waits for the charges in hand as long as it may",
-        "breakwall/web/server.py",
-        "    if not app.state.closed:\n        _leave()\n",
-        "    os._exit(0)\n",
+        "breakwall/web/app.py",
+        "services.close(), services.stopping.seconds_left",
+        "services.close(), 0.0",
         ("tests/integration/web/test_server.py",),
         simulated=False,
     ),

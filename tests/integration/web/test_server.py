@@ -92,6 +92,21 @@ def test_a_charge_that_hangs_is_answered_in_time_and_finished_by_a_worker(
     assert len([charge for charge in control.ledger() if charge["reference"] == key]) == 1
 
 
+def test_a_charge_that_ends_in_time_is_recorded_before_the_end(
+    terminal: Terminal, module_payment_service: PaymentService, start_api: StartApi
+) -> None:
+    terminal.set(PAYMENT_URL=module_payment_service.url, SITE="records")
+    api = start_api()
+    module_payment_service.control.set_faults(latency=3.7)
+    caller = threading.Thread(target=lambda: api.request("POST", "/tried/orders/cart-2").read())
+    caller.start()
+    wait_until(lambda: terminal.run("orders", "show", "cart-2").code == 0)
+    assert stop(api) < BOUND
+    caller.join(10)
+    module_payment_service.control.clear_faults()
+    assert terminal.show("cart-2")["status"] == "paid"
+
+
 def test_killed_with_9_its_processes_die_with_it(start_api: StartApi) -> None:
     api = start_api("--processes", "2")
     children = api.children()
