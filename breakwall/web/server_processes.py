@@ -19,7 +19,7 @@ log = logging.getLogger("breakwall.api")
 
 CHECK_INTERVAL = 0.1  # Seconds between two looks at the processes.
 RESTART_PAUSE = 1.0  # Seconds before a process that was killed is replaced.
-STOP_TIMEOUT = LONGEST_STOP + 0.3  # Seconds until a process that does not stop is killed.
+STOP_TIMEOUT = LONGEST_STOP + 0.7  # Seconds until a process that does not stop is killed.
 
 
 class ServerProcesses:

@@ -97,7 +97,7 @@ def test_a_charge_that_ends_in_time_is_recorded_before_the_end(
 ) -> None:
     terminal.set(PAYMENT_URL=module_payment_service.url, SITE="records")
     api = start_api()
-    module_payment_service.control.set_faults(latency=3.7)
+    module_payment_service.control.set_faults(latency=3.2)
     caller = threading.Thread(target=lambda: api.request("POST", "/tried/orders/cart-2").read())
     caller.start()
     wait_until(lambda: terminal.run("orders", "show", "cart-2").code == 0)
