@@ -14,6 +14,7 @@ import typer
 
 from breakwall import __version__
 from breakwall.cli.audit import audit
+from breakwall.cli.api import api
 from breakwall.cli.backlog.command import backlog
 from breakwall.cli.breaker import breaker_app
 from breakwall.cli.db import database_app
@@ -32,6 +33,9 @@ from breakwall.cli.workers import workers
 from breakwall.terminal import streams
 from breakwall.terminal.logs import show_warnings
 from breakwall.terminal.options import wants_json
+
+LOGS = {"worker": "breakwall.worker", "api": "breakwall.api"}
+"""The commands that write a log to stderr, and the name of their events in it."""
 
 app = typer.Typer(
     name="breakwall",
@@ -54,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         code = app(given, prog_name="breakwall", standalone_mode=False)
         streams.finish()
     except Exception as error:
-        code = report(error, as_json=as_json, logs=given[:1] == ["worker"])
+        code = report(error, as_json=as_json, log=LOGS.get(given[0]) if given else None)
     _flush_and_restore_interrupt()
     raise SystemExit(code or 0)
 
@@ -93,6 +97,7 @@ app.command(short_help="Ask a sandbox of the payment service what it really prom
 app.command(short_help="Show how many orders wait, and for how long.")(backlog)
 app.command(context_settings=WORKER_CONTEXT)(worker)
 app.command(short_help="Show which workers run, where, and which are silent.")(workers)
+app.command(short_help="Serve the HTTP API and the operator's page.")(api)
 app.command(short_help="Run a payment service that fails on command.")(simulator)
 app.add_typer(orders_app, name="orders")
 app.add_typer(breaker_app, name="breaker")

@@ -30,13 +30,13 @@ class Explanation:
         return {"error": error, "exit_code": int(self.code)}
 
 
-def report(error: Exception, *, as_json: bool, logs: bool = False) -> int:
+def report(error: Exception, *, as_json: bool, log: str | None = None) -> int:
     """Write an error to stderr and return the exit code. A bug is raised again.
 
-    ``logs``: the command writes a log to stderr. If the log is JSON, the error is JSON too: if a service manager
-    restarts a worker again and again, the log is all that people read.
+    ``log``: the name of the events that the command logs to stderr. If the log is JSON, the error is JSON too: if a
+    service manager restarts a worker again and again, the log is all that people read.
     """
-    logs_json = logs and is_log_json()
+    logs_json = log is not None and is_log_json()
     if isinstance(error, typer.TyperException) and not (as_json or logs_json):
         with suppress(OSError):  # Without stderr there is only the exit code.
             _show_usage(error)
@@ -45,9 +45,9 @@ def report(error: Exception, *, as_json: bool, logs: bool = False) -> int:
     if explanation is None:
         raise error
     with suppress(OSError):
-        if logs_json:
+        if log is not None and logs_json:
             for sentence in explanation.sentences:
-                write_event("breakwall.worker", sentence)
+                write_event(log, sentence)
         elif as_json:
             write_json_note(explanation.as_document())
         else:

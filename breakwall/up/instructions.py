@@ -35,13 +35,18 @@ EXAMPLES = {STRIPE: " --payment-method pm_card_visa"}
 
 
 def how_to_use(
-    command: str, ports: Ports | None, environment: Mapping[str, str], *, gateway: str = DEFAULT
+    command: str,
+    ports: Ports | None,
+    environment: Mapping[str, str],
+    *,
+    gateway: str = DEFAULT,
+    page: str | None = None,
 ) -> list[str]:
     """Lines that say how to place an order, watch the backlog, and make the payment service fail.
 
     ``command`` is how the user calls Breakwall, ``ports`` is None if `breakwall up` runs no payment service, and
     ``environment`` is this process's: the other terminal needs the same settings. ``gateway`` is the configured one's
-    name.
+    name, ``page`` the operator's page's address.
     """
     method = EXAMPLES.get(gateway, "")
     also = any(name.startswith(PREFIX) for name in environment)
@@ -49,7 +54,8 @@ def how_to_use(
     if ports is not None and not ports.usual:
         command = f"BREAKWALL_PAYMENT_URL={ports.service_url} {command}"
     lines = [
-        f"Everything is up. In another terminal, {where}:",
+        f"Everything is up. The operator's page: {page}" if page else "Everything is up.",
+        f"In another terminal, {where}:",
         f"  {command} orders place --user u1 --amount 10000 --currency KRW --key cart-1{method}",
         f"  {command} backlog --watch",
     ]

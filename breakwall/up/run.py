@@ -11,6 +11,7 @@ from types import FrameType
 from rich.console import Console
 from rich.text import Text
 
+from breakwall.host.extras import WEB, missing_modules
 from breakwall.processes.child import ChildFailedError, python_module
 from breakwall.settings import Settings
 from breakwall.terminal.output import data, notes, write_note
@@ -23,16 +24,25 @@ CHECK_INTERVAL = 0.1  # Seconds between two checks of the programs.
 # longer wait gains little.
 STOP_TIMEOUT = 6.0
 
+HINTS = {
+    "payment service": (
+        "If another `breakwall up` runs, use that one. Or choose other ports with --payment-port and "
+        "--control-port, or name a payment service with BREAKWALL_PAYMENT_URL."
+    ),
+    "api": "If another `breakwall up` runs, use that one. Or choose another port with --api-port.",
+}
+"""What to do if a program never comes up: most often another one has its port."""
+
 NAME_WIDTH = 17  # Columns of the names before the lines.
 
 
-def run_up(settings: Settings, ports: Ports) -> int:
+def run_up(settings: Settings, ports: Ports, api_port: int) -> int:
     """Run until a signal comes, then return 0; return 1 if a program ended.
 
-    A payment service runs too, unless the settings name one.
+    A payment service runs too, unless the settings name one. The API and the page run if they are installed.
     """
     names_one = not {"payment_url", "payment_gateway"}.isdisjoint(settings.model_fields_set)
-    session = UpSession(settings, None if names_one else ports, data())
+    session = UpSession(settings, None if names_one else ports, data(), api_port)
     try:
         return session.run()
     except ChildFailedError as error:
@@ -45,9 +55,10 @@ def run_up(settings: Settings, ports: Ports) -> int:
 class UpSession:
     """The programs, and the terminal that they share. Without ``ports`` there is no payment service among them."""
 
-    def __init__(self, settings: Settings, ports: Ports | None, console: Console) -> None:
+    def __init__(self, settings: Settings, ports: Ports | None, console: Console, api_port: int) -> None:
         self._settings = settings
         self._ports = ports
+        self._api_port = None if missing_modules(WEB) else api_port
         self._console = console
         self._stop = threading.Event()
         self._hurry = threading.Event()
@@ -82,7 +93,8 @@ class UpSession:
 
     def _how_to_use(self) -> list[str]:
         command, gateway = command_name(sys.argv[0], sys.executable), self._settings.payment_gateway
-        return how_to_use(command, self._ports, os.environ, gateway=gateway)
+        page = None if self._api_port is None else f"http://127.0.0.1:{self._api_port}/"
+        return how_to_use(command, self._ports, os.environ, gateway=gateway, page=page)
 
     def explain(self, error: ChildFailedError) -> None:
         """Say which program ended and how, and what to do if it never came up."""
@@ -90,16 +102,11 @@ class UpSession:
         if not error.log:
             notes().print(Text(f"Error: {error}; everything ends."), highlight=False)
             return
-        hint = "`breakwall doctor` checks the settings and what they name."
-        if error.name == "payment service":
-            hint = (
-                "If another `breakwall up` runs, use that one. Or choose other ports with --payment-port and "
-                "--control-port, or name a payment service with BREAKWALL_PAYMENT_URL."
-            )
+        hint = HINTS.get(error.name, "`breakwall doctor` checks the settings and what they name.")
         notes().print(Text(f"Error: {error}. Its output:\n\n{error.log}\n\n{hint}"), highlight=False)
 
     def close(self) -> None:
-        """End all programs, the worker before the service that it calls; kill those that do not end in time."""
+        """End all programs, each before the service that it calls; kill those that do not end in time."""
         for program in reversed(self._programs):
             program.ask_to_stop()
             deadline = time.monotonic() + STOP_TIMEOUT
@@ -113,6 +120,11 @@ class UpSession:
             ports = ["--port", str(self._ports.service), "--control-port", str(self._ports.control)]
             self._start("payment service", ["simulator", *ports], "Payment service on ", "magenta")
         self._start("worker", ["worker", "--loglevel", "INFO"], " ready.", "cyan")
+        if self._api_port is None:
+            self._say("The API and the operator's page need more: pip install 'breakwall[web]'")
+            return
+        port = ["--port", str(self._api_port)]
+        self._start("api", ["api", *port, "--loglevel", "INFO"], " ready.", "green")
 
     def _start(self, name: str, arguments: list[str], ready_mark: str, style: str) -> None:
         program = Program(

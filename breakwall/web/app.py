@@ -4,41 +4,90 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 from fastapi import FastAPI
 
 from breakwall import __version__
-from breakwall.web import hooks
-from breakwall.web.page.routes import router as page_router
-from breakwall.web import audit
-from breakwall.web.access.protect import protect
-from breakwall.web import bulk_retries
 from breakwall.monitor.history.sampler import Sampler
+from breakwall.web import (
+    audit,
+    breakers,
+    bulk_retries,
+    health,
+    hooks,
+    metrics,
+    problem_pages,
+    queue,
+)
+from breakwall.web.access.protect import protect
+from breakwall.web.body_limit import limit_bodies
+from breakwall.web.errors import answer_errors
+from breakwall.web.head_requests import HeadRequests
 from breakwall.web.live import routes as live
-from breakwall.web.problems import ProblemError, answer_problem
+from breakwall.web.openapi import DESCRIPTION, TAGS, describe
+from breakwall.web.orders import routes as orders
+from breakwall.web.page import routes as page
 from breakwall.web.services import Services
+
+ROUTERS = (
+    orders.router,
+    bulk_retries.router,
+    live.router,
+    breakers.router,
+    queue.router,
+    audit.router,
+    hooks.router,
+    metrics.router,
+    health.router,
+    problem_pages.router,
+    page.router,
+)
 
 
 def create_app(services: Services, *, host: str = "127.0.0.1") -> FastAPI:
-    """The application over ``services``, which it closes when it ends. ``host``: the address that it is bound to."""
+    """The application over ``services``, which it closes when it ends. ``host``: the address that it is bound to.
 
-    @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        sampler = Sampler(services.monitor)
-        sampler.start()
-        yield
-        services.stopping.begin()
-        await asyncio.to_thread(sampler.stop)
-        await services.close()
-
-    app = FastAPI(title="Breakwall", version=__version__, docs_url=None, redoc_url=None, lifespan=lifespan)
+    ``app.state.closed`` says afterwards whether they were closed in time: see `Stopping`.
+    """
+    app = FastAPI(
+        title="Breakwall",
+        summary="The wall between an order service and a payment service that can fail.",
+        description=DESCRIPTION,
+        version=__version__,
+        openapi_tags=TAGS,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        telemetry={"logs": False},  # It would log the texts of errors.
+        lifespan=_lifespan,
+    )
     app.state.services = services
-    app.add_exception_handler(ProblemError, answer_problem)
-    app.include_router(hooks.router)
-    app.include_router(page_router)
-    app.include_router(audit.router)
+    app.state.scrapes = metrics.Scrapes(services)
+    answer_errors(app)
+    describe(app)
+    for router in ROUTERS:
+        app.include_router(router)
+    # The last one that is added stands before the others.
+    limit_bodies(app)
+    app.add_middleware(HeadRequests)
     protect(app, services.settings, services.database, host, clock=services.clock)
-    app.include_router(bulk_retries.router)
-    app.include_router(live.router)
     return app
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    services: Services = app.state.services
+    sampler = Sampler(services.monitor)
+    sampler.start()
+    app.state.closed = False
+    yield
+    services.stopping.begin()
+    with suppress(TimeoutError):
+        await asyncio.wait_for(_close(services, sampler), services.stopping.seconds_left)
+        app.state.closed = True
+
+
+async def _close(services: Services, sampler: Sampler) -> None:
+    await asyncio.to_thread(sampler.stop)
+    await services.close()

@@ -16,6 +16,7 @@ from breakwall.payments.gateways.hints import HintReadingGateway, hint_reader
 from breakwall.producers import AsyncOrderProducer
 from breakwall.settings import Settings
 from breakwall.web.live.poller import Live
+from breakwall.web.readiness import Readiness, checks_of
 from breakwall.web.stopping import Stopping
 
 
@@ -44,6 +45,11 @@ class Services:
     def live(self) -> Live:
         """The newest snapshot, for all pages and requests."""
         return Live(self.monitor, self.stopping)
+
+    @cached_property
+    def readiness(self) -> Readiness:
+        """What `/readyz` asks."""
+        return Readiness(checks_of(self.monitor))
 
     @property
     def database(self) -> Database:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 
-LONGEST_STOP = 4.0  # Seconds from the signal to the end. The promise is 5, on a busy machine too.
+LONGEST_STOP = 3.5  # Seconds from the signal to the end. The promise is 5, on a busy machine too.
 
 
 class Stopping:

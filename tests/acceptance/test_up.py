@@ -10,6 +10,7 @@ import socket
 import subprocess
 import tempfile
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -38,23 +39,36 @@ class Terminal:
     Args:
         folder: where it runs.
         stdout: where it writes to; by default, to a file that is read as `text`.
+        environ: other variables.
         settings: variables without their prefix.
     """
 
-    def __init__(self, folder: Path, stdout: int | None = None, **settings: str) -> None:
+    def __init__(
+        self, folder: Path, stdout: int | None = None, environ: dict[str, str] | None = None, **settings: str
+    ) -> None:
         self.folder = folder
-        self.port, self.control_port = _free_ports()
+        self.port, self.control_port, self.api_port = _free_ports()
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("BREAKWALL_")}
-        self.environ = {**inherited, **{f"BREAKWALL_{name}": value for name, value in settings.items()}}
+        self.environ = {
+            **inherited,
+            **(environ or {}),
+            **{f"BREAKWALL_{name}": value for name, value in settings.items()},
+        }
         self._log = folder / "up.log"
         with self._log.open("wb") as log:
             self.process = subprocess.Popen(
-                breakwall("up", "--payment-port", str(self.port), "--control-port", str(self.control_port)),
+                breakwall("up", *self.ports),
                 cwd=folder,
                 env=self.environ,
                 stdout=log if stdout is None else stdout,
                 stderr=log,
             )
+
+    @property
+    def ports(self) -> tuple[str, ...]:
+        """The options with this terminal's ports."""
+        payment = ("--payment-port", str(self.port), "--control-port", str(self.control_port))
+        return (*payment, "--api-port", str(self.api_port))
 
     @property
     def text(self) -> str:
@@ -112,8 +126,10 @@ Start = Callable[..., Terminal]
 def start(home: Path) -> Iterator[Start]:
     with ExitStack() as started:
 
-        def start_one(stdout: int | None = None, **settings: str) -> Terminal:
-            terminal = Terminal(home, stdout, **settings)
+        def start_one(
+            stdout: int | None = None, environ: dict[str, str] | None = None, **settings: str
+        ) -> Terminal:
+            terminal = Terminal(home, stdout, environ, **settings)
             started.callback(terminal.close)
             return terminal
 
@@ -137,11 +153,11 @@ def _running_in(folder: Path) -> list[psutil.Process]:
     return found
 
 
-def _free_ports() -> tuple[int, int]:
-    with socket.socket() as one, socket.socket() as other:
-        one.bind(("127.0.0.1", 0))
-        other.bind(("127.0.0.1", 0))
-        return one.getsockname()[1], other.getsockname()[1]
+def _free_ports() -> tuple[int, int, int]:
+    with socket.socket() as one, socket.socket() as two, socket.socket() as three:
+        for each in (one, two, three):
+            each.bind(("127.0.0.1", 0))
+        return one.getsockname()[1], two.getsockname()[1], three.getsockname()[1]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -174,12 +190,14 @@ def test_an_order_that_has_to_wait_is_charged_by_the_sites_own_worker(start: Sta
 
 
 def test_killed_with_9_it_takes_everything_along(terminal: Terminal) -> None:
-    assert len(terminal.children()) == 3  # the payment service, the worker, and the worker's broker
+    assert len(terminal.children()) == 4  # the payment service, the worker, the worker's broker, and the API
     terminal.process.kill()
     wait_for("nothing is left running", lambda: terminal.children() == [])
 
 
-@pytest.mark.parametrize(("program", "name"), [("worker", "worker"), ("simulator", "payment service")])
+@pytest.mark.parametrize(
+    ("program", "name"), [("worker", "worker"), ("simulator", "payment service"), ("api", "api")]
+)
 def test_if_one_program_ends_all_end_and_it_is_named(terminal: Terminal, program: str, name: str) -> None:
     os.kill(terminal.child(f"breakwall {program}").pid, signal.SIGKILL)
     assert terminal.process.wait(60) == 1, terminal.text
@@ -189,20 +207,50 @@ def test_if_one_program_ends_all_end_and_it_is_named(terminal: Terminal, program
 
 
 def test_a_port_that_is_taken_ends_it_with_what_to_do(terminal: Terminal) -> None:
-    ports = ("--payment-port", str(terminal.port), "--control-port", str(terminal.control_port))
-    second = subprocess.run(
+    second = _second(terminal, *terminal.ports)
+    assert second.returncode == 1
+    assert "Error: the payment service ended with code 1 before it was up." in second.stderr
+    assert "--payment-port" in second.stderr
+    assert "Traceback" not in second.stderr
+
+
+def test_a_port_of_the_page_that_is_taken_ends_it_with_what_to_do(terminal: Terminal) -> None:
+    second = _second(
+        terminal, "--api-port", str(terminal.api_port), BREAKWALL_PAYMENT_URL="http://127.0.0.1:9"
+    )
+    assert second.returncode == 1
+    assert "Error: the api ended with code 1 before it was up." in second.stderr
+    assert f"port {terminal.api_port} of 127.0.0.1 is taken" in second.stderr
+    assert "--api-port" in second.stderr
+    assert "Traceback" not in second.stderr
+
+
+def _second(terminal: Terminal, *ports: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    """Another `breakwall up` in the same folder, run to its end."""
+    return subprocess.run(
         breakwall("up", *ports),
         cwd=terminal.folder,
-        env=terminal.environ,
+        env={**terminal.environ, **environ},
         capture_output=True,
         text=True,
         check=False,
         timeout=60,
     )
-    assert second.returncode == 1
-    assert "Error: the payment service ended with code 1 before it was up." in second.stderr
-    assert "--payment-port" in second.stderr
-    assert "Traceback" not in second.stderr
+
+
+def test_it_serves_the_api_and_says_where_the_page_is(terminal: Terminal) -> None:
+    terminal.until_said(f"The operator's page: http://127.0.0.1:{terminal.api_port}/")
+    with urllib.request.urlopen(f"http://127.0.0.1:{terminal.api_port}/readyz", timeout=10) as answer:
+        assert json.load(answer)["status"] == "ready"
+
+
+def test_without_the_extra_it_says_so_and_goes_on(start: Start, home: Path) -> None:
+    (home / "hidden").mkdir()
+    (home / "hidden" / "sitecustomize.py").write_text("import sys; sys.modules['fastapi'] = None\n")
+    terminal = start(environ={"PYTHONPATH": str(home / "hidden")})
+    terminal.until_said("Everything is up.")
+    assert "The API and the operator's page need more: pip install 'breakwall[web]'" in terminal.text
+    assert terminal.place("cart-1") == "paid"
 
 
 def test_a_payment_service_of_the_users_own_is_used_and_none_is_run(start: Start) -> None:

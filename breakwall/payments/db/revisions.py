@@ -57,7 +57,11 @@ def check_schema(engine: Engine) -> None:
             f"the orders database {engine.url.database} does not exist: run `breakwall db upgrade`, or correct "
             "BREAKWALL_DATABASE_URL"
         )
-    revision = current_revision(engine)
+    check_revision(current_revision(engine))
+
+
+def check_revision(revision: str | None) -> None:
+    """Raise `SchemaError` unless this version works with a database at ``revision``."""
     if revision in {BEFORE, HEAD, AFTER}:
         return
     check_not_newer(revision)

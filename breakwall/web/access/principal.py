@@ -55,6 +55,8 @@ def _check(scopes: frozenset[Scope]) -> Callable[..., Awaitable[Principal]]:
         known: Principal = found or await run_in_threadpool(access.identify, request)
         return _permitted(known, scopes)
 
+    principal.scopes = scopes  # type: ignore[attr-defined]  # For the OpenAPI document.
+    principal.scopes = scopes  # type: ignore[attr-defined]  # For the OpenAPI document.
     return principal
 
 
@@ -68,4 +70,5 @@ def _permitted(principal: Principal, scopes: frozenset[Scope]) -> Principal:
             {"scopes": sorted(scopes)},
             {"WWW-Authenticate": challenge},
         )
+    principal.scopes = scopes  # type: ignore[attr-defined]  # For the OpenAPI document.
     return principal

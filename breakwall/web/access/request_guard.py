@@ -40,7 +40,7 @@ class RequestGuard:
         if "authorization" not in request.headers and _is_cross_site(request):
             return ProblemError(ProblemType.CROSS_SITE, "A page of another site has sent this request.")
         if _is_form(request) and is_json_route(request.url.path):
-            return ProblemError(ProblemType.UNSUPPORTED_FORM, "The body should be JSON.")
+            return ProblemError(ProblemType.UNSUPPORTED_MEDIA_TYPE, "The body should be JSON.")
         return None
 
     def _has_own_host(self, request: HTTPConnection) -> bool:

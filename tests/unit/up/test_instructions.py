@@ -43,8 +43,14 @@ def test_a_payment_service_of_the_users_own_is_not_switched_off() -> None:
 
 
 def test_a_user_who_has_set_variables_is_told_that_the_other_terminal_needs_them() -> None:
-    assert "same BREAKWALL_ variables" in how_to_use("breakwall", USUAL, {"BREAKWALL_DATA_DIR": "x"})[0]
-    assert "variables" not in how_to_use("breakwall", USUAL, {"PATH": "/bin"})[0]
+    assert "same BREAKWALL_ variables" in how_to_use("breakwall", USUAL, {"BREAKWALL_DATA_DIR": "x"})[1]
+    assert "variables" not in how_to_use("breakwall", USUAL, {"PATH": "/bin"})[1]
+
+
+def test_the_page_is_named_if_there_is_one() -> None:
+    page = "http://127.0.0.1:8080/"
+    assert page in how_to_use("breakwall", USUAL, {}, page=page)[0]
+    assert "page" not in how_to_use("breakwall", USUAL, {})[0]
 
 
 def test_a_command_on_the_path_is_called_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

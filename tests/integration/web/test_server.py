@@ -1,0 +1,162 @@
+"""`breakwall api` as processes: how it stops, and what becomes of the orders in hand."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import signal
+import socket
+import subprocess
+import threading
+
+import psutil
+import pytest
+
+from breakwall.simulator.client import SimulatorControl
+from tests.acceptance.shop import PaymentService
+from tests.command import Terminal, command_line
+from tests.integration.web.conftest import RunningApi, StartApi
+from tests.stopwatch import Stopwatch
+from tests.waiting import wait_until
+
+BOUND = 5.0  # Seconds from the signal to the end.
+STREAMS = 20
+TIMEOUT = 9.0  # Seconds of a charge: more than the process stays.
+
+PROCESSES = pytest.mark.parametrize("processes", [1, 2])
+
+
+def open_streams(api: RunningApi) -> list[http.client.HTTPResponse]:
+    streams = [api.request("GET", "/tried/events") for _ in range(STREAMS)]
+    assert all(stream.readline() == b"data: begun\n" for stream in streams)
+    return streams
+
+
+def stop(api: RunningApi, number: signal.Signals = signal.SIGTERM) -> float:
+    """The seconds that it took."""
+    watch = Stopwatch(processes=True)
+    api.process.send_signal(number)
+    assert api.process.wait(60) == 0, api.text
+    return watch.seconds
+
+
+@PROCESSES
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_it_stops_in_time_while_streams_are_open(
+    start_api: StartApi, processes: int, number: signal.Signals
+) -> None:
+    api = start_api("--processes", str(processes))
+    streams = open_streams(api)
+    assert stop(api, number) < BOUND
+    for stream in streams:
+        rest = stream.read()  # It ends, and not inside an event.
+        assert rest == b"\n" or rest.endswith(b"\n\n")
+    assert "Traceback" not in api.text
+
+
+@PROCESSES
+def test_a_charge_that_hangs_is_answered_in_time_and_finished_by_a_worker(
+    terminal: Terminal, module_payment_service: PaymentService, start_api: StartApi, processes: int
+) -> None:
+    service = module_payment_service
+    key = f"cart-of-{processes}"
+    terminal.set(
+        PAYMENT_URL=service.url,
+        PAYMENT_TIMEOUT=str(TIMEOUT),
+        PAYMENT_DEDUPLICATES="true",
+        DISPATCH__INTERVAL="0.2",
+        RETRY__BASE="0.1",
+        SITE=f"stops-{processes}",
+    )
+    api = start_api("--processes", str(processes))
+    control: SimulatorControl = service.control
+    control.set_faults(hang=1.0)
+    open_streams(api)
+    answers: list[str] = []
+    caller = threading.Thread(
+        target=lambda: answers.append(json.load(api.request("POST", f"/tried/orders/{key}"))["status"])
+    )
+    caller.start()
+    wait_until(lambda: terminal.run("orders", "show", key).code == 0)
+    assert stop(api) < BOUND
+    caller.join(10)
+    assert answers == ["in_flight"]
+    assert "Traceback" not in api.text
+    assert terminal.show(key)["status"] == "in_flight"
+    control.clear_faults()
+    with subprocess.Popen(
+        command_line("worker"), cwd=terminal.folder, env=terminal.environ, stderr=subprocess.DEVNULL
+    ) as worker:
+        wait_until(lambda: terminal.show(key)["status"] == "paid", 60.0, look_every=0.5)
+        worker.send_signal(signal.SIGTERM)
+    assert len([charge for charge in control.ledger() if charge["reference"] == key]) == 1
+
+
+def test_a_charge_that_ends_in_time_is_recorded_before_the_end(
+    terminal: Terminal, module_payment_service: PaymentService, start_api: StartApi
+) -> None:
+    terminal.set(PAYMENT_URL=module_payment_service.url, SITE="records")
+    api = start_api()
+    module_payment_service.control.set_faults(latency=3.2)
+    caller = threading.Thread(target=lambda: api.request("POST", "/tried/orders/cart-2").read())
+    caller.start()
+    wait_until(lambda: terminal.run("orders", "show", "cart-2").code == 0)
+    assert stop(api) < BOUND
+    caller.join(10)
+    module_payment_service.control.clear_faults()
+    assert terminal.show("cart-2")["status"] == "paid"
+
+
+def test_killed_with_9_its_processes_die_with_it(start_api: StartApi) -> None:
+    api = start_api("--processes", "2")
+    children = api.children()
+    assert len(children) == 2
+    api.process.kill()
+    _, alive = psutil.wait_procs(children, timeout=10)
+    assert alive == []
+
+
+def test_a_process_that_is_killed_is_replaced(start_api: StartApi) -> None:
+    api = start_api("--processes", "2")
+    victim, other = api.children()
+    victim.kill()
+    wait_until(lambda: api.text.count(" ready.") == 3, 60.0)
+    assert other.is_running()
+    assert len(api.children()) == 2
+    assert api.request("GET", "/healthz").status == 200
+    assert stop(api) < BOUND
+
+
+def test_all_processes_answer_at_one_port(start_api: StartApi) -> None:
+    api = start_api("--processes", "2")
+    for _ in range(50):
+        assert api.request("GET", "/healthz").status == 200
+
+
+def test_a_bug_is_answered_without_and_logged_with_its_traceback(start_api: StartApi) -> None:
+    api = start_api()
+    answer = api.request("GET", "/tried/bug")
+    assert answer.status == 500
+    assert b"ZeroDivisionError" not in answer.read()
+    wait_until(lambda: "ZeroDivisionError: a bug" in api.text)
+    stop(api)
+    assert api.text.count("ZeroDivisionError: a bug") == 1
+
+
+def test_clients_that_leave_are_no_errors(start_api: StartApi) -> None:
+    api = start_api()
+    for stream in open_streams(api):
+        stream.close()
+    with socket.create_connection(("127.0.0.1", api.port)) as half:
+        half.sendall(
+            b"POST /tried/body HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\nhalf"
+        )
+    assert stop(api) < BOUND
+    assert api.text.count("\n") == 1, api.text
+
+
+def test_requests_are_not_logged(start_api: StartApi) -> None:
+    api = start_api()
+    api.request("GET", "/healthz")
+    api.request("GET", "/nothing")
+    assert api.text.count("\n") == 1, api.text
