@@ -15,6 +15,7 @@ from breakwall.payments.orders import Order, StoredOrder
 from breakwall.producers.pending import COMMIT_GRACE, PlaceResult, check_wait
 from breakwall.producers.polling import Polling
 from breakwall.producers.producer import OrderProducer, log_placed
+from breakwall.producers.separate_results import OrderResult
 from breakwall.producers.threads import ThreadPool
 from breakwall.settings import Settings
 
@@ -66,6 +67,11 @@ class AsyncOrderProducer:
         """As `OrderProducer.enqueue`. If it is cancelled, any number of the batches are accepted."""
         listed = list(orders)
         return await self._in_thread(lambda: self._producer.enqueue(listed))
+
+    async def enqueue_each(self, orders: Iterable[Order]) -> list[OrderResult]:
+        """As `OrderProducer.enqueue_each`. If it is cancelled, all that is not refused is accepted, or nothing."""
+        listed = list(orders)
+        return await self._in_thread(lambda: self._producer.enqueue_each(listed))
 
     async def get(self, name: str, by: Naming = Naming.ANY) -> StoredOrder:
         """As `OrderProducer.get`."""

@@ -8,6 +8,8 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 
 from breakwall import __version__
+from breakwall.web.orders.errors import answer_order_errors
+from breakwall.web.orders.routes import router as orders
 from breakwall.web.problems import ProblemError, answer_problem
 from breakwall.web.services import Services
 
@@ -23,4 +25,6 @@ def create_app(services: Services) -> FastAPI:
     app = FastAPI(title="Breakwall", version=__version__, docs_url=None, redoc_url=None, lifespan=lifespan)
     app.state.services = services
     app.add_exception_handler(ProblemError, answer_problem)
+    answer_order_errors(app)
+    app.include_router(orders)
     return app

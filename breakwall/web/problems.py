@@ -35,6 +35,55 @@ class ProblemType(Enum):
         "The request is not valid",
         "A field is missing or has a wrong value. `errors` names each field and says what would be right.",
     )
+    IDEMPOTENCY_KEY_MISSING = ProblemKind(
+        "idempotency-key-missing",
+        400,
+        "The order has no idempotency key",
+        "Send the header `Idempotency-Key`: your own name for the order, the same on each try. It keeps a repeated "
+        "request from charging twice.",
+    )
+    IDEMPOTENCY_KEY_INVALID = ProblemKind(
+        "idempotency-key-invalid",
+        400,
+        "The idempotency key is not usable",
+        "The header `Idempotency-Key` is a text of 1 to 255 characters without control characters, quoted or not.",
+    )
+    IDEMPOTENCY_CONFLICT = ProblemKind(
+        "idempotency-conflict",
+        422,
+        "The idempotency key belongs to another order",
+        "Nothing was accepted. Send the first order unchanged, or the new order under a key of its own.",
+    )
+    PAYMENT_DECLINED = ProblemKind(
+        "payment-declined",
+        402,
+        "The payment was declined",
+        "Nothing was charged. `order` has the decline code as its `reason`. A new try needs a new key.",
+    )
+    PAYMENT_FAILED = ProblemKind(
+        "payment-failed",
+        402,
+        "The payment could not be made",
+        "Nothing was charged, and nothing more is tried unless an operator retries the order.",
+    )
+    ORDER_CANCELLED = ProblemKind(
+        "order-cancelled",
+        402,
+        "The order was cancelled",
+        "Nothing was charged. `order` has the cause as its `reason`. A new try needs a new key.",
+    )
+    AMBIGUOUS_NAME = ProblemKind(
+        "ambiguous-name",
+        409,
+        "The name fits two orders",
+        "It is one order's id and another order's key. Add `by=id` or `by=key`.",
+    )
+    ORDER_PRUNED = ProblemKind(
+        "order-pruned",
+        410,
+        "The order is not kept any more",
+        "It had ended, and was removed after the retention time. `order` is what is kept of it.",
+    )
     NOT_FOUND = ProblemKind(
         "not-found", 404, "There is no such thing", "Nothing has this id, key or address."
     )
@@ -48,7 +97,8 @@ class ProblemType(Enum):
         "unavailable",
         503,
         "The service cannot work now",
-        "Nothing was accepted. Send the same request again after `Retry-After` seconds.",
+        "Send the same request again after `Retry-After` seconds. What it asked for may have happened or not: an order "
+        "with the same `Idempotency-Key` is never charged twice.",
     )
     INTERNAL = ProblemKind(
         "internal",
@@ -80,13 +130,18 @@ class ProblemError(Picklable, Exception):
         self.headers = headers
 
 
-def problem_response(problem: ProblemError) -> JSONResponse:
-    """The answer to a request that ended with ``problem``."""
+def problem_document(problem: ProblemError) -> dict[str, object]:
+    """The problem as RFC 9457 has it."""
     kind = problem.type.value
     document = {"type": problem.type.address, "title": kind.title, "status": kind.status}
+    return {**document, "detail": problem.detail, **problem.members}
+
+
+def problem_response(problem: ProblemError) -> JSONResponse:
+    """The answer to a request that ended with ``problem``."""
     return JSONResponse(
-        {**document, "detail": problem.detail, **problem.members},
-        status_code=kind.status,
+        problem_document(problem),
+        status_code=problem.type.value.status,
         headers=problem.headers,
         media_type=MEDIA_TYPE,
     )

@@ -52,7 +52,7 @@ class Services:
         self.monitor.close()
 
 
-def _services(request: Request) -> Services:
+async def _services(request: Request) -> Services:  # FastAPI would run a plain function in another thread.
     services: Services = request.app.state.services
     return services
 

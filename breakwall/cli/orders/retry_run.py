@@ -10,7 +10,6 @@ from breakwall.cli.orders.retry_text import (
     DISPUTED,
     Rules,
     during_a_pause,
-    outlook,
     preview_fields,
     retried_sentence,
     write_preview,
@@ -26,6 +25,7 @@ from breakwall.payments.ledger.progress import progress_of
 from breakwall.payments.ledger.queries import Naming, get_order
 from breakwall.payments.operator.bulk_retry import BulkRetry, RetriedBatch, Selection
 from breakwall.payments.operator.locking import RefusedError
+from breakwall.payments.operator.outlook import outlook
 from breakwall.payments.operator.retry_and_cancel import retry_order
 from breakwall.payments.orders import StoredOrder
 from breakwall.terminal.options import Format
