@@ -52,9 +52,14 @@ class Services:
         self.monitor.close()
 
 
-async def _services(request: Request) -> Services:  # FastAPI would run a plain function in another thread.
+def services_of(request: Request) -> Services:
+    """The services of the application that answers the request."""
     services: Services = request.app.state.services
     return services
+
+
+async def _services(request: Request) -> Services:  # FastAPI would run a plain function in another thread.
+    return services_of(request)
 
 
 UsedServices = Annotated[Services, Depends(_services)]

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated
 
-from fastapi import Depends, Header, Request
+from fastapi import Request
 
 from breakwall.texts import text_problem
 from breakwall.web.problems import ProblemError, ProblemType
@@ -13,14 +12,19 @@ from breakwall.web.problems import ProblemError, ProblemType
 _QUOTED = re.compile(r'"((?:[^"\\]|\\["\\])*)"')
 _ESCAPED = re.compile(r'\\(["\\])')
 
-_DOCUMENTED = Header(
-    alias="Idempotency-Key",
-    description="Your own name for the order, the same on each try, of 1 to 255 characters; quoted or not.",
-    examples=['"cart-17"'],
-)
+DOCUMENTED = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": True,
+    "description": "Your own name for the order, the same on each try: 1 to 255 characters, in quotation marks or not.",
+    "schema": {"type": "string", "minLength": 1},
+    "example": '"cart-17"',
+}
+"""The header in the OpenAPI document."""
 
 
-async def _idempotency_key(request: Request, documented: Annotated[str | None, _DOCUMENTED] = None) -> str:
+def key_of(request: Request) -> str:
+    """The request's key. Raises `ProblemError` if there is none, or no usable one."""
     found = request.headers.getlist("idempotency-key")
     if not any(found):
         raise ProblemError(
@@ -30,10 +34,6 @@ async def _idempotency_key(request: Request, documented: Annotated[str | None, _
     if len(found) > 1:
         raise _invalid("should be sent once")
     return key_in(found[0])
-
-
-OrderKey = Annotated[str, Depends(_idempotency_key)]
-"""The type of a route's argument that gets the key. Without a usable one, the request ends with a problem."""
 
 
 def key_in(header: str) -> str:

@@ -7,7 +7,7 @@ import time
 from contextlib import suppress
 from typing import Annotated, Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 
 from breakwall.access.scopes import Scope
@@ -22,13 +22,15 @@ from breakwall.producers import (
 from breakwall.producers.pending import replay
 from breakwall.producers.polling import Polling
 from breakwall.web.access.principal import Principal, allow
+from breakwall.web.orders import keys, preferences
 from breakwall.web.orders.answers import placed_response
 from breakwall.web.orders.bodies import NewOrder
 from breakwall.web.orders.documents import PlacedOrder, located, problems
 from breakwall.web.orders.errors import invalid, placing
-from breakwall.web.orders.keys import OrderKey
-from breakwall.web.orders.preferences import OrderPreferences
-from breakwall.web.services import UsedServices
+from breakwall.web.orders.keys import key_of
+from breakwall.web.orders.preferences import preferences_of
+from breakwall.web.orders.reading_bodies import read_body
+from breakwall.web.services import services_of
 
 router = APIRouter()
 
@@ -46,25 +48,37 @@ _ANSWERS: dict[int | str, dict[str, Any]] = {
 }
 
 
-@router.post("/v1/orders", status_code=201, responses=_ANSWERS, tags=["orders"])
+_DOCUMENTED = {
+    "parameters": [keys.DOCUMENTED, preferences.DOCUMENTED],
+    "requestBody": {
+        "required": True,
+        "content": {"application/json": {"schema": NewOrder.model_json_schema()}},
+    },
+}
+
+
+# It reads the request by itself: FastAPI's parameters would take a fifth of the time of an order.
+@router.post("/v1/orders", status_code=201, responses=_ANSWERS, openapi_extra=_DOCUMENTED, tags=["orders"])
 async def place_order(
-    body: NewOrder,
-    key: OrderKey,
-    preferences: OrderPreferences,
-    services: UsedServices,
-    principal: Annotated[Principal, allow(Scope.ORDERS_WRITE)],
+    request: Request, principal: Annotated[Principal, allow(Scope.ORDERS_WRITE)]
 ) -> JSONResponse:
     """Place an order: it is charged now, or later if the payment service cannot be asked.
 
     The same order under the same key is never charged twice: a repeated request waits like the first one, and is
     answered with the order's state as it is now, and with `Idempotent-Replayed: true`.
     """
+    services, key, preferred = services_of(request), key_of(request), preferences_of(request)
+    order = _order(await read_body(request, NewOrder), key)
+    wait = services.settings.place.wait if preferred.wait is None else float(preferred.wait)
+    with placing():
+        result = await _place(services.producer, order, wait, enqueues=preferred.enqueues)
+    return placed_response(key, result, preferred.headers)
+
+
+def _order(body: NewOrder, key: str) -> Order:
     if body.idempotency_key not in {None, key}:
         raise invalid({"idempotency_key": "should be the key in the header Idempotency-Key, or left out"})
-    wait = services.settings.place.wait if preferences.wait is None else float(preferences.wait)
-    with placing():
-        result = await _place(services.producer, body.order(key), wait, enqueues=preferences.enqueues)
-    return placed_response(key, result, preferences.headers)
+    return body.order(key)
 
 
 async def _place(producer: AsyncOrderProducer, order: Order, wait: float, *, enqueues: bool) -> PlaceResult:

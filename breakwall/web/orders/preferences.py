@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Annotated
 
-from fastapi import Depends, Header, Request
+from fastapi import Request
 
 LONGEST_WAIT = 30  # Seconds: proxies cut longer requests off.
 
@@ -60,22 +59,21 @@ def _listed(text: str) -> Iterable[tuple[str, str]]:
         at = one.end()
 
 
-_DOCUMENTED = Header(
-    alias="Prefer",
-    description=(
+DOCUMENTED = {
+    "name": "Prefer",
+    "in": "header",
+    "required": False,
+    "description": (
         f"`wait=N`: wait at most N seconds for the outcome, at most {LONGEST_WAIT}. `respond-async`: straight to the "
-        "queue, without a charge now. RFC 7240."
+        "queue, without a charge now. See RFC 7240."
     ),
-    examples=["wait=5", "respond-async"],
-)
+    "schema": {"type": "string"},
+    "example": "wait=5",
+}
+"""The header in the OpenAPI document."""
 
 
-async def _preferences(
-    request: Request, documented: Annotated[str | None, _DOCUMENTED] = None
-) -> Preferences:
+def preferences_of(request: Request) -> Preferences:
+    """The request's preferences."""
     values = request.headers.getlist("prefer")
     return preferences_in(values) if values else Preferences()
-
-
-OrderPreferences = Annotated[Preferences, Depends(_preferences)]
-"""The type of a route's argument that gets the preferences."""
