@@ -35,6 +35,18 @@ class ProblemType(Enum):
         "The request is not valid",
         "A field is missing or has a wrong value. `errors` names each field and says what would be right.",
     )
+    MALFORMED = ProblemKind(
+        "malformed",
+        400,
+        "The request cannot be read",
+        "The body is no JSON, or was cut off. `detail` says where reading ended.",
+    )
+    UNSUPPORTED_MEDIA_TYPE = ProblemKind(
+        "unsupported-media-type",
+        415,
+        "The body has an unknown format",
+        "Send JSON, with the header `Content-Type: application/json`.",
+    )
     IDEMPOTENCY_KEY_MISSING = ProblemKind(
         "idempotency-key-missing",
         400,

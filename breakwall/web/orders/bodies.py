@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SkipValidation
+from pydantic import BaseModel, ConfigDict, Field, SkipValidation, WithJsonSchema
 
 from breakwall.payments.interventions import MAX_REASON
 from breakwall.payments.orders import Order, expiry_in
@@ -15,6 +15,11 @@ _Text = Annotated[str, Field(min_length=1, max_length=MAX_LENGTH)]
 
 _EXAMPLE: dict[str, Any] = {"user_id": "u1", "amount": 10_000, "currency": "KRW", "payment_method": "pm_1N"}
 _MOST_MINOR_UNITS = 2**63 - 1  # What a column holds. A currency's own limit is lower.
+
+# `Order` checks it, and says what would be right.
+_Moment = Annotated[
+    Any, WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "number"}, {"type": "null"}]})
+]
 
 
 class _Body(BaseModel):
@@ -48,7 +53,7 @@ class NewOrder(_Body):
         max_length=64,
         description="The name of the configured gateway that must charge it.",
     )
-    charge_before: float | str | None = Field(
+    charge_before: _Moment = Field(
         None,
         description="After it nothing is sent: a moment with its offset, or seconds from now.",
         examples=["2026-11-28T18:00:00+01:00", 600],

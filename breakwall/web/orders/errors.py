@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -48,8 +49,21 @@ def field_errors(error: ValidationError | RequestValidationError) -> dict[str, s
     return {_field(one["loc"]): _sentence(one) for one in error.errors()}
 
 
+_NOT_FIELDS = {
+    "body",
+    "query",
+    "path",
+    "header",
+    "paid",
+    "not_charged",
+}  # Where a field is, and forms of a body.
+_NAME = re.compile(r"[A-Za-z_][\w-]{0,63}", re.ASCII)
+
+
 def _field(location: tuple[str | int, ...]) -> str:
-    return ".".join(str(part) for part in location if part not in {"body", "query", "path"}) or "body"
+    """The field itself: what is within it, such as a name in ``metadata``, may be as secret as a value."""
+    name = next((str(part) for part in location if part not in _NOT_FIELDS), "body")
+    return name if _NAME.fullmatch(name) else "body"
 
 
 def _sentence(one: Any) -> str:

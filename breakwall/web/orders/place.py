@@ -41,6 +41,7 @@ _ANSWERS: dict[int | str, dict[str, Any]] = {
         {
             400: "The header `Idempotency-Key` is missing or not usable; or the body is no JSON.",
             402: "It has ended, and nothing was charged: it is declined, dead or cancelled. `order` has its state.",
+            415: "The body has another type than JSON.",
             422: "A field is wrong; or the key belongs to another order. Nothing was accepted.",
             503: "The database does not answer. Place the order again with the same key.",
         }

@@ -23,6 +23,8 @@ from breakwall.web.services import UsedServices
 
 router = APIRouter()
 
+READER = allow(Scope.ORDERS_WRITE, Scope.OPS_READ)
+
 _ANSWERS: dict[int | str, dict[str, Any]] = {
     200: {"model": OrderHistory, "description": "The order as it is now."},
     **problems(
@@ -52,7 +54,7 @@ _Wait = Annotated[
 async def get_order(
     name: OrderName,
     services: UsedServices,
-    principal: Annotated[Principal, allow(Scope.ORDERS_WRITE, Scope.OPS_READ)],
+    principal: Annotated[Principal, READER],
     by: By = OrderNaming.ANY,
     wait: _Wait = 0,
 ) -> JSONResponse:

@@ -1,0 +1,61 @@
+"""What callers are told while the orders database cannot be used."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Event, Thread
+
+import pytest
+from httpx2 import Response
+from sqlalchemy import Connection, text
+
+from breakwall.payments.ledger.queries import list_orders
+from tests.contract.web.api_site import ApiSite
+from tests.contract.web.orders.requests import BODY, place_order, problem
+
+
+@contextmanager
+def database_that_hangs(api: ApiSite) -> Iterator[None]:
+    """Another transaction holds what every insert needs."""
+    holds, may_end = Event(), Event()
+
+    def hold(connection: Connection) -> None:
+        if connection.dialect.name == "postgresql":
+            connection.execute(text("LOCK TABLE orders IN EXCLUSIVE MODE"))
+        holds.set()
+        may_end.wait(60)
+
+    holder = Thread(target=lambda: api.site.database.write(hold, name="hold"))
+    holder.start()
+    assert holds.wait(30)
+    try:
+        yield
+    finally:
+        may_end.set()
+        holder.join()
+
+
+def batch(api: ApiSite) -> Response:
+    return api.client.post("/v1/orders/batch", json={"orders": [{**BODY, "idempotency_key": "cart-1"}]})
+
+
+def test_an_order_is_answered_in_time_and_can_be_placed_again(api: ApiSite) -> None:
+    with database_that_hangs(api):
+        answer, seconds = timed(lambda: place_order(api.client, headers={"Prefer": "wait=1"}))
+    assert seconds < 1.5
+    assert (answer.status_code, problem(answer)) == (503, "unavailable")
+    assert int(answer.headers["retry-after"]) >= 1
+    assert "may have been accepted or not" in answer.json()["detail"]
+    api.site.open_circuit()
+    assert place_order(api.client).status_code == 202
+    assert len(list_orders(api.site.database)) == 1
+
+
+def test_a_batch_is_accepted_as_a_whole_or_not_at_all(api: ApiSite, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("breakwall.payments.db.lock_timeouts.LOCK_TIMEOUT", 0.2)
+    with database_that_hangs(api):
+        answer = batch(api)
+    assert (answer.status_code, problem(answer)) == (503, "unavailable")
+    assert not list_orders(api.site.database)
+    assert batch(api).json()["accepted"] == 1
