@@ -150,4 +150,3 @@ class TestEachAction:
         assert (answer.status_code, problem(answer)) == (409, "ambiguous-name")
         assert act(api, f"{action}?by=id", body, order_id).status_code == 200
         assert len(interventions_of(api.site)) == 1
-

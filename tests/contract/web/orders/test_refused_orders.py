@@ -113,7 +113,9 @@ def test_a_body_must_say_that_it_is_json(api: ApiSite, content_type: str) -> Non
     assert (answer.status_code, problem(answer)) == (415, "unsupported-media-type")
 
 
-@pytest.mark.parametrize("content_type", ["application/json; charset=utf-8", "Application/JSON", "application/a+json"])
+@pytest.mark.parametrize(
+    "content_type", ["application/json; charset=utf-8", "Application/JSON", "application/a+json"]
+)
 def test_json_has_several_names(api: ApiSite, content_type: str) -> None:
     api.site.open_circuit()
     assert post(api, json.dumps(BODY).encode(), content_type).status_code == 202

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, text
 from breakwall.payments.ledger.queries import list_orders
 from tests.contract.web.api_site import ApiSite
 from tests.contract.web.orders.requests import BODY, place_order, problem
+from tests.stopwatch import timed
 
 
 @contextmanager
@@ -21,8 +22,12 @@ def database_that_hangs(api: ApiSite) -> Iterator[None]:
     holds, may_end = Event(), Event()
 
     def hold(connection: Connection) -> None:
-        if connection.dialect.name == "postgresql":
-            connection.execute(text("LOCK TABLE orders IN EXCLUSIVE MODE"))
+        on_postgresql = connection.dialect.name == "postgresql"
+        # SQLite has one lock, which any change takes.
+        taking = (
+            "LOCK TABLE orders IN EXCLUSIVE MODE" if on_postgresql else "DELETE FROM orders WHERE id = ''"
+        )
+        connection.execute(text(taking))
         holds.set()
         may_end.wait(60)
 
