@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from threading import Event, Thread
 
@@ -11,9 +12,11 @@ from httpx2 import Response
 from sqlalchemy import Connection, text
 
 from breakwall.payments.ledger.queries import list_orders
+from tests.contract.site import order
 from tests.contract.web.api_site import ApiSite
-from tests.contract.web.orders.requests import BODY, place_order, problem
+from tests.contract.web.orders.requests import BODY, place_order, placed, problem
 from tests.stopwatch import timed
+from tests.waiting import wait_until
 
 
 @contextmanager
@@ -64,3 +67,40 @@ def test_a_batch_is_accepted_as_a_whole_or_not_at_all(api: ApiSite, monkeypatch:
     assert (answer.status_code, problem(answer)) == (503, "unavailable")
     assert not list_orders(api.site.database)
     assert batch(api).json()["accepted"] == 1
+
+
+@contextmanager
+def first_request_before_its_commit(api: ApiSite) -> Iterator[Event]:
+    """Its order is inserted under the key, and not committed until the event is set."""
+    inserted, may_commit = Event(), Event()
+
+    def before_commit() -> None:
+        inserted.set()
+        may_commit.wait(60)
+
+    first = Thread(target=lambda: api.site.ledger.accept_sending(order(), before_commit=before_commit))
+    first.start()
+    assert inserted.wait(30)
+    try:
+        yield may_commit
+    finally:
+        may_commit.set()
+        first.join()
+
+
+class TestKeyWhoseFirstOrderIsNotCommitted:
+    def test_a_second_request_waits_for_it_and_is_a_repeated_one(self, api: ApiSite) -> None:
+        with first_request_before_its_commit(api) as may_commit, ThreadPoolExecutor() as threads:
+            second = threads.submit(place_order, api.client, headers={"Prefer": "wait=4"})
+            wait_until(lambda: api.site.producer.placing.in_hand)
+            may_commit.set()
+            assert (second.result(30).status_code, placed(second.result()).status) == (202, "in_flight")
+        assert second.result().headers["idempotent-replayed"] == "true"
+
+    def test_a_second_request_that_may_not_wait_so_long_can_be_sent_again(self, api: ApiSite) -> None:
+        with first_request_before_its_commit(api):
+            answer, seconds = timed(lambda: place_order(api.client, headers={"Prefer": "wait=1"}))
+        assert seconds < 1.5
+        assert (answer.status_code, problem(answer)) == (503, "unavailable")
+        assert "retry-after" in answer.headers
+        assert placed(place_order(api.client, headers={"Prefer": "wait=0"})).replayed
