@@ -41,9 +41,11 @@ Operator = Annotated[Principal, allow(Scope.OPS_WRITE)]
 
 _PROBLEMS = problems(
     {
+        400: "The body is no JSON.",
         404: "No order has this id or key.",
         409: "The order's state does not allow it, and `possible` names what it allows; or the name fits two orders.",
         410: "The order was pruned. `order` is what is kept of it.",
+        415: "The body has another type than JSON.",
         422: "A field is wrong. Nothing was changed.",
         503: "The database does not answer.",
     }

@@ -29,6 +29,7 @@ _ANSWERS: dict[int | str, dict[str, Any]] = {
     **problems(
         {
             400: "The body is no JSON.",
+            415: "The body has another type than JSON.",
             422: "The body is no batch. Nothing was accepted.",
             503: "The database does not answer. Send the same batch again.",
         }
