@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
+from functools import partial
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from breakwall import tracing
@@ -16,6 +17,7 @@ from breakwall.payments.orders import Order, StoredOrder
 from breakwall.producers.pending import COMMIT_GRACE, PlaceResult, check_wait
 from breakwall.producers.polling import Polling
 from breakwall.producers.producer import OrderProducer, describe, log_placed
+from breakwall.producers.separate_results import OrderResult
 from breakwall.producers.threads import ThreadPool
 from breakwall.settings import Settings
 
@@ -77,13 +79,13 @@ class AsyncOrderProducer:
 
     async def enqueue(self, orders: Iterable[Order]) -> list[PlaceResult]:
         """As `OrderProducer.enqueue`. If it is cancelled, any number of the batches are accepted."""
-        listed, carried = list(orders), tracing.carry()
+        listed = list(orders)
+        return await self._in_thread(lambda: self._producer.enqueue(listed))
 
-        def work() -> list[PlaceResult]:
-            with tracing.within(carried):
-                return self._producer.enqueue(listed)
-
-        return await self._in_thread(work)
+    async def enqueue_each(self, orders: Iterable[Order]) -> list[OrderResult]:
+        """As `OrderProducer.enqueue_each`. If it is cancelled, all that is not refused is accepted, or nothing."""
+        listed = list(orders)
+        return await self._in_thread(lambda: self._producer.enqueue_each(listed))
 
     async def get(self, name: str, by: Naming = Naming.ANY) -> StoredOrder:
         """As `OrderProducer.get`."""
@@ -119,7 +121,7 @@ class AsyncOrderProducer:
         check_host()
         done: Future[T] = Future()
         with exhaustion_as_unavailable():
-            self._others.submit(lambda: _run(work, done))
+            self._others.submit(partial(_run, work, done, tracing.carry()))
         return await asyncio.wrap_future(done)
 
 
@@ -147,10 +149,11 @@ class LoopSignal:
             self._is_set.set_result(None)
 
 
-def _run(work: Callable[[], T], done: Future[T]) -> None:
+def _run(work: Callable[[], T], done: Future[T], trace: Context | None) -> None:
     if not done.set_running_or_notify_cancel():
         return  # The task that wanted it was cancelled.
     try:
-        done.set_result(work())
+        with tracing.within(trace):
+            done.set_result(work())
     except BaseException as error:  # Whoever awaits it must learn of any.
         done.set_exception(error)

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from itertools import islice
 
 from breakwall.payments.db.database import Database
-from breakwall.payments.ledger.accept import known_by_key
-from breakwall.payments.orders import IdempotencyConflictError, InvalidOrderError, Order
+from breakwall.payments.orders import Order
 from breakwall.producers.order_files import OrderLine
+from breakwall.producers.pending import PlaceResult
 from breakwall.producers.producer import BATCH, OrderProducer
+from breakwall.producers.separate_results import enqueue_each
 from breakwall.texts import quoted
 
 
@@ -70,42 +71,15 @@ class OrderImporter:
         return orders
 
     def _enqueue(self, orders: dict[str, tuple[int, Order]]) -> None:
-        while orders:
-            try:
-                results = self._producer.enqueue(order for _, order in orders.values())
-            except IdempotencyConflictError as conflict:
-                # Nothing of the batch was stored. One read finds all its conflicting orders.
-                self._drop_conflicts(orders, conflict)
-                continue
-            except InvalidOrderError as error:
-                # Nothing of the batch was stored: for example, the last moment of one has passed.
-                self._drop_invalid(orders, error)
-                continue
-            known = sum(result.replayed for result in results)
-            self.summary.already_known += known
-            self.summary.accepted += len(results) - known
-            return
-
-    def _drop_conflicts(
-        self, orders: dict[str, tuple[int, Order]], conflict: IdempotencyConflictError
-    ) -> None:
-        conflicts = {conflict.key: conflict}
-        keys = list(orders)
-        stored = self._database.read(lambda connection: known_by_key(connection, keys))
-        for key, known in stored.items():
-            try:
-                known.check_same_as(orders[key][1])
-            except IdempotencyConflictError as error:
-                conflicts[key] = error
-        for key, found in conflicts.items():
-            self._report_bad(orders.pop(key)[0], str(found))
-
-    def _drop_invalid(self, orders: dict[str, tuple[int, Order]], error: InvalidOrderError) -> None:
-        invalid = [key for key in orders if key in error.keys]
-        if not invalid:
-            raise error  # Nobody may try the same batch for ever.
-        for key in invalid:
-            self._report_bad(orders.pop(key)[0], str(error))
+        by_key = {key: order for key, (_, order) in orders.items()}
+        results = enqueue_each(self._producer.enqueue, self._database, list(by_key.values()))
+        for key, result in zip(by_key, results, strict=True):
+            if not isinstance(result, PlaceResult):
+                self._report_bad(orders[key][0], str(result))
+            elif result.replayed:
+                self.summary.already_known += 1
+            else:
+                self.summary.accepted += 1
 
     def _report_bad(self, number: int, problem: str) -> None:
         self.summary.bad += 1

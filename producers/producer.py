@@ -24,6 +24,7 @@ from breakwall.producers.pending import COMMIT_GRACE, PlaceResult, check_wait
 from breakwall.producers.placing import Executor, Placing
 from breakwall.producers.polling import Polling
 from breakwall.producers.queueing import result_of
+from breakwall.producers.separate_results import OrderResult, enqueue_each
 from breakwall.producers.threads import Latch
 from breakwall.settings import Settings
 
@@ -216,6 +217,17 @@ class OrderProducer:
                 self._publish(list(accepted.new.values()), self._publisher.publish_many)
             results += [result_of(order, accepted) for order in batch]
         return results
+
+    def enqueue_each(self, orders: Iterable[Order]) -> list[OrderResult]:
+        """`enqueue`, for at most `BATCH` orders, without letting a refused one stop the others.
+
+        Where an order is refused, its `IdempotencyConflictError` or `InvalidOrderError` is the result. All others are
+        accepted together. Raises `DatabaseUnavailableError` and `HostError` as `place`, and `ValueError` for more.
+        """
+        batch = list(orders)
+        if len(batch) > BATCH:
+            raise ValueError(f"should be at most {BATCH} orders")
+        return enqueue_each(self.enqueue, self._ledger.database, batch)
 
     def get(self, name: str, by: Naming = Naming.ANY) -> StoredOrder:
         """The order as it is now.

@@ -73,9 +73,14 @@ class Services:
         self.hints.close()
 
 
-def _services(request: Request) -> Services:
+def services_of(request: Request) -> Services:
+    """The services of the application that answers the request."""
     services: Services = request.app.state.services
     return services
+
+
+async def _services(request: Request) -> Services:  # FastAPI would run a plain function in another thread.
+    return services_of(request)
 
 
 UsedServices = Annotated[Services, Depends(_services)]

@@ -8,7 +8,6 @@ from breakwall.cli.orders.order_fields import order_lines
 from breakwall.cli.orders.retry_text import (
     Rules,
     during_a_pause,
-    outlook,
     retried_sentence,
     write_preview,
 )
@@ -23,6 +22,7 @@ from breakwall.payments.ledger.progress import progress_of
 from breakwall.payments.ledger.queries import Naming, get_order
 from breakwall.payments.operator.bulk_retry.preview import preview_named
 from breakwall.payments.operator.locking import RefusedError
+from breakwall.payments.operator.outlook import outlook
 from breakwall.payments.operator.retry_and_cancel import retry_order
 from breakwall.payments.orders import StoredOrder
 from breakwall.terminal.options import Format

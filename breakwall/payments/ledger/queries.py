@@ -1,6 +1,7 @@
 """Reads orders, for callers, the command line and the monitor."""
 
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
@@ -113,19 +114,35 @@ def get_order(database: Database, name: str, by: Naming = Naming.ANY) -> StoredO
 
 
 def list_orders(
-    database: Database, *, status: OrderStatus | None = None, limit: int = 50
+    database: Database,
+    *,
+    status: OrderStatus | None = None,
+    limit: int = 50,
+    after: tuple[datetime, str] | None = None,
 ) -> list[StoredOrder]:
-    """The newest orders, newest first, optionally those in one state."""
+    """The newest orders, newest first, optionally those in one state.
+
+    ``after``: only those that follow the order which was created at this moment and has this id. So a list is read in
+    pages, each as fast as the first.
+    """
     # The index leads with the state. One query for each state is faster than sorting all orders.
     states = OrderStatus if status is None else [status]
 
     def work(connection: Connection) -> list[StoredOrder]:
         newest = _select_orders(connection).order_by(orders.c.created_at.desc(), orders.c.id).limit(limit)
+        if after is not None:
+            newest = newest.where(_follows(*after))
         by_state = [connection.execute(newest.where(orders.c.status == state)) for state in states]
         found = sorted((_order(row) for rows in by_state for row in rows), key=lambda order: order.id)
         return sorted(found, key=lambda order: order.created_at, reverse=True)[:limit]
 
     return database.read(work)
+
+
+def _follows(created_at: datetime, order_id: str) -> ColumnElement[bool]:
+    # The first condition alone is a range of the index.
+    later = or_(orders.c.created_at < created_at, orders.c.id > order_id)
+    return and_(orders.c.created_at <= created_at, later)
 
 
 def list_attempts(database: Database, order_id: str) -> list[StoredAttempt]:

@@ -10,7 +10,6 @@ import pytest
 from breakwall.cli.orders.retry_text import (
     Rules,
     during_a_pause,
-    outlook,
     outlook_of_unresolved,
     preview_fields,
     retried_sentence,
@@ -19,6 +18,7 @@ from breakwall.payments.decisions import Progress, Step
 from breakwall.payments.fleet.drain_control import DrainState, Pause
 from breakwall.payments.gateways import GatewayProfile
 from breakwall.payments.operator.bulk_retry.preview import Preview
+from breakwall.payments.operator.outlook import outlook
 from breakwall.payments.orders import OrderStatus
 from breakwall.payments.retry_policy import RetryPolicy
 

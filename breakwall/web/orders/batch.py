@@ -1,0 +1,89 @@
+"""`POST /v1/orders/batch`: many orders, straight to the queue."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Annotated, Any
+
+from fastapi import APIRouter
+from fastapi.responses import JSONResponse
+from pydantic import ValidationError
+
+from breakwall.access.scopes import Scope
+from breakwall.payments.orders import IdempotencyConflictError, InvalidOrderError
+from breakwall.producers import AsyncOrderProducer, Order, PlaceResult
+from breakwall.web.access.principal import Principal, allow
+from breakwall.web.orders.answers import ANSWERS, placed_document
+from breakwall.web.orders.bodies import BatchOrder, NewBatch
+from breakwall.web.orders.documents import BatchResult, problems
+from breakwall.web.orders.errors import conflict, field_errors, invalid, placing
+from breakwall.web.problems import ProblemError, problem_document
+from breakwall.web.services import UsedServices
+
+router = APIRouter()
+
+Item = dict[str, Any]
+
+_ANSWERS: dict[int | str, dict[str, Any]] = {
+    200: {"model": BatchResult, "description": "Each order has its own result."},
+    **problems(
+        {
+            400: "The body is no JSON.",
+            415: "The body has another type than JSON.",
+            422: "The body is no batch. Nothing was accepted.",
+            503: "The database does not answer. Send the same batch again.",
+        }
+    ),
+}
+
+
+@router.post("/v1/orders/batch", responses=_ANSWERS, tags=["orders"])
+async def place_batch(
+    body: NewBatch,
+    services: UsedServices,
+    principal: Annotated[Principal, allow(Scope.ORDERS_WRITE)],
+) -> JSONResponse:
+    """Put orders into the queue without charging them now. An order that is refused does not stop the others.
+
+    All orders that are not refused are accepted together. The same batch may be sent again: each key is used once.
+    """
+    read = [_read(one) for one in body.orders]
+    with placing():
+        items = await _enqueue(services.producer, read)
+    return JSONResponse({"orders": items, **_counts(items)})
+
+
+def _read(given: Any) -> Order | ProblemError:
+    try:
+        one = BatchOrder.model_validate(given)
+        return one.order(one.idempotency_key)
+    except ValidationError as error:
+        return invalid(field_errors(error))
+    except InvalidOrderError as error:
+        return invalid(error.problems)
+
+
+async def _enqueue(producer: AsyncOrderProducer, read: list[Order | ProblemError]) -> list[Item]:
+    results = iter(await producer.enqueue_each([one for one in read if isinstance(one, Order)]))
+    return [_refused(one) if isinstance(one, ProblemError) else _item(one, next(results)) for one in read]
+
+
+def _item(order: Order, result: PlaceResult | IdempotencyConflictError | InvalidOrderError) -> Item:
+    if isinstance(result, IdempotencyConflictError):
+        return _refused(conflict(result))
+    if isinstance(result, InvalidOrderError):
+        return _refused(invalid(result.problems))
+    document = placed_document(order.idempotency_key, result)
+    return {"http_status": ANSWERS[result.status].http_status, "order": document}
+
+
+def _refused(problem: ProblemError) -> Item:
+    return {"http_status": problem.type.value.status, "problem": problem_document(problem)}
+
+
+def _counts(items: list[Item]) -> dict[str, int]:
+    kinds = Counter(
+        "refused" if "problem" in item else "already_known" if item["order"]["replayed"] else "accepted"
+        for item in items
+    )
+    return {name: kinds[name] for name in ("accepted", "already_known", "refused")}
