@@ -1,6 +1,6 @@
 """What an operator, or a program, decides for a circuit in all processes: overrides, and a reset."""
 
-from breakwall.breaker.circuit.operations import Operation, ResetCircuit, SetOverride
+from breakwall.breaker.circuit.operations import EndInterval, Operation, ResetCircuit, SetOverride
 from breakwall.breaker.circuit.state import OverrideMode
 from breakwall.breaker.errors import StoreLostError
 from breakwall.breaker.permit import Replica
@@ -39,6 +39,17 @@ class OperatorCommands:
     def auto(self, actor: str) -> None:
         """Lift the override: the computed state decides again. Raises what `force_open` raises."""
         self._override(None, "back to automatic", actor, None)
+
+    def probe(self) -> None:
+        """End the open interval now: the next call, of whichever process, is a probe. The service decides by it.
+
+        Changes nothing while the circuit is closed or half-open. The growth of the interval stays: if the probe fails,
+        the next interval is as long as it would have been. An override still decides before the computed state.
+
+        Raises:
+            StoreLostError: the store did not confirm it in time. It may have arrived.
+        """
+        self._confirm(EndInterval(self._replica.circuit.generation), "probe")
 
     def reset(self, reason: str | None = None, actor: str | None = None) -> None:
         """Close the circuit in all processes, as if it had never opened. Listeners in each of them get a `Reset`.

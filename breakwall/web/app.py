@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 
 from breakwall import __version__
+from breakwall.web import breakers, metrics, queue
 from breakwall.web.problems import ProblemError, answer_problem
 from breakwall.web.services import Services
 
@@ -22,5 +23,9 @@ def create_app(services: Services) -> FastAPI:
 
     app = FastAPI(title="Breakwall", version=__version__, docs_url=None, redoc_url=None, lifespan=lifespan)
     app.state.services = services
+    app.state.scrapes = metrics.Scrapes(services)
     app.add_exception_handler(ProblemError, answer_problem)
+    app.include_router(metrics.router)
+    app.include_router(breakers.router)
+    app.include_router(queue.router)
     return app

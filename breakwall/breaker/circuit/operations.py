@@ -110,6 +110,20 @@ class SetOverride(Operation):
 
 
 @dataclass(frozen=True)
+class EndInterval(Operation):
+    """End the open interval of ``generation``. Changes nothing in a later one: sent late, it could end that."""
+
+    generation: int
+    for_store_only = True
+
+    def apply(self, circuit: Circuit, config: CircuitBreakerConfig, now: float, jitter: float) -> Circuit:
+        current = transitions.advance(circuit, config, now, jitter)
+        if circuit.generation != self.generation:
+            return circuit
+        return transitions.end_interval(current, now)
+
+
+@dataclass(frozen=True)
 class ResetCircuit(Operation):
     """Close the circuit, as new. Not idempotent: sent late, it could close a circuit that has opened since."""
 
