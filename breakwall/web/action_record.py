@@ -1,11 +1,12 @@
 """The audit row of an action on a circuit: written before the action, and completed with its end."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from sqlalchemy import Connection, insert, update
 
 from breakwall.breaker import StoreLostError
+from breakwall.payments.db.database import DatabaseUnavailableError
 from breakwall.payments.db.operator_tables import ActionResult, operator_actions
 from breakwall.payments.db.revisions import has_table
 from breakwall.payments.interventions import Author
@@ -45,4 +46,5 @@ def recorded(
 def _end(services: Services, number: int | None, result: ActionResult) -> None:
     if number is not None:
         ended = update(operator_actions).where(operator_actions.c.id == number).values(result=result)
-        services.database.write(lambda connection: connection.execute(ended), name="operator_action")
+        with suppress(DatabaseUnavailableError):  # The action has ended, whether that can be recorded or not.
+            services.database.write(lambda connection: connection.execute(ended), name="operator_action")

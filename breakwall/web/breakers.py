@@ -14,6 +14,7 @@ from breakwall.breaker import BreakerStatus, CircuitState, OverrideMode, StoreLo
 from breakwall.breaker.operator_commands import LONGEST_OVERRIDE
 from breakwall.json_documents import breaker_document
 from breakwall.monitor.metrics.breaker_gauges import effective_state
+from breakwall.payments.db.database import DatabaseUnavailableError
 from breakwall.payments.db.operator_tables import ActionResult
 from breakwall.payments.interventions import Author
 from breakwall.web.action_body import ActionBody, Operator, Reader
@@ -112,6 +113,8 @@ def _confirmed() -> Iterator[None]:
             {"result": ActionResult.UNCONFIRMED.value},
             headers={"Retry-After": "5"},
         ) from error
+    except DatabaseUnavailableError as error:  # It was not recorded, so it was not done.
+        raise ProblemError(ProblemType.UNAVAILABLE, str(error), headers={"Retry-After": "5"}) from error
 
 
 def _document(services: Services) -> dict[str, Any]:
