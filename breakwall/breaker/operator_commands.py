@@ -1,14 +1,26 @@
 """What an operator, or a program, decides for a circuit in all processes: overrides, and a reset."""
 
 from breakwall.breaker.circuit.operations import EndInterval, Operation, ResetCircuit, SetOverride
-from breakwall.breaker.circuit.state import OverrideMode
+from breakwall.breaker.circuit.state import CircuitState, OverrideMode
 from breakwall.breaker.errors import StoreLostError
+from breakwall.breaker.metrics import BreakerStatus
 from breakwall.breaker.permit import Replica
 
 # Seconds. A command waits for the confirmation of the store.
 CONFIRM_TIMEOUT = 3.0
 # Seconds: three hundred years. Later ends, in whole milliseconds, have too many digits for some readers of JSON.
 LONGEST_OVERRIDE = 1e10
+
+
+def why_no_probe(status: BreakerStatus) -> str | None:
+    """Why `OperatorCommands.probe` would make no probe come sooner, as a clause; None if it would."""
+    if status.override is not None and status.override.mode is OverrideMode.FORCED_OPEN:
+        return "the circuit is forced open: no call is sent until the override is lifted"
+    if status.state is CircuitState.CLOSED:
+        return "the circuit is closed: every call tries the service"
+    if status.state is CircuitState.HALF_OPEN:
+        return "the circuit is half-open: the next calls are probes already"
+    return None
 
 
 class OperatorCommands:

@@ -10,8 +10,8 @@ from typing import Annotated, Any
 from fastapi import APIRouter
 from pydantic import Field
 
-from breakwall.breaker import BreakerStatus, CircuitState, OverrideMode, StoreLostError
-from breakwall.breaker.operator_commands import LONGEST_OVERRIDE
+from breakwall.breaker import StoreLostError
+from breakwall.breaker.operator_commands import LONGEST_OVERRIDE, why_no_probe
 from breakwall.json_documents import breaker_document
 from breakwall.monitor.metrics.breaker_gauges import effective_state
 from breakwall.payments.db.database import DatabaseUnavailableError
@@ -76,17 +76,6 @@ def probe(name: str, body: ActionBody, services: UsedServices, operator: Operato
     with _confirmed(), recorded(services, "breaker_probe", name, author, None):
         services.breaker.probe()
     return _document(services)
-
-
-def why_no_probe(status: BreakerStatus) -> str | None:
-    """Why a probe cannot be made sooner, in a sentence; None if it can."""
-    if status.override is not None and status.override.mode is OverrideMode.FORCED_OPEN:
-        return "the circuit is forced open: no call is sent. Set the mode auto first"
-    if status.state is CircuitState.CLOSED:
-        return "the circuit is closed: every call tries the service"
-    if status.state is CircuitState.HALF_OPEN:
-        return "the circuit is half-open: the next calls are probes already"
-    return None
 
 
 def _set(services: Services, body: OverrideBody, author: Author) -> None:

@@ -66,7 +66,7 @@ class Scrapes:
         self._services = services
         self._max_age = max_age
         self._clock = clock
-        self._totals = TotalsReader(services.database, services.clock)
+        self._totals = TotalsReader(services.database, services.clock, clock)
         self._lock = threading.Lock()
         self._last: Reading | None = None
         self._warn = throttled(log.warning)

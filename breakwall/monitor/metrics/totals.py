@@ -61,17 +61,17 @@ class TotalsReader:
     def read(self) -> Totals | None:
         """The sums, counted on for `BUDGET` seconds; None before revision 0008. Raises `DatabaseUnavailableError`."""
         end = self._monotonic() + BUDGET
-        totals, span = self._database.read(_stored) or self._begin(), STEP
-        while totals is not None:
-            step = self._database.read(partial(self._step, totals, span))
-            if step is None:
-                break
-            totals = self._save(totals, step)
+        before = self._database.read(_stored) or self._begin()
+        if before is None:
+            return None
+        after, span = before, STEP
+        while (step := self._database.read(partial(self._step, after, span))) is not None:
+            after = Totals(step.until, after.numbers + step.numbers)
             if self._monotonic() > end:
                 break
             if _orders_in(step) < FEW:
                 span *= 2
-        return totals
+        return before if after is before else self._save(before, after)
 
     def _begin(self) -> Totals | None:
         def work(connection: Connection) -> Totals | None:
@@ -93,11 +93,10 @@ class TotalsReader:
         idle = not numbers and until == last and seconds_between(since.until, until) < LONGEST_UNSAVED
         return None if idle else Totals(until, numbers)
 
-    def _save(self, before: Totals, step: Totals) -> Totals:
-        """The sums with the step's, or those of the process that has stored them first."""
-        after = Totals(step.until, before.numbers + step.numbers)
+    def _save(self, before: Totals, after: Totals) -> Totals:
+        """``after``, or the sums of the process that has counted on from ``before`` first."""
         row = tables.order_totals
-        ours = row.c.counted_until == before.until  # Nobody has counted this step yet.
+        ours = row.c.counted_until == before.until  # Nobody else has counted on meanwhile.
 
         def work(connection: Connection) -> Totals:
             columns = {"counted_until": after.until, "numbers": _dumped(after.numbers)}

@@ -51,7 +51,7 @@ class Scrape:
 
 def scrape(api: ApiSite) -> Scrape:
     """Scrape now, not what another scraper has read in the last seconds."""
-    api.app.state.scrapes = Scrapes(api.services, max_age=0.0)
+    api.app.state.scrapes = Scrapes(api.services, max_age=0.0, clock=lambda: 0.0)
     answer = api.client.get("/metrics")
     assert answer.status_code == 200
     return Scrape(answer.text)
