@@ -326,7 +326,9 @@ def test_a_store_that_no_process_has_used_yet_is_reported_because_it_may_be_the_
 
 
 def probe(terminal: Terminal) -> Ran:
-    return terminal.run("breaker", "probe", "--reason", "it is said to be well", "--actor", "kim", "-o", "json")
+    return terminal.run(
+        "breaker", "probe", "--reason", "it is said to be well", "--actor", "kim", "-o", "json"
+    )
 
 
 def test_a_probe_ends_the_open_interval(terminal: Terminal) -> None:

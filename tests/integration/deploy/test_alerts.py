@@ -9,22 +9,15 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.documented_metrics import documented_metrics
 from tests.servers.packages import run
 from tests.source_tree import ROOT
 
 FOLDER = ROOT / "deploy/prometheus"
 RULES: list[dict[str, Any]] = [
-    rule
-    for group in yaml.safe_load((FOLDER / "alerts.yml").read_text())["groups"]
-    for rule in group["rules"]
+    rule for group in yaml.safe_load((FOLDER / "alerts.yml").read_text())["groups"] for rule in group["rules"]
 ]
 NAMES = [rule["alert"] for rule in RULES]
-
-
-def documented_metrics() -> set[str]:
-    return set(
-        re.findall(r"^\| `((?:breakwall|resilience4j)_\w+)", (ROOT / "docs/metrics.md").read_text(), re.M)
-    )
 
 
 def test_the_rules_are_valid(promtool: Path) -> None:

@@ -64,7 +64,9 @@ def test_without_an_override_both_are_the_computed_state(breaker: CircuitBreaker
     assert states(breaker, "breakwall_breaker_override") == []
 
 
-def test_an_opening_between_two_looks_is_still_counted(breaker: CircuitBreaker, clock: MonotonicClock) -> None:
+def test_an_opening_between_two_looks_is_still_counted(
+    breaker: CircuitBreaker, clock: MonotonicClock
+) -> None:
     fail(breaker)
     clock.advance(30)
     for _ in range(breaker.config.half_open_max_calls):
