@@ -24,7 +24,7 @@ from breakwall.monitor.metrics.backlog_gauges import backlog_families, outcome_f
 from breakwall.monitor.metrics.breaker_gauges import breaker_families
 from breakwall.monitor.metrics.counters import total_families
 from breakwall.monitor.metrics.family import Family, FamilyKind, gauge, gauges
-from breakwall.monitor.metrics.totals import Totals, TotalsReader
+from breakwall.monitor.metrics.totals import OrderTotals, TotalsReader
 from breakwall.payments.db.database import DatabaseUnavailableError
 from breakwall.payments.outcomes.operator import Waiting, waiting_for
 from breakwall.web.access.principal import allow
@@ -53,7 +53,7 @@ class Reading:
 
     at: float
     backlog: Backlog | None = None
-    totals: Totals | None = None
+    totals: OrderTotals | None = None
     waiting: list[Waiting] | None = None
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from breakwall.monitor.metrics.family import Family, counter, counters, gauge
-from breakwall.monitor.metrics.totals import Key, Totals
+from breakwall.monitor.metrics.totals import Key, OrderTotals
 from breakwall.payments.gateways.base import Outcome
 from breakwall.payments.orders import OrderStatus
 
@@ -15,7 +15,7 @@ _ATTEMPTS: dict[Key, float] = {
 }
 
 
-def total_families(totals: Totals | None) -> Iterator[Family]:
+def total_families(totals: OrderTotals | None) -> Iterator[Family]:
     """All counters of orders; without values before revision 0008."""
     yield _plain(totals, "accepted", "breakwall_orders_accepted_total", "Orders that were accepted")
     ended = {} if totals is None else _ENDS | totals.of("ended")
@@ -33,5 +33,5 @@ def total_families(totals: Totals | None) -> Iterator[Family]:
     yield gauge("breakwall_counted_until_seconds", "The moment up to which the counters count", until)
 
 
-def _plain(totals: Totals | None, key: str, name: str, text: str) -> Family:
+def _plain(totals: OrderTotals | None, key: str, name: str, text: str) -> Family:
     return counter(name, text, None if totals is None else float(totals.numbers[key,]))

@@ -1,8 +1,8 @@
 """What has happened to orders since the first count, in numbers that only grow.
 
 No order is counted where it is charged: that would cost each order a write to one row that all share. A reader counts
-instead, up to the moment `SETTLED` seconds ago, and stores the sums with that moment. So a restart or a second process
-changes nothing, and a reading costs what has happened since the last one, however many orders are finished.
+instead, up to the moment `COMMITTED` seconds ago, and stores the sums with that moment. So a restart or a second
+process changes nothing, and a reading costs what has happened since the last one, however many orders are finished.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from breakwall.payments.db.schema import operator_tables as tables
 from breakwall.payments.orders import OrderStatus
 
 # Seconds after which a change is taken to be committed. Its moment is of the statement, so the commit comes later.
-SETTLED = 10.0
+COMMITTED = 10.0
 STEP = 60.0  # Seconds that one statement covers; more where little has happened.
 FEW = 1_000  # Orders in a step, below which the next one is twice as long.
 BUDGET = 0.05  # Seconds that one reading spends on counting: the next one continues.
@@ -37,7 +37,7 @@ Key = tuple[str, ...]  # The name of a sum, and the values of its labels.
 
 
 @dataclass(frozen=True, slots=True)
-class Totals:
+class OrderTotals:
     """The sums of everything up to ``until``: ``numbers["ended", "paid"]``, for example. Names are in `_counted`."""
 
     until: datetime
@@ -58,7 +58,7 @@ class TotalsReader:
         self._clock = clock
         self._monotonic = monotonic
 
-    def read(self) -> Totals | None:
+    def read(self) -> OrderTotals | None:
         """The sums, counted on for `BUDGET` seconds; None before revision 0008. Raises `DatabaseUnavailableError`."""
         end = self._monotonic() + BUDGET
         before = self._database.read(_stored) or self._begin()
@@ -66,39 +66,39 @@ class TotalsReader:
             return None
         after, span = before, STEP
         while (step := self._database.read(partial(self._step, after, span))) is not None:
-            after = Totals(step.until, after.numbers + step.numbers)
+            after = OrderTotals(step.until, after.numbers + step.numbers)
             if self._monotonic() > end:
                 break
             if _orders_in(step) < FEW:
                 span *= 2
         return before if after is before else self._save(before, after)
 
-    def _begin(self) -> Totals | None:
-        def work(connection: Connection) -> Totals | None:
+    def _begin(self) -> OrderTotals | None:
+        def work(connection: Connection) -> OrderTotals | None:
             if not has_table(connection, tables.order_totals.name):
                 return None
-            row = {"id": 1, "counted_until": self._clock.after(-SETTLED), "numbers": "[]"}
+            row = {"id": 1, "counted_until": self._clock.after(-COMMITTED), "numbers": "[]"}
             connection.execute(insert_missing(connection.dialect.name, tables.order_totals).values(row))
             return _stored(connection)
 
         return self._database.write(work, name="order_totals")
 
-    def _step(self, since: Totals, span: float, connection: Connection) -> Totals | None:
+    def _step(self, since: OrderTotals, span: float, connection: Connection) -> OrderTotals | None:
         """What has happened after ``since``, for at most ``span`` seconds; None: nothing that must be saved."""
-        last: datetime = connection.execute(select(self._clock.after(-SETTLED))).scalar_one()
+        last: datetime = connection.execute(select(self._clock.after(-COMMITTED))).scalar_one()
         until = min(last, since.until + timedelta(seconds=span))
         if until <= since.until:
             return None
         numbers = Counter(dict(_counted(connection, since.until, until)))
         idle = not numbers and until == last and seconds_between(since.until, until) < LONGEST_UNSAVED
-        return None if idle else Totals(until, numbers)
+        return None if idle else OrderTotals(until, numbers)
 
-    def _save(self, before: Totals, after: Totals) -> Totals:
+    def _save(self, before: OrderTotals, after: OrderTotals) -> OrderTotals:
         """``after``, or the sums of the process that has counted on from ``before`` first."""
         row = tables.order_totals
         ours = row.c.counted_until == before.until  # Nobody else has counted on meanwhile.
 
-        def work(connection: Connection) -> Totals:
+        def work(connection: Connection) -> OrderTotals:
             columns = {"counted_until": after.until, "numbers": _dumped(after.numbers)}
             changed = connection.execute(update(row).where(row.c.id == 1, ours).values(columns)).rowcount
             return after if changed else _stored(connection) or after
@@ -109,11 +109,11 @@ class TotalsReader:
             return after
 
 
-def _stored(connection: Connection) -> Totals | None:
+def _stored(connection: Connection) -> OrderTotals | None:
     if not has_table(connection, tables.order_totals.name):
         return None
     row = connection.execute(select(tables.order_totals)).one_or_none()
-    return None if row is None else Totals(row.counted_until, _loaded(row.numbers))
+    return None if row is None else OrderTotals(row.counted_until, _loaded(row.numbers))
 
 
 def _dumped(numbers: Counter[Key]) -> str:
@@ -124,7 +124,7 @@ def _loaded(text: str) -> Counter[Key]:
     return Counter({tuple(key): number for *key, number in json.loads(text)})
 
 
-def _orders_in(step: Totals) -> int:
+def _orders_in(step: OrderTotals) -> int:
     return sum(number for key, number in step.numbers.items() if key[0] in {"accepted", "ended"})
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from breakwall.monitor.metrics.totals import SETTLED
+from breakwall.monitor.metrics.totals import COMMITTED
 from breakwall.payments.db.database import Database, DatabaseUnavailableError
 from breakwall.payments.fleet.drain_control import DrainControl
 from breakwall.payments.interventions import Author
@@ -69,7 +69,7 @@ def test_an_outage_can_be_read_from_the_metrics_alone(api: ApiSite) -> None:
     assert scrape(api).state == "half_open"
 
     recover(site, failed + refused)
-    site.advance(SETTLED)
+    site.advance(COMMITTED)
     after = scrape(api)
     assert after.state == "closed"
     for state in ("open", "half_open", "closed"):
@@ -144,7 +144,7 @@ def test_no_label_tells_an_order_a_customer_or_an_error(api: ApiSite) -> None:
     site.gateway.answers.extend([DECLINED, DOWN])
     site.producer.place(order("cart-declined"))
     site.producer.place(order("cart-down"))
-    site.advance(SETTLED)
+    site.advance(COMMITTED)
     stored = [site.get(key) for key in ("cart-declined", "cart-down")]
     text = scrape(api).text
     for one in stored:

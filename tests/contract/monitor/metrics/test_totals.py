@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 from sqlalchemy import delete, event, select, text
 
 from breakwall.monitor.metrics import totals
-from breakwall.monitor.metrics.totals import SETTLED, Totals, TotalsReader
+from breakwall.monitor.metrics.totals import COMMITTED, OrderTotals, TotalsReader
 from breakwall.payments.db.operator_tables import order_totals
 from breakwall.payments.db.schema import attempts, orders, outcomes
 from breakwall.payments.interventions import Author
@@ -22,14 +20,14 @@ def reader_of(site: Site) -> TotalsReader:
 
 
 @pytest.fixture
-def reader(site: Site) -> Iterator[TotalsReader]:
+def reader(site: Site) -> TotalsReader:
     """One that has begun to count already."""
     reader = reader_of(site)
     assert reader.read() is not None
-    yield reader
+    return reader
 
 
-def read(reader: TotalsReader) -> Totals:
+def read(reader: TotalsReader) -> OrderTotals:
     found = reader.read()
     assert found is not None
     return found
@@ -44,7 +42,7 @@ def pay(site: Site, *keys: str) -> None:
 def test_every_end_is_counted_with_its_money_and_its_attempts(site: Site, reader: TotalsReader) -> None:
     site.know_a_charge("paid-0")
     pay(site, "paid-1", "no-1")
-    site.advance(SETTLED)
+    site.advance(COMMITTED)
     found = read(reader)
     assert found.numbers["accepted",] == 3
     assert found.of("ended") == {("declined",): 1, ("paid",): 2}
@@ -57,7 +55,7 @@ def test_a_retried_order_brings_the_attempts_of_both_sides(site: Site, reader: T
     placed = site.producer.place(order())
     site.advance(60)
     site.retrier.run(placed.order_id)
-    site.advance(SETTLED)
+    site.advance(COMMITTED)
     found = read(reader)
     assert found.numbers["retries",] == 1
     assert found.of("attempts") == {("producer", "not_sent"): 1, ("worker", "succeeded"): 1}
@@ -65,7 +63,7 @@ def test_a_retried_order_brings_the_attempts_of_both_sides(site: Site, reader: T
 
 def test_what_may_not_be_committed_yet_is_counted_later(site: Site, reader: TotalsReader) -> None:
     pay(site, "no-1")
-    site.advance(SETTLED - 1)
+    site.advance(COMMITTED - 1)
     assert read(reader).of("ended") == {}
     site.advance(1)
     assert read(reader).of("ended") == {("declined",): 1}
@@ -75,7 +73,7 @@ def test_nothing_is_counted_twice_by_a_second_process_or_after_a_restart(
     site: Site, reader: TotalsReader
 ) -> None:
     pay(site, "no-1", "no-2")
-    site.advance(SETTLED)
+    site.advance(COMMITTED)
     first = read(reader)
     for _ in range(2):
         assert read(reader_of(site)).numbers == first.numbers
@@ -85,19 +83,19 @@ def test_nothing_is_counted_twice_by_a_second_process_or_after_a_restart(
 
 def test_of_two_that_count_the_same_time_one_is_stored(site: Site, reader: TotalsReader) -> None:
     pay(site, "no-1")
-    site.advance(SETTLED)
+    site.advance(COMMITTED)
     before = site.database.read(totals._stored)
     assert before is not None
     step = site.database.read(lambda connection: reader._step(before, 60.0, connection))
     assert step is not None
     stored = reader._save(before, step)
-    assert reader._save(before, Totals(step.until, step.numbers + step.numbers)) == stored
+    assert reader._save(before, OrderTotals(step.until, step.numbers + step.numbers)) == stored
     assert read(reader).of("ended") == {("declined",): 1}
 
 
 def test_pruned_orders_stay_counted(site: Site, reader: TotalsReader) -> None:
     pay(site, "no-1")
-    site.advance(SETTLED)
+    site.advance(COMMITTED)
     before = read(reader)
     for table in (outcomes, attempts, orders):
         site.database.write(lambda connection, table=table: connection.execute(delete(table)))  # type: ignore[misc]
@@ -114,14 +112,14 @@ def test_an_order_that_a_person_retried_brings_its_first_attempts_once(
         site.breaker_forgets()
         site.retrier.run(placed.order_id)
     assert site.get().status == "dead"
-    site.advance(SETTLED)
+    site.advance(COMMITTED)
     assert read(reader).of("attempts") == {("producer", "not_sent"): 1, ("worker", "not_sent"): 3}
     site.people.retry(placed.order_id, Author("kim", "it is back"))
     site.gateway.answers.append(PAID)
     site.advance(90)
     site.breaker_forgets()
     site.retrier.run(placed.order_id)
-    site.advance(SETTLED)
+    site.advance(COMMITTED)
     found = read(reader)
     assert found.of("ended") == {("dead",): 1, ("paid",): 1}
     assert found.of("attempts") == {
@@ -164,7 +162,7 @@ def test_a_database_that_takes_no_writes_still_counts(
         raise totals.DatabaseUnavailableError("it is read-only")
 
     pay(site, "no-1")
-    site.advance(SETTLED)
+    site.advance(COMMITTED)
     with monkeypatch.context() as only_reads:
         only_reads.setattr(type(site.database), "write", refuse)
         assert read(reader).of("ended") == {("declined",): 1}
@@ -180,7 +178,7 @@ def test_before_revision_0008_there_are_no_sums(site: Site, reader: TotalsReader
 def test_one_row_keeps_them(site: Site, reader: TotalsReader) -> None:
     for n in range(3):
         pay(site, f"no-{n}")
-        site.advance(SETTLED)
+        site.advance(COMMITTED)
         read(reader)
     rows = site.database.read(lambda connection: connection.execute(select(order_totals)).all())
     assert len(rows) == 1

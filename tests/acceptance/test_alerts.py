@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +10,7 @@ import yaml
 
 from tests.documented_metrics import documented_metrics
 from tests.servers.packages import run
+from tests.servers.promtool import promtool
 from tests.source_tree import ROOT
 
 FOLDER = ROOT / "deploy/prometheus"
@@ -20,12 +20,12 @@ RULES: list[dict[str, Any]] = [
 NAMES = [rule["alert"] for rule in RULES]
 
 
-def test_the_rules_are_valid(promtool: Path) -> None:
-    assert f"{len(RULES)} rules found" in run([str(promtool), "check", "rules", str(FOLDER / "alerts.yml")])
+def test_the_rules_are_valid() -> None:
+    assert f"{len(RULES)} rules found" in run([str(promtool()), "check", "rules", str(FOLDER / "alerts.yml")])
 
 
-def test_each_alert_fires_when_it_should_and_only_then(promtool: Path) -> None:
-    assert "SUCCESS" in run([str(promtool), "test", "rules", str(FOLDER / "alerts_test.yml")])
+def test_each_alert_fires_when_it_should_and_only_then() -> None:
+    assert "SUCCESS" in run([str(promtool()), "test", "rules", str(FOLDER / "alerts_test.yml")])
 
 
 def test_there_is_a_case_in_which_each_alert_fires() -> None:
