@@ -4010,4 +4010,20 @@ MUTANTS = (
         ("tests/contract/web/test_breakers.py",),
         simulated=False,
     ),
+    Mutant(
+        "a drain that finishes orders is no stall",
+        "deploy/prometheus/alerts.yml",
+        "          and max without (instance) (breakwall_orders_drained_last_minute) == 0\n",
+        "",
+        ("tests/acceptance/test_alerts.py",),
+        simulated=False,
+    ),
+    Mutant(
+        "a short outage is no alert",
+        "deploy/prometheus/alerts.yml",
+        "        for: 10m\n        labels: {severity: warning}\n        annotations:\n          summary: The payment service",
+        "        labels: {severity: warning}\n        annotations:\n          summary: The payment service",
+        ("tests/acceptance/test_alerts.py",),
+        simulated=False,
+    ),
 )
