@@ -117,10 +117,9 @@ class EndInterval(Operation):
     for_store_only = True
 
     def apply(self, circuit: Circuit, config: CircuitBreakerConfig, now: float, jitter: float) -> Circuit:
-        current = transitions.advance(circuit, config, now, jitter)
-        if circuit.generation != self.generation:
+        if self.generation != circuit.generation:
             return circuit
-        return transitions.end_interval(current, now)
+        return transitions.end_interval(transitions.advance(circuit, config, now, jitter), now)
 
 
 @dataclass(frozen=True)
