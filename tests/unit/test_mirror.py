@@ -52,7 +52,6 @@ COVERED: dict[str, str] = {
     "breakwall.files.json_objects": "tests/unit/files/test_records.py",
     "breakwall.files.lines": "tests/unit/files/test_records.py",
     "breakwall.files.source": "tests/unit/files/test_records.py",
-    "breakwall.monitor.metrics": "tests/contract/web/test_metrics.py",
     "breakwall.monitor.metrics.backlog_gauges": "tests/contract/web/test_metrics.py",
     "breakwall.monitor.metrics.counters": "tests/contract/web/test_metrics.py",
     "breakwall.monitor.metrics.family": "tests/unit/monitor/metrics/test_breaker_gauges.py",
