@@ -155,6 +155,8 @@ class CircuitBreaker(ProtectedCalls, OperatorCommands):
             hanging=load.hanging,
             rate=lower(load.rate, self._cap.per_second),
             background_wait=max(load.background_wait, self._cap.wait(cap_at)),
+            half_open_count=circuit.half_open_count,
+            close_count=circuit.close_count,
         )
 
     def metrics(self) -> BreakerMetrics:

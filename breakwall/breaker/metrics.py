@@ -37,6 +37,8 @@ class BreakerStatus:
         hanging: whether too many calls of this process are overdue, so that none is started now.
         rate: how many background calls a second all processes together may start; None is any number.
         background_wait: seconds until this process may start a background call by that rate; 0.0 if it may now.
+        half_open_count, close_count: how often the circuit has become half-open, and closed again, ever. With
+            ``open_count`` they add up to ``generation``.
     """
 
     name: str
@@ -60,6 +62,8 @@ class BreakerStatus:
     hanging: bool = False
     rate: float | None = None
     background_wait: float = 0.0
+    half_open_count: int = 0
+    close_count: int = 0
 
 
 @dataclass(frozen=True, slots=True)

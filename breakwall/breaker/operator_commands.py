@@ -1,14 +1,26 @@
 """What an operator, or a program, decides for a circuit in all processes: overrides, and a reset."""
 
-from breakwall.breaker.circuit.operations import Operation, ResetCircuit, SetOverride
-from breakwall.breaker.circuit.state import OverrideMode
+from breakwall.breaker.circuit.operations import EndInterval, Operation, ResetCircuit, SetOverride
+from breakwall.breaker.circuit.state import CircuitState, OverrideMode
 from breakwall.breaker.errors import StoreLostError
+from breakwall.breaker.metrics import BreakerStatus
 from breakwall.breaker.permit import Replica
 
 # Seconds. A command waits for the confirmation of the store.
 CONFIRM_TIMEOUT = 3.0
 # Seconds: three hundred years. Later ends, in whole milliseconds, have too many digits for some readers of JSON.
 LONGEST_OVERRIDE = 1e10
+
+
+def why_no_probe(status: BreakerStatus) -> str | None:
+    """Why `OperatorCommands.probe` would make no probe come sooner, as a clause; None if it would."""
+    if status.override is not None and status.override.mode is OverrideMode.FORCED_OPEN:
+        return "the circuit is forced open: no call is sent until the override is lifted"
+    if status.state is CircuitState.CLOSED:
+        return "the circuit is closed: every call tries the service"
+    if status.state is CircuitState.HALF_OPEN:
+        return "the circuit is half-open: the next calls are probes already"
+    return None
 
 
 class OperatorCommands:
@@ -39,6 +51,17 @@ class OperatorCommands:
     def auto(self, actor: str) -> None:
         """Lift the override: the computed state decides again. Raises what `force_open` raises."""
         self._override(None, "back to automatic", actor, None)
+
+    def probe(self) -> None:
+        """End the open interval now: the next call, of whichever process, is a probe. The service decides by it.
+
+        Changes nothing while the circuit is closed or half-open. The growth of the interval stays: if the probe fails,
+        the next interval is as long as it would have been. An override still decides before the computed state.
+
+        Raises:
+            StoreLostError: the store did not confirm it in time. It may have arrived.
+        """
+        self._confirm(EndInterval(self._replica.circuit.generation), "probe")
 
     def reset(self, reason: str | None = None, actor: str | None = None) -> None:
         """Close the circuit in all processes, as if it had never opened. Listeners in each of them get a `Reset`.

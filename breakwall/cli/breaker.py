@@ -27,10 +27,11 @@ logger = logging.getLogger(__name__)
 
 breaker_app = typer.Typer(
     no_args_is_help=True,
-    help="The circuit before the payment service: show it, override it for every process.",
+    help="The circuit before the payment service: show it, override it for every process, probe now.",
 )
 
 WhyOption = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; every process shows it.")]
+WhyProbeOption = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; it is recorded.")]
 ForOption = Annotated[
     str | None,
     typer.Option(
@@ -43,6 +44,13 @@ ForOption = Annotated[
 
 class NotSharedError(BreakwallError):
     """The circuit is not shared: no other process would see the override. Nothing was changed."""
+
+    kind = "refused"
+    exit_code = ExitCode.REFUSED
+
+
+class NothingToProbeError(BreakwallError):
+    """A probe would not come sooner. Nothing was changed."""
 
     kind = "refused"
     exit_code = ExitCode.REFUSED
@@ -143,6 +151,25 @@ def auto(reason: ReasonOption = None, actor: ActorOption = None, output: OutputO
     who = author(actor, reason)
     change = methodcaller("auto", who.actor)
     _change("auto", change, who, None, "The circuit's computed state decides from now on.", output)
+
+
+@breaker_app.command("probe", short_help="Let the next payment try the service now.")
+def probe(reason: WhyProbeOption, actor: ActorOption = None, output: OutputOption = Format.TEXT) -> None:
+    """End the open interval: the next payment, of whichever process, is a probe. The service decides by it.
+
+    Use it if the payment service is said to be well again. If the probe fails, the next interval is as long as it
+    would have been. Exits with 4 if the circuit is not open, is forced open, or is memory://, and with 1 if the store
+    does not confirm it.
+    """
+    _change("probe", _probe, author(actor, reason), None, "The next payment tries the service.", output)
+
+
+def _probe(breaker: CircuitBreaker) -> None:
+    from breakwall.breaker.operator_commands import why_no_probe
+
+    if why := why_no_probe(breaker.status()):
+        raise NothingToProbeError(why)
+    breaker.probe()
 
 
 def _change(

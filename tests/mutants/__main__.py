@@ -16,7 +16,7 @@ from pathlib import Path
 from tests.mutants.catalogue import MUTANTS, Mutant
 
 ROOT = Path(__file__).resolve().parents[2]
-COPIED = ("breakwall", "examples", "producers", "worker", "tests", "docs", "pyproject.toml")
+COPIED = ("breakwall", "deploy", "examples", "producers", "worker", "tests", "docs", "pyproject.toml")
 BOUND = 300.0
 
 

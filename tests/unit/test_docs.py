@@ -110,7 +110,7 @@ def test_each_file_that_a_page_names_exists(page: Path) -> None:
 
 @cache
 def source_files() -> list[Path]:
-    folders = ("bench", "breakwall", "docs", "examples", "producers", "tests", "tools", "worker")
+    folders = ("bench", "breakwall", "deploy", "docs", "examples", "producers", "tests", "tools", "worker")
     return [*ROOT.glob("*.*"), *(file for folder in folders for file in (ROOT / folder).rglob("*.*"))]
 
 

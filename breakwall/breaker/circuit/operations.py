@@ -110,6 +110,19 @@ class SetOverride(Operation):
 
 
 @dataclass(frozen=True)
+class EndInterval(Operation):
+    """End the open interval of ``generation``. Changes nothing in a later one: sent late, it could end that."""
+
+    generation: int
+    for_store_only = True
+
+    def apply(self, circuit: Circuit, config: CircuitBreakerConfig, now: float, jitter: float) -> Circuit:
+        if self.generation != circuit.generation:
+            return circuit
+        return transitions.end_interval(transitions.advance(circuit, config, now, jitter), now)
+
+
+@dataclass(frozen=True)
 class ResetCircuit(Operation):
     """Close the circuit, as new. Not idempotent: sent late, it could close a circuit that has opened since."""
 

@@ -109,6 +109,16 @@ class Circuit:
         """Whether there is a limit of calls in hand."""
         return self.limit is not None and self.limit.size is not None
 
+    @property
+    def half_open_count(self) -> int:
+        """How often it has become half-open, ever. A reset of an open circuit counts as one."""
+        return max(0, self.open_count - (self.state is CircuitState.OPEN))
+
+    @property
+    def close_count(self) -> int:
+        """How often it has closed, ever: every transition that is none of the other two."""
+        return max(0, self.generation - self.open_count - self.half_open_count)
+
     def holds(self, lease_id: str) -> bool:
         return lease_id in [lease.id for lease in self.leases]
 

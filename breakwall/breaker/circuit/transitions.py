@@ -161,6 +161,13 @@ def hold_open_since(circuit: Circuit, now: float, *, asked_at: float, until: flo
     return hold_open(circuit, now, until - now)
 
 
+def end_interval(circuit: Circuit, now: float) -> Circuit:
+    """End the open interval now, so that the next call is a probe. Changes nothing in a circuit that is not open."""
+    if circuit.state is not CircuitState.OPEN or now >= (circuit.open_until or 0.0):
+        return circuit
+    return replace(circuit, open_until=now)
+
+
 def report_load(circuit: Circuit, config: CircuitBreakerConfig, now: float, report: LoadReport) -> Circuit:
     """Add one process's report to the limit of a closed circuit."""
     if circuit.state is not CircuitState.CLOSED:

@@ -19,6 +19,7 @@ _TABLES = (
     "operator_actions",
     "leases",
     "backlog_samples",
+    "order_totals",
     "bulk_retries",
     "bulk_retry_orders",
     "payment_hints",
@@ -92,6 +93,14 @@ def upgrade() -> None:
         sa.Column("span", sa.Float(), nullable=False),
         sa.Column("numbers", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("at", name=op.f("pk_backlog_samples")),
+    )
+    op.create_table(
+        "order_totals",
+        sa.Column("id", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("counted_until", _MOMENT, nullable=False),
+        sa.Column("numbers", sa.Text(), nullable=False),
+        sa.CheckConstraint("id = 1", name=op.f("ck_order_totals_there_is_one")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_order_totals")),
     )
     op.create_table(
         "bulk_retries",

@@ -6,7 +6,7 @@ None of them is needed to accept, charge or finish an order. They are new in rev
 
 from enum import StrEnum
 
-from sqlalchemy import BigInteger, Column, Float, Index, Integer, String, Table, Text, text
+from sqlalchemy import BigInteger, CheckConstraint, Column, Float, Index, Integer, String, Table, Text, text
 
 from breakwall.payments.db.clock import UtcDateTime
 from breakwall.payments.db.table_parts import metadata, one_of, partial_index
@@ -109,6 +109,16 @@ backlog_samples = Table(
     Column("at", UtcDateTime, primary_key=True),
     Column("span", Float, nullable=False),  # Seconds up to ``at`` that it stands for.
     Column("numbers", Text, nullable=False),  # As JSON, see `monitor.history`.
+)
+
+# One row: what has happened to orders since the first count, see `monitor.metrics.totals`.
+order_totals = Table(
+    "order_totals",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("counted_until", UtcDateTime, nullable=False),  # What is older is counted, once.
+    Column("numbers", Text, nullable=False),  # As JSON.
+    CheckConstraint("id = 1", name="there_is_one"),
 )
 
 # Each retry of all orders that match, with the orders that matched when it was made.

@@ -123,3 +123,12 @@ def stored(store: AnyStore) -> object:
     if isinstance(store, MemoryStore):
         return store.circuit("payment").value
     return store.load("payment").version
+
+
+def test_a_probe_that_an_operator_asks_for_is_let_through_in_every_process(join: Join) -> None:
+    operator, worker = join(recovery_timeout=600.0), join(recovery_timeout=600.0)
+    fail_times(worker, 3)
+    wait_until(lambda: operator.status().state is CircuitState.OPEN)
+    operator.probe()
+    wait_until(lambda: worker.status().state is CircuitState.HALF_OPEN)
+    assert worker.call(int) == 0

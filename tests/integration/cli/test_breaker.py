@@ -323,3 +323,27 @@ def test_a_store_that_no_process_has_used_yet_is_reported_because_it_may_be_the_
     assert (first.code, second.code) == (0, 0)
     assert "breakwall.db is new: no running process has used it" in first.err
     assert second.err == ""
+
+
+def probe(terminal: Terminal) -> Ran:
+    return terminal.run(
+        "breaker", "probe", "--reason", "it is said to be well", "--actor", "kim", "-o", "json"
+    )
+
+
+def test_a_probe_ends_the_open_interval(terminal: Terminal) -> None:
+    open_circuit(terminal)
+    assert status(terminal)["state"] == "open"
+    assert probe(terminal).document["state"] == "half_open"
+    assert status(terminal)["state"] == "half_open"
+
+
+def test_a_probe_is_refused_where_it_would_change_nothing(terminal: Terminal) -> None:
+    closed = probe(terminal)
+    assert closed.code == 4
+    assert "circuit is closed" in closed.error["message"]
+    open_circuit(terminal)
+    override(terminal, "force-open")
+    forced = probe(terminal)
+    assert forced.code == 4
+    assert "is forced open" in forced.error["message"]

@@ -1,0 +1,184 @@
+"""The sums behind the counters: they only grow, whoever counts and however often."""
+
+from __future__ import annotations
+
+import pytest
+from sqlalchemy import delete, event, select, text
+
+from breakwall.monitor.metrics import totals
+from breakwall.monitor.metrics.totals import COMMITTED, OrderTotals, TotalsReader
+from breakwall.payments.db.operator_tables import order_totals
+from breakwall.payments.db.schema import attempts, orders, outcomes
+from breakwall.payments.interventions import Author
+from tests.contract.site import Site, order
+from tests.gateway import DECLINED, DOWN, PAID
+
+
+def reader_of(site: Site) -> TotalsReader:
+    """One that is never short of time, as in another process."""
+    return TotalsReader(site.database, site.clock, monotonic=lambda: 0.0)
+
+
+@pytest.fixture
+def reader(site: Site) -> TotalsReader:
+    """One that has begun to count already."""
+    reader = reader_of(site)
+    assert reader.read() is not None
+    return reader
+
+
+def read(reader: TotalsReader) -> OrderTotals:
+    found = reader.read()
+    assert found is not None
+    return found
+
+
+def pay(site: Site, *keys: str) -> None:
+    for key in keys:
+        site.gateway.answers.append(PAID if key.startswith("paid") else DECLINED)
+        site.producer.place(order(key))
+
+
+def test_every_end_is_counted_with_its_money_and_its_attempts(site: Site, reader: TotalsReader) -> None:
+    site.know_a_charge("paid-0")
+    pay(site, "paid-1", "no-1")
+    site.advance(COMMITTED)
+    found = read(reader)
+    assert found.numbers["accepted",] == 3
+    assert found.of("ended") == {("declined",): 1, ("paid",): 2}
+    assert found.of("money") == {("declined", "KRW"): 10_000, ("paid", "KRW"): 20_000}
+    assert found.of("attempts") == {("producer", "declined"): 1, ("producer", "succeeded"): 2}
+
+
+def test_a_retried_order_brings_the_attempts_of_both_sides(site: Site, reader: TotalsReader) -> None:
+    site.gateway.answers.extend([DOWN, PAID])
+    placed = site.producer.place(order())
+    site.advance(60)
+    site.retrier.run(placed.order_id)
+    site.advance(COMMITTED)
+    found = read(reader)
+    assert found.numbers["retries",] == 1
+    assert found.of("attempts") == {("producer", "not_sent"): 1, ("worker", "succeeded"): 1}
+
+
+def test_what_may_not_be_committed_yet_is_counted_later(site: Site, reader: TotalsReader) -> None:
+    pay(site, "no-1")
+    site.advance(COMMITTED - 1)
+    assert read(reader).of("ended") == {}
+    site.advance(1)
+    assert read(reader).of("ended") == {("declined",): 1}
+
+
+def test_nothing_is_counted_twice_by_a_second_process_or_after_a_restart(
+    site: Site, reader: TotalsReader
+) -> None:
+    pay(site, "no-1", "no-2")
+    site.advance(COMMITTED)
+    first = read(reader)
+    for _ in range(2):
+        assert read(reader_of(site)).numbers == first.numbers
+    site.advance(3600)
+    assert read(reader_of(site)).numbers == first.numbers
+
+
+def test_of_two_that_count_the_same_time_one_is_stored(site: Site, reader: TotalsReader) -> None:
+    pay(site, "no-1")
+    site.advance(COMMITTED)
+    before = site.database.read(totals._stored)
+    assert before is not None
+    step = site.database.read(lambda connection: reader._step(before, 60.0, connection))
+    assert step is not None
+    stored = reader._save(before, step)
+    assert reader._save(before, OrderTotals(step.until, step.numbers + step.numbers)) == stored
+    assert read(reader).of("ended") == {("declined",): 1}
+
+
+def test_pruned_orders_stay_counted(site: Site, reader: TotalsReader) -> None:
+    pay(site, "no-1")
+    site.advance(COMMITTED)
+    before = read(reader)
+    for table in (outcomes, attempts, orders):
+        site.database.write(lambda connection, table=table: connection.execute(delete(table)))  # type: ignore[misc]
+    assert read(reader).numbers == before.numbers
+
+
+def test_an_order_that_a_person_retried_brings_its_first_attempts_once(
+    site: Site, reader: TotalsReader
+) -> None:
+    site.gateway.answers.extend([DOWN] * 4)
+    placed = site.producer.place(order())
+    for _ in range(3):
+        site.advance(90)
+        site.breaker_forgets()
+        site.retrier.run(placed.order_id)
+    assert site.get().status == "dead"
+    site.advance(COMMITTED)
+    assert read(reader).of("attempts") == {("producer", "not_sent"): 1, ("worker", "not_sent"): 3}
+    site.people.retry(placed.order_id, Author("kim", "it is back"))
+    site.gateway.answers.append(PAID)
+    site.advance(90)
+    site.breaker_forgets()
+    site.retrier.run(placed.order_id)
+    site.advance(COMMITTED)
+    found = read(reader)
+    assert found.of("ended") == {("dead",): 1, ("paid",): 1}
+    assert found.of("attempts") == {
+        ("producer", "not_sent"): 1,
+        ("worker", "not_sent"): 3,
+        ("worker", "succeeded"): 1,
+    }
+    assert found.numbers["retries",] == 4
+
+
+def test_while_nothing_happens_nothing_is_written(site: Site, reader: TotalsReader) -> None:
+    site.advance(60)
+    written: list[str] = []
+    event.listen(
+        site.database.engine, "before_cursor_execute", lambda *given: written.append(str(given[2]).split()[0])
+    )
+    read(reader)
+    assert "UPDATE" not in written
+    assert "INSERT" not in written
+
+
+def test_long_after_the_last_scrape_the_rest_is_counted_by_and_by(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow = TotalsReader(site.database, site.clock, monotonic=iter(range(10_000)).__next__)
+    read(slow)
+    for n in range(3):
+        pay(site, f"no-{n}")
+        site.advance(600)
+    assert read(slow).of("ended") == {("declined",): 1}, "the time for one reading is over after a step"
+    for _ in range(40):
+        read(slow)
+    assert read(slow).of("ended") == {("declined",): 3}
+
+
+def test_a_database_that_takes_no_writes_still_counts(
+    site: Site, reader: TotalsReader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise totals.DatabaseUnavailableError("it is read-only")
+
+    pay(site, "no-1")
+    site.advance(COMMITTED)
+    with monkeypatch.context() as only_reads:
+        only_reads.setattr(type(site.database), "write", refuse)
+        assert read(reader).of("ended") == {("declined",): 1}
+        assert read(reader).of("ended") == {("declined",): 1}
+    assert read(reader).of("ended") == {("declined",): 1}
+
+
+def test_before_revision_0008_there_are_no_sums(site: Site, reader: TotalsReader) -> None:
+    site.database.write(lambda connection: connection.execute(text("DROP TABLE order_totals")))
+    assert reader.read() is None
+
+
+def test_one_row_keeps_them(site: Site, reader: TotalsReader) -> None:
+    for n in range(3):
+        pay(site, f"no-{n}")
+        site.advance(COMMITTED)
+        read(reader)
+    rows = site.database.read(lambda connection: connection.execute(select(order_totals)).all())
+    assert len(rows) == 1
