@@ -13,8 +13,8 @@ from typing import Annotated, NoReturn
 import typer
 
 from breakwall import __version__
-from breakwall.cli.audit import audit
 from breakwall.cli.api import api
+from breakwall.cli.audit import audit
 from breakwall.cli.backlog.command import backlog
 from breakwall.cli.breaker import breaker_app
 from breakwall.cli.db import database_app

@@ -9,8 +9,8 @@ from breakwall.credentials import parse_headers
 from breakwall.host.dotted_paths import check_dotted_path
 from breakwall.settings.values import UNSET, checked, file, plain_name, secret
 from breakwall.urls.brokers import check_broker_url
-from breakwall.urls.http import check_collector_url, check_webhook_url
 from breakwall.urls.host_names import parse_host_names
+from breakwall.urls.http import check_collector_url, check_webhook_url
 from breakwall.webhook_secrets import parse_secrets, read_secrets
 
 PREFIX = "BREAKWALL_"

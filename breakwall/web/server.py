@@ -18,6 +18,8 @@ from fastapi import FastAPI
 
 from breakwall.errors import ExitCode
 from breakwall.settings import Settings
+from breakwall.trace_export import start_tracing
+from breakwall.web.access.protect import refuse_open_bind
 from breakwall.web.app import create_app
 from breakwall.web.listening import BACKLOG, url_of
 from breakwall.web.services import Services
@@ -30,13 +32,17 @@ GRACE = 2  # Seconds. As long as an order waits by default, so that a caller who
 def serve(settings: Settings, listener: socket.socket) -> int:
     """Serve until a signal comes. Returns the exit code; if charges are still in hand, ends the process itself.
 
-    Raises as `Services.from_settings`.
+    Raises as `Services.from_settings` and `refuse_open_bind`.
     """
-    app = create_app(Services.from_settings(settings))
+    stop_tracing = start_tracing(settings, "api")
+    host, services = listener.getsockname()[0], Services.from_settings(settings)
+    refuse_open_bind(host, settings, services.database)
+    app = create_app(services, host=host)
     try:
         _Server(app).run(sockets=[listener])
     except SystemExit:  # The application could not start, and uvicorn has logged why.
         return ExitCode.FAILURE
+    stop_tracing()
     if not app.state.closed:
         _leave()
     return ExitCode.OK

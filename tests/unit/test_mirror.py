@@ -64,7 +64,6 @@ COVERED: dict[str, str] = {
     "breakwall.payments.db.insert_missing": "tests/contract/payments/ledger/test_accept.py",
     "breakwall.payments.db.operator_tables": "tests/contract/payments/db/test_schema.py",
     "breakwall.payments.db.table_parts": "tests/contract/payments/db/test_schema.py",
-    "breakwall.payments.db.operator_tables": "tests/contract/payments/operator/test_action_log.py",
     "breakwall.monitor.history.open_time": "tests/contract/monitor/history/test_sampler.py",
     "breakwall.monitor.history.store": "tests/contract/monitor/history/test_read.py",
     "breakwall.monitor.history.traffic": "tests/contract/monitor/history/test_sampler.py",

@@ -22,6 +22,7 @@ from breakwall.payments.db.operator_tables import (
     bulk_retry_orders,
     leases,
     operator_actions,
+    order_totals,
     order_traces,
     payment_hints,
 )
@@ -38,6 +39,7 @@ _DROPPED = (
     backlog_samples,
     leases,
     payment_hints,
+    order_totals,
     order_traces,
 )
 

@@ -56,7 +56,6 @@ def _check(scopes: frozenset[Scope]) -> Callable[..., Awaitable[Principal]]:
         return _permitted(known, scopes)
 
     principal.scopes = scopes  # type: ignore[attr-defined]  # For the OpenAPI document.
-    principal.scopes = scopes  # type: ignore[attr-defined]  # For the OpenAPI document.
     return principal
 
 
@@ -70,5 +69,4 @@ def _permitted(principal: Principal, scopes: frozenset[Scope]) -> Principal:
             {"scopes": sorted(scopes)},
             {"WWW-Authenticate": challenge},
         )
-    principal.scopes = scopes  # type: ignore[attr-defined]  # For the OpenAPI document.
     return principal

@@ -4,23 +4,17 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
 from pydantic import ValidationError
 
 from breakwall.log_throttle import LogThrottle
 from breakwall.payments.db.database import DatabaseUnavailableError
-from breakwall.payments.interventions import InvalidAuthorError
-from breakwall.payments.ledger.queries import AmbiguousNameError, OrderNotFoundError, OrderPrunedError
-from breakwall.payments.operator.locking import RefusedError
-from breakwall.payments.operator.resolve import InvalidChargeError
-from breakwall.payments.orders import IdempotencyConflictError, InvalidOrderError
-from breakwall.web.problems import ProblemError, ProblemType, problem_response
+from breakwall.payments.orders import IdempotencyConflictError
+from breakwall.web.problems import ProblemError, ProblemType
 
 log = logging.getLogger("breakwall.api")
 

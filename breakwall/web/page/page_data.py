@@ -1,17 +1,12 @@
-"""What the pages of one process read: one snapshot for all of them, at most each `INTERVAL` seconds."""
+"""What the pages of one process read: the newest snapshot, shared by all of them, and the history of the last hour."""
 
 from __future__ import annotations
 
-import threading
-import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
 
-from breakwall.monitor.backlog import Monitor
-from breakwall.payments.db.errors import DatabaseUnavailableError
+from breakwall.breaker import CircuitBreakerConfig
+from breakwall.web.live.poller import INTERVAL, Live
 from breakwall.web.page.snapshot import HistoryPoint, PageSnapshot
-
-INTERVAL = 2.0  # Seconds: a person does not read faster.
 
 
 def no_history() -> Sequence[HistoryPoint]:
@@ -19,49 +14,38 @@ def no_history() -> Sequence[HistoryPoint]:
     return ()
 
 
-@dataclass(slots=True)
-class _Newest:
-    seen: PageSnapshot | None = None
-    taken: float = float("-inf")  # On the monotonic clock, also of a snapshot that failed.
-    read: float = 0.0  # When ``seen`` was read.
-
-
 class PageData:
-    """The newest snapshot, for all open pages together. Thread-safe."""
+    """The newest snapshot, for all open pages together. Thread-safe.
+
+    ``config``: the circuit's. ``history`` reads the samples of the last hour; it may fail as the database does.
+    """
 
     def __init__(
         self,
-        monitor: Monitor,
+        live: Live,
+        config: CircuitBreakerConfig,
         history: Callable[[], Sequence[HistoryPoint]] = no_history,
-        *,
-        now: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._monitor = monitor
-        self._history = history
-        self._now = now
-        self._lock = threading.Lock()
-        self._newest = _Newest()
+        self._live, self._config, self._history = live, config, history
+        self._number = -1  # Of the snapshot that the history was read with.
+        self._samples: Sequence[HistoryPoint] = ()
 
     def latest(self) -> PageSnapshot | None:
         """The newest snapshot; None if there never was one. One that could not be renewed says why."""
-        with self._lock:
-            if self._now() - self._newest.taken >= INTERVAL:
-                self._newest = self._take()
-            newest = self._newest
-            return newest.seen and replace(newest.seen, age=self._now() - newest.read)
+        seen = self._live.latest(INTERVAL)
+        if seen.backlog is None:
+            return None
+        if seen.number != self._number:
+            self._samples, self._number = self._history(), seen.number
+        return PageSnapshot(
+            backlog=seen.backlog,
+            workers=seen.fleet,
+            config=self._config,
+            history=self._samples,
+            age=self._live.age(seen),
+            failed=seen.problem,
+        )
 
     def history(self) -> Sequence[HistoryPoint]:
         """The samples of the backlog, first to last."""
         return self._history()
-
-    def _take(self) -> _Newest:
-        try:
-            backlog, workers = self._monitor.snapshot_with_workers()
-            seen = PageSnapshot(
-                backlog=backlog, workers=workers, config=self._monitor.breaker.config, history=self._history()
-            )
-        except DatabaseUnavailableError as error:
-            old = self._newest
-            failed = old.seen and replace(old.seen, failed=type(error).__name__)
-            return _Newest(failed, self._now(), old.read)
-        return _Newest(seen, self._now(), self._now())

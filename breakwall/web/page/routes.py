@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
+from datetime import timedelta
 from typing import Annotated
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import HTMLResponse, RedirectResponse, Response, StreamingResponse
+from sqlalchemy import select
 
 from breakwall.access.scopes import Scope
 from breakwall.currencies import MINOR_DIGITS
+from breakwall.monitor.history.read import read_history
+from breakwall.payments.db.clock import Clock
 from breakwall.payments.db.database import Database
 from breakwall.payments.db.errors import DatabaseUnavailableError
 from breakwall.payments.ledger.audit import list_incidents, list_interventions
@@ -27,24 +30,27 @@ from breakwall.payments.ledger.queries import (
 from breakwall.payments.orders import OrderStatus
 from breakwall.payments.outcomes.operator import deliveries_of
 from breakwall.web.access.principal import allow
+from breakwall.web.live.poller import INTERVAL
 from breakwall.web.page import assets
 from breakwall.web.page.cursor import Cursor
 from breakwall.web.page.diagram import HEIGHT, WIDTH, diagram
 from breakwall.web.page.history_table import history_rows
 from breakwall.web.page.order_path import order_path
 from breakwall.web.page.order_search import find_orders
-from breakwall.web.page.page_data import INTERVAL, PageData
+from breakwall.web.page.page_data import PageData
 from breakwall.web.page.rendering import answer, reader, render
-from breakwall.web.page.snapshot import arrivals_a_minute, completions_a_minute
+from breakwall.web.page.snapshot import HistoryPoint, arrivals_a_minute, completions_a_minute
 from breakwall.web.page.timeline import OrderHistory, timeline
 from breakwall.web.page.verdict import unreachable
 from breakwall.web.page.view import page_view
 from breakwall.web.page.words import Words
-from breakwall.web.services import UsedServices
+from breakwall.web.services import Services, UsedServices
 
 router = APIRouter(include_in_schema=False)
 router.include_router(assets.router)
 _pages = APIRouter(include_in_schema=False, dependencies=[allow(Scope.OPS_READ)])
+
+HOUR, CHART_POINTS = timedelta(hours=1), 360  # What the chart shows: a sample each ten seconds.
 
 _WANTED = (OrderStatus.DEAD, OrderStatus.REVIEW)  # Only a person changes them.
 _MOST_WANTED = 20
@@ -54,9 +60,20 @@ def _page_data(request: Request, services: UsedServices) -> PageData:
     """The one of this process."""
     state = request.app.state
     if not hasattr(state, "page_data"):
-        state.page_data = PageData(services.monitor)
+        state.page_data = PageData(
+            services.live, services.breaker.config, lambda: last_hour(services.database, services.clock)
+        )
     data: PageData = state.page_data
     return data
+
+
+def last_hour(database: Database, clock: Clock) -> Sequence[HistoryPoint]:
+    """The samples of the last hour, first to last; nothing while the database does not answer."""
+    try:
+        now = database.read(lambda connection: connection.execute(select(clock.after(0))).scalar_one())
+        return read_history(database, now - HOUR, now, CHART_POINTS)
+    except DatabaseUnavailableError:
+        return ()
 
 
 Data = Annotated[PageData, Depends(_page_data)]
@@ -78,17 +95,21 @@ def overview(request: Request, services: UsedServices, data: Data) -> HTMLRespon
 
 
 @_pages.get("/page/events")
-async def events(request: Request, data: Data) -> StreamingResponse:
+async def events(request: Request, services: UsedServices, data: Data) -> StreamingResponse:
     """What has changed on the overview, as server-sent events: each is the HTML of its live part."""
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-    return StreamingResponse(_fragments(request, data), media_type="text/event-stream", headers=headers)
+    return StreamingResponse(
+        _fragments(request, services, data), media_type="text/event-stream", headers=headers
+    )
 
 
-async def _fragments(request: Request, data: PageData) -> AsyncIterator[str]:
+async def _fragments(request: Request, services: Services, data: PageData) -> AsyncIterator[str]:
     words = reader(request)
-    while not await request.is_disconnected():
-        yield as_event(await run_in_threadpool(fragment, data, words))
-        await asyncio.sleep(INTERVAL)
+    with services.live.listening():
+        while not await request.is_disconnected():
+            yield as_event(await run_in_threadpool(fragment, data, words))
+            if await services.stopping.sleep_or_stop(INTERVAL):
+                return
 
 
 def fragment(data: PageData, words: Words) -> str:

@@ -10,7 +10,9 @@ from breakwall.breaker import CircuitBreaker
 from breakwall.monitor.backlog import Backlog
 from breakwall.payments.db.errors import DatabaseUnavailableError
 from breakwall.payments.fleet.workers import Worker
-from breakwall.web.page.page_data import INTERVAL, PageData
+from breakwall.web.live.poller import INTERVAL, Live
+from breakwall.web.page.page_data import PageData
+from breakwall.web.stopping import Stopping
 from tests.page_snapshots import BACKLOGS, CONFIG, worker
 
 
@@ -35,7 +37,8 @@ class Desk:
     def __init__(self) -> None:
         self.seconds = 0.0
         self.monitor = CountingMonitor()
-        self.data = PageData(cast(Any, self.monitor), now=lambda: self.seconds)
+        live = Live(cast(Any, self.monitor), Stopping(), monotonic=lambda: self.seconds)
+        self.data = PageData(live, CONFIG)
 
 
 @pytest.fixture
