@@ -1,4 +1,4 @@
-"""Templates as answers: in the reader's language, escaped, under a strict content-security policy."""
+"""Templates as answers: in the reader's language, escaped. `SecurityHeaders` says what they may load."""
 
 from __future__ import annotations
 
@@ -18,18 +18,6 @@ from breakwall.web.page.words import LANGUAGES, Words, choose_language
 TEMPLATES = Path(__file__).parents[1] / "templates"
 COOKIE = "breakwall_language"
 _A_YEAR = 31_536_000
-
-# No inline script or style, nothing from elsewhere, in nobody's frame.
-POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
-    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
-)
-_HEADERS = {
-    "Cache-Control": "no-store",
-    "Content-Security-Policy": POLICY,
-    "Referrer-Policy": "same-origin",
-    "X-Content-Type-Options": "nosniff",
-}
 
 
 @cache
@@ -77,7 +65,7 @@ def answer(request: Request, template: str, *, status: int = 200, **values: Any)
     }
     addresses = {name: f"{url.path}?{url.query}" for name, url in others.items()}
     html = render(template, words, other_languages=addresses, path=request.url.path, **values)
-    response = HTMLResponse(html, status, headers={**_HEADERS, "Content-Language": words.language})
+    response = HTMLResponse(html, status, headers={"Content-Language": words.language})
     if request.query_params.get("lang") == words.language:
         response.set_cookie(COOKIE, words.language, max_age=_A_YEAR, httponly=True, samesite="lax")
     return response

@@ -14,11 +14,13 @@ from breakwall.breaker import CircuitBreaker
 from breakwall.monitor.backlog import Backlog, Monitor
 from breakwall.payments.fleet.workers import Worker
 from breakwall.payments.gateways.base import ChargeAnswer, Health, Outcome
+from breakwall.payments.gateways.hints import hint_reader
 from breakwall.payments.interventions import Author
 from breakwall.payments.orders import Order, OrderStatus
 from breakwall.producers import AsyncOrderProducer
 from breakwall.settings import Settings
 from breakwall.web.app import create_app
+from breakwall.web.live.poller import Live
 from breakwall.web.page.page_data import PageData
 from breakwall.web.services import Services
 from tests.contract.site import Site
@@ -59,12 +61,14 @@ class PageSite:
     def __init__(self, folder: Path) -> None:
         self.site = Site(f"sqlite:///{folder / 'orders.db'}")
         self.monitor = ScriptedMonitor()
-        services = Services(
-            Settings(),
+        settings = Settings()
+        self.services = Services(
+            settings,
             AsyncOrderProducer(self.site.producer),
             Monitor(self.site.database, self.site.breaker, lambda: 0, clock=self.site.clock),
+            hint_reader(settings),
         )
-        self.app = create_app(services)
+        self.app = create_app(self.services)
         self.show("calm")
         self.orders = fill(self.site)
         self._streams = CountedStreams(self.app)
@@ -82,8 +86,10 @@ class PageSite:
     def show(self, situation: str) -> None:
         """Have the page show a situation of `page_snapshots.BACKLOGS`, from its next snapshot on."""
         self.monitor.situation = situation
-        monitor = cast(Any, self.monitor)
-        self.app.state.page_data = PageData(monitor, lambda: history(self.monitor.situation))
+        # Another one, so that nothing of the situation before is shown.
+        live = Live(cast(Any, self.monitor), self.services.stopping)
+        self.services.__dict__["live"] = live
+        self.app.state.page_data = PageData(live, CONFIG, lambda: history(self.monitor.situation))
 
     def change(self, situation: str) -> None:
         """The same, for pages that are open: their data stay, and find another situation."""
