@@ -32,12 +32,15 @@ from breakwall.payments.orders import OrderStatus
 from breakwall.payments.outcomes.operator import deliveries_of
 from breakwall.web.access.principal import allow
 from breakwall.web.live.poller import Seen
-from breakwall.web.page import assets
+from breakwall.web.page import assets, people_routes
+from breakwall.web.page.audit_view import audit_rows
+from breakwall.web.page.bulk_view import bulk_view
 from breakwall.web.page.cursor import Cursor
 from breakwall.web.page.diagram import HEIGHT, WIDTH, diagram
 from breakwall.web.page.history_table import history_rows
 from breakwall.web.page.order_path import order_path
 from breakwall.web.page.order_search import find_orders
+from breakwall.web.page.overview_lists import read_lists
 from breakwall.web.page.page_data import PageData
 from breakwall.web.page.problem_route import PageRoute, away
 from breakwall.web.page.rendering import answer, reader, render
@@ -53,9 +56,6 @@ router.include_router(assets.router)
 _pages = APIRouter(include_in_schema=False, dependencies=[allow(Scope.OPS_READ)], route_class=PageRoute)
 
 HOUR, CHART_POINTS = timedelta(hours=1), 360  # What the chart shows: a sample each ten seconds.
-
-_WANTED = (OrderStatus.DEAD, OrderStatus.REVIEW)  # Only a person changes them.
-_MOST_WANTED = 20
 
 
 def _page_data(request: Request, services: UsedServices) -> PageData:
@@ -88,12 +88,16 @@ def overview(request: Request, services: UsedServices, data: Data) -> HTMLRespon
     seen = data.latest()
     if seen is None:
         return answer(request, "unreachable.html", status=503, verdict=unreachable(words))
-    try:
-        wanted = find_orders(services.database, states=_WANTED, limit=_MOST_WANTED)
-    except DatabaseUnavailableError:
-        wanted = None
-    rows = history_rows(seen.history, words)
-    return answer(request, "overview.html", view=page_view(seen, words), history=rows, wanted=wanted)
+    lists = read_lists(services)
+    return answer(
+        request,
+        "overview.html",
+        view=page_view(seen, words),
+        history=history_rows(seen.history, words),
+        lists=lists,
+        bulk_retries=[] if lists is None else [bulk_view(bulk, words) for bulk in lists.bulk_retries],
+        actions=[] if lists is None else audit_rows(lists.actions, words),
+    )
 
 
 @_pages.get("/page/events")
@@ -225,3 +229,4 @@ def _missing(request: Request, name: str, error: OrderNotFoundError) -> HTMLResp
 
 
 router.include_router(_pages)
+router.include_router(people_routes.router)

@@ -1,0 +1,58 @@
+"""What people did, as rows in the reader's language. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from breakwall.payments.operator.audit_entries import AuditEntry
+from breakwall.web.page.labels import AUDIT_ACTIONS, AUDIT_RESULTS, AUDIT_SYMBOLS, label
+from breakwall.web.page.words import Words
+
+_SHOWN = 8  # Characters of an id.
+
+
+@dataclass(frozen=True, slots=True)
+class AuditRow:
+    """One action. ``address``: the page of what it was done to, or None."""
+
+    moment: str
+    what: str
+    subject: str
+    address: str | None
+    actor: str
+    reason: str
+    detail: str
+    symbol: str
+    result: str
+
+
+def audit_rows(entries: Iterable[AuditEntry], words: Words) -> list[AuditRow]:
+    """A row for each entry, in their order."""
+    return [_row(entry, words) for entry in entries]
+
+
+def _row(entry: AuditEntry, words: Words) -> AuditRow:
+    address = _address(entry)
+    subject = entry.subject or "–"
+    return AuditRow(
+        moment=words.moment(entry.at),
+        what=label(AUDIT_ACTIONS, entry.action, words),
+        subject=subject if address is None else subject[:_SHOWN],
+        address=address,
+        actor=entry.actor,
+        reason=entry.reason or "–",
+        detail=entry.detail or "",
+        symbol=AUDIT_SYMBOLS.get(entry.result, "?"),
+        result=label(AUDIT_RESULTS, entry.result, words),
+    )
+
+
+def _address(entry: AuditEntry) -> str | None:
+    if entry.subject is None:
+        return None
+    if entry.action.startswith(("order_", "incident_")):
+        return f"/orders/{entry.subject}"
+    if entry.action.startswith("bulk_retry_"):
+        return f"/bulk-retries/{entry.subject}"
+    return None
