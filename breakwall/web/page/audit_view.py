@@ -33,12 +33,11 @@ def audit_rows(entries: Iterable[AuditEntry], words: Words) -> list[AuditRow]:
 
 
 def _row(entry: AuditEntry, words: Words) -> AuditRow:
-    address = _address(entry)
-    subject = entry.subject or "–"
+    subject, address = _subject(entry, words)
     return AuditRow(
         moment=words.moment(entry.at),
         what=label(AUDIT_ACTIONS, entry.action, words),
-        subject=subject if address is None else subject[:_SHOWN],
+        subject=subject,
         address=address,
         actor=entry.actor,
         reason=entry.reason or "–",
@@ -48,11 +47,11 @@ def _row(entry: AuditEntry, words: Words) -> AuditRow:
     )
 
 
-def _address(entry: AuditEntry) -> str | None:
-    if entry.subject is None:
-        return None
+def _subject(entry: AuditEntry, words: Words) -> tuple[str, str | None]:
+    """What it was done to, and the address of its page."""
+    subject = entry.subject or "–"
     if entry.action.startswith(("order_", "incident_")):
-        return f"/orders/{entry.subject}"
+        return words.text("order %(id)s", id=subject[:_SHOWN]), f"/orders/{subject}"
     if entry.action.startswith("bulk_retry_"):
-        return f"/bulk-retries/{entry.subject}"
-    return None
+        return subject[:_SHOWN], f"/bulk-retries/{subject}"
+    return subject, None

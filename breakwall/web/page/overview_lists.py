@@ -9,7 +9,7 @@ from breakwall.payments.db.errors import DatabaseUnavailableError, SchemaError
 from breakwall.payments.incidents import StoredIncident
 from breakwall.payments.operator.audit_entries import AuditEntry, list_audit
 from breakwall.payments.operator.bulk_retry.record import BulkRetries, BulkRetry
-from breakwall.payments.operator.incidents import newest_incidents
+from breakwall.payments.operator.incidents import count_open, newest_incidents
 from breakwall.payments.orders import OrderStatus
 from breakwall.web.page.order_search import FoundOrder, find_orders
 from breakwall.web.services import Services
@@ -20,10 +20,11 @@ _MOST_WANTED, _MOST_INCIDENTS, _MOST_BULK, _MOST_ACTIONS = 20, 10, 5, 10
 
 @dataclass(frozen=True, slots=True)
 class OverviewLists:
-    """Each with the newest first."""
+    """Each list with the newest first."""
 
     wanted: Sequence[FoundOrder]
-    incidents: Sequence[StoredIncident]  # The open ones.
+    open_incidents: int
+    incidents: Sequence[StoredIncident]  # The open ones, at most `_MOST_INCIDENTS`.
     bulk_retries: Sequence[BulkRetry]
     actions: Sequence[AuditEntry]
 
@@ -34,6 +35,7 @@ def read_lists(services: Services) -> OverviewLists | None:
     try:
         return OverviewLists(
             find_orders(database, states=_WANTED, limit=_MOST_WANTED).orders,
+            database.read(count_open),
             database.read(lambda connection: newest_incidents(connection, limit=_MOST_INCIDENTS)),
             _bulk_retries(services),
             database.read(lambda connection: list_audit(connection, limit=_MOST_ACTIONS)),

@@ -72,7 +72,6 @@ class PageView:
     workers: tuple[WorkerRow, ...]
     fleet: tuple[Figure, ...]
     warnings: tuple[tuple[str, str], ...]
-    incidents: int
 
 
 def page_view(seen: PageSnapshot, words: Words) -> PageView:
@@ -98,7 +97,6 @@ def page_view(seen: PageSnapshot, words: Words) -> PageView:
         workers=tuple(_worker(worker, words) for worker in seen.workers),
         fleet=tuple(_fleet(seen, words)),
         warnings=tuple(_warnings(seen, found)),
-        incidents=backlog.incidents,
     )
 
 

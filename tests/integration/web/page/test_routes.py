@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -197,32 +198,41 @@ def test_the_keyboard_reaches_everything_and_shows_where_it_is(open_page: Open, 
 
 
 @pytest.mark.parametrize("script", [True, False])
-def test_a_person_signs_in_and_out(
-    open_page: Open, site: PageSite, monkeypatch: pytest.MonkeyPatch, script: bool
+def test_a_person_signs_in_and_out(open_page: Open, site: PageSite, script: bool) -> None:
+    with token_needed(site) as token:
+        page = open_page("/orders?status=dead", width=375, dark=script, script=script)
+        assert page.evaluate("document.documentElement.scrollWidth") <= 375
+        page.get_by_label("Token").fill(token)
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("link", name="<b>cart</b>&amp;0022")).to_be_visible()
+        page.get_by_role("button", name="Sign out").click()
+        expect(page.locator("h1")).to_have_text("Sign in")
+        page.goto(f"{site.address}/audit")
+        expect(page.locator("h1")).to_have_text("Sign in")
+
+
+@pytest.mark.parametrize(("dark", "language"), [(False, "ko"), (True, "en")])
+def test_the_form_to_sign_in_is_accessible(
+    open_page: Open, site: PageSite, dark: bool, language: str
 ) -> None:
-    token = require_token(site, monkeypatch)
-    page = open_page("/orders?status=dead", width=375, dark=script, script=script)
-    if script:
+    with token_needed(site):
+        page = open_page("/audit", dark=dark, language=language)
         found = Axe().run(page)
-        assert found.violations_count == 0, found.generate_report()
-    assert page.evaluate("document.documentElement.scrollWidth") <= 375
-    page.get_by_label("Token").fill(token)
-    page.keyboard.press("Enter")
-    expect(page.get_by_role("link", name="<b>cart</b>&amp;0022")).to_be_visible()
-    page.get_by_role("button", name="Sign out").click()
-    expect(page.locator("h1")).to_have_text("Sign in")
-    page.goto(f"{site.address}/audit")
-    expect(page.locator("h1")).to_have_text("Sign in")
+    assert found.violations_count == 0, found.generate_report()
 
 
-def require_token(site: PageSite, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Have the site need a token, as one that other machines can reach."""
-    token = new_token()
+@contextmanager
+def token_needed(site: PageSite) -> Iterator[str]:
+    """The site as one whose settings have a token, which this gives."""
+    token, state = new_token(), site.app.state
+    database, clock, before = site.site.database, site.site.clock, state.access
     known = ConfiguredToken("anna", frozenset({Scope.OPS_READ}), digest_of(token))
-    database, clock = site.site.database, site.site.clock
     tokens = KnownTokens(database, [known], clock=clock)
-    monkeypatch.setattr(site.app.state, "access", Access(tokens, database, "127.0.0.1", clock=clock))
-    return token
+    state.access = Access(tokens, database, "127.0.0.1", clock=clock)
+    try:
+        yield token
+    finally:
+        state.access = before
 
 
 def test_the_first_view_is_there_within_a_second(open_page: Open) -> None:

@@ -43,18 +43,18 @@ def test_an_action_of_a_newer_release_is_shown_as_it_is() -> None:
 
 
 @pytest.mark.parametrize(
-    ("action", "address"),
+    ("action", "subject", "address"),
     [
-        ("order_retry", f"/orders/{ID}"),
-        ("incident_close", f"/orders/{ID}"),
-        ("bulk_retry_abort", f"/bulk-retries/{ID}"),
-        ("breaker_force_open", None),
-        ("token_create", None),
+        ("order_retry", "order 01234567", f"/orders/{ID}"),
+        ("incident_close", "order 01234567", f"/orders/{ID}"),
+        ("bulk_retry_abort", "01234567", f"/bulk-retries/{ID}"),
+        ("breaker_force_open", ID, None),
+        ("token_create", ID, None),
     ],
 )
-def test_what_has_a_page_is_a_link(action: str, address: str | None) -> None:
+def test_what_has_a_page_is_a_link(action: str, subject: str, address: str | None) -> None:
     shown = row(action)
-    assert (shown.address, shown.subject) == (address, ID[:8] if address else ID)
+    assert (shown.subject, shown.address) == (subject, address)
 
 
 def test_a_row_says_when_who_and_why() -> None:
