@@ -217,7 +217,7 @@ class Changing:
         self.go_on = threading.Semaphore(1)
 
     def snapshot_with_workers(self) -> tuple[Backlog, list[Worker]]:
-        assert self.go_on.acquire(timeout=20)
+        assert self.go_on.acquire(timeout=5)
         self.asked += 1
         return backlog(queued=self.asked), []
 
@@ -240,6 +240,7 @@ async def hear(monitor: Changing, pages: int, events: int) -> list[list[str]]:
     async def listen(found: list[str]) -> None:
         async for event in routes._fragments(services, data, Words("en")):
             found.append(event)
+            assert len(found) <= events
             if all(len(one) == len(found) for one in heard):
                 if len(found) == events:
                     stopping.begin()
