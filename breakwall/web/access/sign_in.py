@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse, Response
@@ -92,7 +93,7 @@ def sign_out(request: Request) -> Response:
 def _form(
     request: Request, next_page: str, *, problem: ProblemError | None = None, needed: bool = True
 ) -> Response:
-    shown = {"next": _own_path(next_page), "problem": None, "needed": needed}
+    shown: dict[str, Any] = {"next": _own_path(next_page), "problem": None, "needed": needed}
     if problem is None:
         return answer(request, "login.html", **shown)
     shown["problem"] = label(SIGN_IN_PROBLEMS, problem.type.name, reader(request))

@@ -37,7 +37,7 @@ def audit_log(
     """What people did, newest first. A filter that can fit nothing is left out."""
     kind = action if action in AUDIT_KINDS else ""
     chosen = {"action": kind, "actor": _name(actor), "subject": _name(subject)}
-    wanted = AuditFilter(**{name: value for name, value in chosen.items() if value})
+    wanted = AuditFilter(None, None, chosen["actor"] or None, kind or None, chosen["subject"] or None)
     try:
         found, is_first = _read(services, wanted, after)
     except DatabaseUnavailableError:
