@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -11,8 +10,11 @@ from breakwall.breaker import BreakerStatus, CircuitBreakerConfig, CircuitState
 from breakwall.breaker.circuit.state import Override, OverrideMode
 from breakwall.monitor.alarms import Alarm, AlarmKind
 from breakwall.monitor.backlog import Backlog
-from breakwall.monitor.counts import Rejected
+from breakwall.monitor.failures import FailureGroup
+from breakwall.monitor.history.sample import Sample
 from breakwall.monitor.obstacles import Obstacle, ObstacleKind
+from breakwall.monitor.order_counts import Rejected
+from breakwall.monitor.retry_shape import DueBucket, RetryBucket
 from breakwall.payments.fleet.drain_control import Pause
 from breakwall.payments.fleet.workers import Worker
 from breakwall.web.page.snapshot import PageSnapshot
@@ -20,55 +22,6 @@ from breakwall.web.page.snapshot import PageSnapshot
 NOW = datetime(2026, 11, 28, 10, 20, 0, tzinfo=UTC)
 STORE_NOW = NOW.timestamp()
 CONFIG = CircuitBreakerConfig(failure_threshold=3, half_open_max_calls=3)
-
-
-@dataclass(frozen=True)
-class RetriedOrders:
-    least: int
-    most: int | None
-    orders: int
-
-
-@dataclass(frozen=True)
-class RetriesDue:
-    within_seconds: float | None
-    orders: int
-
-
-@dataclass(frozen=True)
-class FailedOrders:
-    outcome: str
-    code: str | None
-    orders: int
-    last_seen: datetime | None
-    sample: str | None
-    detail: str | None
-
-
-@dataclass(frozen=True)
-class HistorySample:
-    at: datetime
-    queued: int = 0
-    arrivals: int = 0
-    paid: int = 0
-    oldest_due_age_seconds: float = 0.0
-    open_share: float = 0.0
-    span: float = 10.0
-    declined: int = 0
-    other: int = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WideBacklog(Backlog):
-    """With the numbers that the next revision's monitor has."""
-
-    money: dict[str, dict[str, int]] = field(default_factory=dict)
-    net_rate: float | None = None
-    arrivals_last_minute: int | None = None
-    retry_histogram: Sequence[RetriedOrders] = ()
-    next_retries: Sequence[RetriesDue] = ()
-    failures: Sequence[FailedOrders] = ()
-    broker_difference: int | None = None
 
 
 def circuit(**values: Any) -> BreakerStatus:
@@ -136,7 +89,7 @@ def worker(name: str = "celery@web-1", **values: Any) -> Worker:
     return replace(alive, **values)
 
 
-def backlog(**values: Any) -> WideBacklog:
+def backlog(**values: Any) -> Backlog:
     """A calm one, with these values."""
     calm: dict[str, Any] = {
         "at": NOW,
@@ -156,7 +109,7 @@ def backlog(**values: Any) -> WideBacklog:
         "arrivals_last_minute": 0,
         "broker_difference": 0,
     }
-    return WideBacklog(**{**calm, **values})
+    return Backlog(**{**calm, **values})
 
 
 WAITING: dict[str, Any] = {
@@ -175,21 +128,21 @@ WAITING: dict[str, Any] = {
     "broker_messages": 0,
     "broker_difference": 37,
     "retry_histogram": (
-        RetriedOrders(0, 0, 612),
-        RetriedOrders(1, 1, 401),
-        RetriedOrders(2, 3, 230),
-        RetriedOrders(4, None, 41),
+        RetryBucket(0, 0, 612),
+        RetryBucket(1, 1, 401),
+        RetryBucket(2, 3, 230),
+        RetryBucket(4, None, 41),
     ),
     "next_retries": (
-        RetriesDue(0, 37),
-        RetriesDue(10, 122),
-        RetriesDue(60, 800),
-        RetriesDue(300, 320),
-        RetriesDue(None, 5),
+        DueBucket(0, 37),
+        DueBucket(10, 122),
+        DueBucket(60, 800),
+        DueBucket(300, 320),
+        DueBucket(None, 5),
     ),
     "failures": (
-        FailedOrders("unknown", "timeout", 640, NOW - timedelta(seconds=14), "a" * 32, "no answer in 10 s"),
-        FailedOrders("not_sent", "connect", 32, NOW - timedelta(seconds=70), "b" * 32, "connection refused"),
+        FailureGroup("unknown", "timeout", 640, NOW - timedelta(seconds=14), "a" * 32, "no answer in 10 s"),
+        FailureGroup("not_sent", "connect", 32, NOW - timedelta(seconds=70), "b" * 32, "connection refused"),
     ),
 }
 
@@ -281,14 +234,27 @@ def seen(situation: str = "calm", **values: Any) -> PageSnapshot:
     return PageSnapshot(**{**given, **values})
 
 
-def history(situation: str = "calm") -> list[HistorySample]:
+def history(situation: str = "calm") -> list[Sample]:
     """Half an hour of samples; of an outage of twelve minutes until now, unless all is calm."""
     is_calm = situation == "calm"
     return [_sample(ago, 0 if is_calm else max(0, 720 - ago)) for ago in range(1800, 0, -10)]
 
 
-def _sample(ago: int, down: int) -> HistorySample:
+def _sample(ago: int, down: int) -> Sample:
     """Of so many seconds ago; ``down``: for how long the payment service was down by then."""
     at = NOW - timedelta(seconds=ago)
     done = 0 if down else 15 + ago % 3
-    return HistorySample(at, int(down * 1.8), 16 + ago % 4, done, down * 0.06, float(down > 0))
+    return sample(
+        at,
+        queued=int(down * 1.8),
+        arrivals=16 + ago % 4,
+        paid=done,
+        oldest_due_age_seconds=down * 0.06,
+        open_share=float(down > 0),
+    )
+
+
+def sample(at: datetime, **values: Any) -> Sample:
+    """One of the history, with these values."""
+    empty: dict[str, Any] = {"span": 10.0, "queued": 0, "due": 0, "in_flight": 0, "review": 0, "dead": 0}
+    return Sample(at=at, **{**empty, **values})

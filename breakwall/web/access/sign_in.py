@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
+from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse, Response
-from fastapi.templating import Jinja2Templates
 from starlette.concurrency import run_in_threadpool
 
 from breakwall.access.sessions import LIFE, begin_session, end_session
 from breakwall.payments.db.database import DatabaseUnavailableError
 from breakwall.web.access.access import Access, address_of, cookie_name, unavailable
+from breakwall.web.page.labels import SIGN_IN_PROBLEMS, label
+from breakwall.web.page.rendering import answer, reader
 from breakwall.web.problems import ProblemError, ProblemType
 
 LONGEST = 2000  # Characters of a token, or of the path to go back to.
 
 router = APIRouter(include_in_schema=False)
-templates = Jinja2Templates(directory=Path(__file__).parents[1] / "templates")
 
 # A path of this server. Two slashes, or a slash and a backslash, would lead to another one.
 _OWN_PATH = re.compile(r"/(?![/\\])[\x21-\x5b\x5d-\x7e]*")
@@ -34,7 +34,10 @@ async def redirect_to_form(request: Request, _: Exception) -> Response:
 @router.get("/login")
 def show_form(request: Request, next: str = "/") -> Response:  # noqa: A002 - the usual name
     """The form. Where no token is needed, it says so."""
-    return _form(request, next, needed=_access(request).requires_token())
+    try:
+        return _form(request, next, needed=_access(request).requires_token())
+    except ProblemError as problem:
+        return _form(request, next, problem=problem)
 
 
 @router.post("/login")
@@ -55,9 +58,9 @@ def _sign_in(request: Request, token: str, next_page: str) -> Response:
         return _form(request, next_page, problem=problem)
     except DatabaseUnavailableError:
         return _form(request, next_page, problem=unavailable())
-    answer = RedirectResponse(_own_path(next_page), status_code=303)
+    gone = RedirectResponse(_own_path(next_page), status_code=303)
     is_https = request.url.scheme == "https"
-    answer.set_cookie(
+    gone.set_cookie(
         cookie_name(request),
         cookie,
         max_age=int(LIFE),
@@ -66,7 +69,7 @@ def _sign_in(request: Request, token: str, next_page: str) -> Response:
         httponly=True,
         samesite="strict",
     )
-    return answer
+    return gone
 
 
 @router.post("/logout")
@@ -82,20 +85,21 @@ def sign_out(request: Request) -> Response:
             "The orders database does not answer, so this browser is still signed in.",
             headers={"Retry-After": "2"},
         ) from error
-    answer = RedirectResponse("/login", status_code=303)
-    answer.delete_cookie(
-        name, path="/", secure=request.url.scheme == "https", httponly=True, samesite="strict"
-    )
-    return answer
+    gone = RedirectResponse("/login", status_code=303)
+    gone.delete_cookie(name, path="/", secure=request.url.scheme == "https", httponly=True, samesite="strict")
+    return gone
 
 
 def _form(
     request: Request, next_page: str, *, problem: ProblemError | None = None, needed: bool = True
 ) -> Response:
-    shown = {"next": _own_path(next_page), "problem": problem and problem.detail, "needed": needed}
-    status = 200 if problem is None else problem.type.value.status
-    headers = None if problem is None else problem.headers
-    return templates.TemplateResponse(request, "login.html", shown, status_code=status, headers=headers)
+    shown: dict[str, Any] = {"next": _own_path(next_page), "problem": None, "needed": needed}
+    if problem is None:
+        return answer(request, "login.html", **shown)
+    shown["problem"] = label(SIGN_IN_PROBLEMS, problem.type.name, reader(request))
+    page = answer(request, "login.html", status=problem.type.value.status, **shown)
+    page.headers.update(problem.headers or {})
+    return page
 
 
 def _own_path(text: str) -> str:

@@ -124,6 +124,67 @@ SOURCES = {
 }
 
 
+# The kinds of actions in the audit log: the first words of their names.
+AUDIT_KINDS = {
+    "order": message("orders"),
+    "bulk_retry": message("bulk retries"),
+    "queue": message("the queue"),
+    "breaker": message("the circuit"),
+    "incident": message("incidents"),
+    "outcomes": message("telling the shop"),
+    "token": message("tokens"),
+}
+
+AUDIT_ACTIONS = {
+    **{f"order_{name}": word for name, word in ACTIONS.items()},
+    "queue_pause": message("queue paused"),
+    "queue_resume": message("queue resumed"),
+    "queue_rate": message("speed limited"),
+    "incident_close": message("incident closed"),
+    "breaker_force_open": message("circuit forced open"),
+    "breaker_force_close": message("circuit forced closed"),
+    "breaker_observe": message("circuit set to only observe"),
+    "breaker_auto": message("circuit back to automatic"),
+    "breaker_probe": message("probe asked for"),
+    "token_create": message("token made"),
+    "token_revoke": message("token revoked"),
+    "outcomes_redeliver": message("shop told again"),
+    "outcomes_enable": message("destination enabled again"),
+    "outcomes_forget": message("destination forgotten"),
+    "bulk_retry_create": message("bulk retry made"),
+    "bulk_retry_abort": message("bulk retry aborted"),
+}
+
+AUDIT_RESULTS = {
+    "done": message("done"),
+    "refused": message("refused, nothing was changed"),
+    "unconfirmed": message("not confirmed: look whether it was done"),
+    None: message("not known: the process ended meanwhile"),
+}
+
+AUDIT_SYMBOLS = {"done": "✓", "refused": "✕", "unconfirmed": "?", None: "?"}
+
+BULK_STATES = {
+    "collecting": message("collecting"),
+    "running": message("running"),
+    "finished": message("finished"),
+    "aborted": message("aborted"),
+}
+
+BULK_MEANINGS = {
+    "collecting": message("Its orders are being written down. No order is retried yet."),
+    "running": message("Workers send its orders round again."),
+    "finished": message("It is through with all its orders."),
+    "aborted": message("No more of its orders are retried. What was retried stays retried."),
+}
+
+SIGN_IN_PROBLEMS = {
+    "UNAUTHENTICATED": message("The token is not valid."),
+    "TOO_MANY_TRIES": message("Too many wrong tokens were tried. Try again later."),
+    "UNAVAILABLE": message("The orders database does not answer, so the token cannot be checked."),
+}
+
+
 def label(table: Mapping[str, str] | Mapping[str | None, str], name: str | None, words: Words) -> str:
     """The word for a public name. One that only a newer release knows is shown as it is."""
     for known, word in table.items():

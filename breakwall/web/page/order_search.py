@@ -52,7 +52,7 @@ class FoundOrder:
 
 
 @dataclass(frozen=True, slots=True)
-class OrderPage:
+class FoundOrders:
     """A page of orders. ``following``: where the next page begins; None: there is none."""
 
     orders: Sequence[FoundOrder]
@@ -66,7 +66,7 @@ def find_orders(
     currency: str | None = None,
     after: Cursor | None = None,
     limit: int = PAGE,
-) -> OrderPage:
+) -> FoundOrders:
     """The newest orders in these states (none: in all), after a place in the list."""
 
     def work(connection: Connection) -> list[FoundOrder]:
@@ -81,7 +81,7 @@ def find_orders(
     found = database.read(work)
     shown = found[:limit]
     last = Cursor(shown[-1].created_at, shown[-1].id) if len(found) > limit else None
-    return OrderPage(shown, last)
+    return FoundOrders(shown, last)
 
 
 def _in_state(state: OrderStatus, currency: str | None, after: Cursor | None) -> Select[Any]:

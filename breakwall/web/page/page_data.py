@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 
 from breakwall.breaker import CircuitBreakerConfig
-from breakwall.web.live.poller import INTERVAL, Live
-from breakwall.web.page.snapshot import HistoryPoint, PageSnapshot
+from breakwall.monitor.history.sample import Sample
+from breakwall.web.live.poller import INTERVAL, Live, Seen
+from breakwall.web.page.snapshot import PageSnapshot
 
 
-def no_history() -> Sequence[HistoryPoint]:
+def no_history() -> Sequence[Sample]:
     """Where no history is sampled."""
     return ()
 
@@ -17,35 +19,47 @@ def no_history() -> Sequence[HistoryPoint]:
 class PageData:
     """The newest snapshot, for all open pages together. Thread-safe.
 
-    ``config``: the circuit's. ``history`` reads the samples of the last hour; it may fail as the database does.
+    ``config``: the circuit's. ``history`` reads the samples of the last hour; it never raises.
     """
 
     def __init__(
         self,
         live: Live,
         config: CircuitBreakerConfig,
-        history: Callable[[], Sequence[HistoryPoint]] = no_history,
+        history: Callable[[], Sequence[Sample]] = no_history,
     ) -> None:
-        self._live, self._config, self._history = live, config, history
+        self._live, self._config, self._read_history = live, config, history
+        self._lock = threading.Lock()  # Around reading the history.
         self._number = -1  # Of the snapshot that the history was read with.
-        self._samples: Sequence[HistoryPoint] = ()
+        self._samples: Sequence[Sample] = ()
 
     def latest(self) -> PageSnapshot | None:
         """The newest snapshot; None if there never was one. One that could not be renewed says why."""
-        seen = self._live.latest(INTERVAL)
+        return self.of(self._live.latest(INTERVAL))
+
+    def of(self, seen: Seen) -> PageSnapshot | None:
+        """The snapshot with what else the pages show; None if there never was one."""
         if seen.backlog is None:
             return None
-        if seen.number != self._number:
-            self._samples, self._number = self._history(), seen.number
         return PageSnapshot(
             backlog=seen.backlog,
             workers=seen.fleet,
             config=self._config,
-            history=self._samples,
+            history=self._history_with(seen.number),
             age=self._live.age(seen),
             failed=seen.problem,
         )
 
-    def history(self) -> Sequence[HistoryPoint]:
-        """The samples of the backlog, first to last."""
-        return self._history()
+    def history(self) -> Sequence[Sample]:
+        """The samples of the backlog, first to last, read now."""
+        return self._read_history()
+
+    def _history_with(self, number: int) -> Sequence[Sample]:
+        """The samples, read once for each snapshot. While one reader waits for them, the others take those before."""
+        if number > self._number and self._lock.acquire(blocking=self._number < 0):
+            try:
+                if number > self._number:
+                    self._samples, self._number = self._read_history(), number
+            finally:
+                self._lock.release()
+        return self._samples

@@ -1,4 +1,4 @@
-"""Templates as answers: in the reader's language, escaped, under a strict content-security policy."""
+"""Templates as answers: in the reader's language, escaped. `SecurityHeaders` says what they may load."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+from breakwall.web.access.access import cookie_name
 from breakwall.web.page import labels
 from breakwall.web.page.assets import assets
 from breakwall.web.page.words import LANGUAGES, Words, choose_language
@@ -18,18 +19,6 @@ from breakwall.web.page.words import LANGUAGES, Words, choose_language
 TEMPLATES = Path(__file__).parents[1] / "templates"
 COOKIE = "breakwall_language"
 _A_YEAR = 31_536_000
-
-# No inline script or style, nothing from elsewhere, in nobody's frame.
-POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
-    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
-)
-_HEADERS = {
-    "Cache-Control": "no-store",
-    "Content-Security-Policy": POLICY,
-    "Referrer-Policy": "same-origin",
-    "X-Content-Type-Options": "nosniff",
-}
 
 
 @cache
@@ -70,14 +59,15 @@ def render(template: str, words: Words, **values: Any) -> str:
 
 
 def answer(request: Request, template: str, *, status: int = 200, **values: Any) -> HTMLResponse:
-    """A whole page. It remembers a language that was asked for."""
+    """A whole page. It remembers a language that was asked for, and offers to sign out where somebody has signed in."""
     words = reader(request)
     others = {
         name: request.url.include_query_params(lang=name) for name in LANGUAGES if name != words.language
     }
     addresses = {name: f"{url.path}?{url.query}" for name, url in others.items()}
-    html = render(template, words, other_languages=addresses, path=request.url.path, **values)
-    response = HTMLResponse(html, status, headers={**_HEADERS, "Content-Language": words.language})
+    page = {"other_languages": addresses, "path": request.url.path}
+    html = render(template, words, **page, has_session=cookie_name(request) in request.cookies, **values)
+    response = HTMLResponse(html, status, headers={"Content-Language": words.language})
     if request.query_params.get("lang") == words.language:
         response.set_cookie(COOKIE, words.language, max_age=_A_YEAR, httponly=True, samesite="lax")
     return response

@@ -15,6 +15,7 @@ from sqlalchemy import select
 from breakwall.access.scopes import Scope
 from breakwall.currencies import MINOR_DIGITS
 from breakwall.monitor.history.read import read_history
+from breakwall.monitor.history.sample import Sample
 from breakwall.payments.db.clock import Clock
 from breakwall.payments.db.database import Database
 from breakwall.payments.db.errors import DatabaseUnavailableError
@@ -30,17 +31,21 @@ from breakwall.payments.ledger.queries import (
 from breakwall.payments.orders import OrderStatus
 from breakwall.payments.outcomes.operator import deliveries_of
 from breakwall.web.access.principal import allow
-from breakwall.web.live.poller import INTERVAL
-from breakwall.web.page import assets
+from breakwall.web.live.poller import Seen
+from breakwall.web.page import assets, people_routes
+from breakwall.web.page.audit_view import audit_rows
+from breakwall.web.page.bulk_view import bulk_view
 from breakwall.web.page.cursor import Cursor
 from breakwall.web.page.diagram import HEIGHT, WIDTH, diagram
 from breakwall.web.page.history_table import history_rows
 from breakwall.web.page.order_path import order_path
 from breakwall.web.page.order_search import find_orders
+from breakwall.web.page.overview_lists import read_lists
 from breakwall.web.page.page_data import PageData
+from breakwall.web.page.problem_route import PageRoute, away
 from breakwall.web.page.rendering import answer, reader, render
-from breakwall.web.page.snapshot import HistoryPoint, arrivals_a_minute, completions_a_minute
-from breakwall.web.page.timeline import OrderHistory, timeline
+from breakwall.web.page.snapshot import arrivals_a_minute, completions_a_minute
+from breakwall.web.page.timeline import OrderLife, timeline
 from breakwall.web.page.verdict import unreachable
 from breakwall.web.page.view import page_view
 from breakwall.web.page.words import Words
@@ -48,12 +53,9 @@ from breakwall.web.services import Services, UsedServices
 
 router = APIRouter(include_in_schema=False)
 router.include_router(assets.router)
-_pages = APIRouter(include_in_schema=False, dependencies=[allow(Scope.OPS_READ)])
+_pages = APIRouter(include_in_schema=False, dependencies=[allow(Scope.OPS_READ)], route_class=PageRoute)
 
 HOUR, CHART_POINTS = timedelta(hours=1), 360  # What the chart shows: a sample each ten seconds.
-
-_WANTED = (OrderStatus.DEAD, OrderStatus.REVIEW)  # Only a person changes them.
-_MOST_WANTED = 20
 
 
 def _page_data(request: Request, services: UsedServices) -> PageData:
@@ -67,7 +69,7 @@ def _page_data(request: Request, services: UsedServices) -> PageData:
     return data
 
 
-def last_hour(database: Database, clock: Clock) -> Sequence[HistoryPoint]:
+def last_hour(database: Database, clock: Clock) -> Sequence[Sample]:
     """The samples of the last hour, first to last; nothing while the database does not answer."""
     try:
         now = database.read(lambda connection: connection.execute(select(clock.after(0))).scalar_one())
@@ -86,12 +88,16 @@ def overview(request: Request, services: UsedServices, data: Data) -> HTMLRespon
     seen = data.latest()
     if seen is None:
         return answer(request, "unreachable.html", status=503, verdict=unreachable(words))
-    try:
-        wanted = find_orders(services.database, states=_WANTED, limit=_MOST_WANTED)
-    except DatabaseUnavailableError:
-        wanted = None
-    rows = history_rows(seen.history, words)
-    return answer(request, "overview.html", view=page_view(seen, words), history=rows, wanted=wanted)
+    lists = read_lists(services)
+    return answer(
+        request,
+        "overview.html",
+        view=page_view(seen, words),
+        history=history_rows(seen.history, words),
+        lists=lists,
+        bulk_retries=[] if lists is None else [bulk_view(bulk, words) for bulk in lists.bulk_retries],
+        actions=[] if lists is None else audit_rows(lists.actions, words),
+    )
 
 
 @_pages.get("/page/events")
@@ -99,25 +105,26 @@ async def events(request: Request, services: UsedServices, data: Data) -> Stream
     """What has changed on the overview, as server-sent events: each is the HTML of its live part."""
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     return StreamingResponse(
-        _fragments(request, services, data), media_type="text/event-stream", headers=headers
+        _fragments(services, data, reader(request)), media_type="text/event-stream", headers=headers
     )
 
 
-async def _fragments(request: Request, services: Services, data: PageData) -> AsyncIterator[str]:
-    words = reader(request)
+async def _fragments(services: Services, data: PageData, words: Words) -> AsyncIterator[str]:
+    """An event for each snapshot, until the process stops."""
     with services.live.listening():
-        while not await request.is_disconnected():
-            yield as_event(await run_in_threadpool(fragment, data, words))
-            if await services.stopping.sleep_or_stop(INTERVAL):
-                return
+        number = 0
+        while (seen := await services.live.newer(number)) is not None:
+            number = seen.number
+            # In a thread, because the history may be read.
+            yield as_event(await run_in_threadpool(fragment, data, seen, words))
 
 
-def fragment(data: PageData, words: Words) -> str:
+def fragment(data: PageData, seen: Seen, words: Words) -> str:
     """The live part of the overview."""
-    seen = data.latest()
-    if seen is None:
+    snapshot = data.of(seen)
+    if snapshot is None:
         return render("verdict.html", words, verdict=unreachable(words))
-    return render("live.html", words, view=page_view(seen, words), history=None)
+    return render("live.html", words, view=page_view(snapshot, words), history=None)
 
 
 def as_event(html: str) -> str:
@@ -156,7 +163,7 @@ def order_list(
     try:
         found = find_orders(services.database, states=states, currency=code or None, after=Cursor.read(after))
     except DatabaseUnavailableError:
-        return _away(request)
+        return away(request)
     chosen = {"status": states[0].value if states else "", "currency": code}
     more = None
     if found.following is not None:
@@ -171,7 +178,7 @@ def _named(request: Request, database: Database, name: str) -> Response:
     except OrderNotFoundError as error:
         return _missing(request, name, error)
     except DatabaseUnavailableError:
-        return _away(request)
+        return away(request)
     return RedirectResponse(f"/orders/{order}", 303)
 
 
@@ -187,11 +194,11 @@ def one_order(request: Request, services: UsedServices, order_id: str) -> HTMLRe
     """One order: what happened to it, and what happens next."""
     words = reader(request)
     try:
-        found = read_order_history(services.database, order_id)
+        found = read_order_life(services.database, order_id)
     except OrderNotFoundError as error:
         return _missing(request, order_id, error)
     except DatabaseUnavailableError:
-        return _away(request)
+        return away(request)
     path = order_path(found.order, found.attempts, found.interventions)
     return answer(
         request,
@@ -204,10 +211,10 @@ def one_order(request: Request, services: UsedServices, order_id: str) -> HTMLRe
     )
 
 
-def read_order_history(database: Database, order_id: str) -> OrderHistory:
+def read_order_life(database: Database, order_id: str) -> OrderLife:
     """All that is stored about an order. Raises as `get_order`."""
     order = get_order(database, order_id, Naming.ID)
-    return OrderHistory(
+    return OrderLife(
         order,
         list_attempts(database, order.id),
         list_interventions(database, order.id),
@@ -221,8 +228,5 @@ def _missing(request: Request, name: str, error: OrderNotFoundError) -> HTMLResp
     return answer(request, "missing.html", status=404, name=name, pruned=pruned)
 
 
-def _away(request: Request) -> HTMLResponse:
-    return answer(request, "unreachable.html", status=503, verdict=unreachable(reader(request)))
-
-
 router.include_router(_pages)
+router.include_router(people_routes.router)

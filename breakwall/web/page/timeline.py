@@ -27,7 +27,7 @@ from breakwall.web.page.words import Words
 
 
 @dataclass(frozen=True, slots=True)
-class OrderHistory:
+class OrderLife:
     """An order, and what is stored about it, each first to last."""
 
     order: StoredOrder
@@ -51,7 +51,7 @@ class TimelineRow:
     is_ahead: bool = False  # It has not happened yet.
 
 
-def timeline(history: OrderHistory, words: Words) -> list[TimelineRow]:
+def timeline(history: OrderLife, words: Words) -> list[TimelineRow]:
     """The rows, first to last; the last may be ahead: when the order is tried next."""
     maker = _Rows(history, words)
     rows = sorted(maker.past(), key=lambda row: row.at)
@@ -59,7 +59,7 @@ def timeline(history: OrderHistory, words: Words) -> list[TimelineRow]:
 
 
 class _Rows:
-    def __init__(self, history: OrderHistory, words: Words) -> None:
+    def __init__(self, history: OrderLife, words: Words) -> None:
         self.history, self.words, self.order = history, words, history.order
 
     def past(self) -> Iterator[TimelineRow]:

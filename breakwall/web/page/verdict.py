@@ -77,13 +77,15 @@ def _people_wanted_for(view: Circumstances) -> str:
         (message("open incidents: %(number)s"), backlog.incidents),
     ]
     parts = [words.text(text, number=words.number(number)) for text, number in numbers if number]
+    if backlog.aside_counted is Counted.AT_LEAST:
+        return words.text("(at least: %(numbers)s)", numbers=", ".join(parts))
     return f"({', '.join(parts)})"
 
 
 def waiting_text(seen: PageSnapshot, words: Words) -> str:
     """How many orders wait, and their money."""
     backlog = seen.backlog
-    money = words.amounts(seen.extra.money.get("queued", {}) or backlog.amounts)
+    money = words.amounts(backlog.amounts)
     values = {"money": money} if money else {}
     at_least = backlog.counted is Counted.AT_LEAST
     return words.count(*_WAITING[bool(money), at_least], backlog.queued, **values)

@@ -6,11 +6,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from breakwall.monitor.failures import FailureGroup
+from breakwall.monitor.retry_shape import DueBucket, RetryBucket
 from breakwall.payments.db.clock import seconds_between
 from breakwall.payments.fleet.workers import Worker
 from breakwall.web.page.circuit_view import CircuitView, Figure, circuit_view
 from breakwall.web.page.labels import OUTCOMES, label
-from breakwall.web.page.snapshot import FailureKind, NextRetries, PageSnapshot, RetryBar
+from breakwall.web.page.snapshot import PageSnapshot
 from breakwall.web.page.verdict import PageVerdict, time_range, verdict
 from breakwall.web.page.words import Words
 
@@ -33,7 +35,7 @@ class FailureRow:
     what: str
     orders: str
     last: str
-    sample: str | None
+    sample: str
     detail: str
 
 
@@ -74,7 +76,7 @@ class PageView:
 
 def page_view(seen: PageSnapshot, words: Words) -> PageView:
     """The view of a snapshot."""
-    backlog, extra = seen.backlog, seen.extra
+    backlog = seen.backlog
     found = verdict(seen, words)
     waiting = words.count("%(number)s waiting", "%(number)s waiting", backlog.queued)
     return PageView(
@@ -87,9 +89,9 @@ def page_view(seen: PageSnapshot, words: Words) -> PageView:
         title=f"{found.severity.symbol} {waiting}",
         circuit=circuit_view(seen, words),
         figures=tuple(_figures(seen, words)),
-        retries=_bars([(_retries(bar, words), bar.orders) for bar in extra.retry_histogram], words),
-        next_retries=_bars([(_within(one, words), one.orders) for one in extra.next_retries], words),
-        failures=tuple(_failure(one, seen, words) for one in extra.failures),
+        retries=_bars([(_retries(bar, words), bar.orders) for bar in backlog.retry_histogram], words),
+        next_retries=_bars([(_within(one, words), one.orders) for one in backlog.next_retries], words),
+        failures=tuple(_failure(one, seen, words) for one in backlog.failures),
         paused=_paused(seen, words),
         rate=_rate(seen, words),
         workers=tuple(_worker(worker, words) for worker in seen.workers),
@@ -107,8 +109,8 @@ def _warnings(seen: PageSnapshot, found: PageVerdict) -> Iterator[tuple[str, str
 
 def _figures(seen: PageSnapshot, words: Words) -> Iterator[Figure]:
     """The five numbers."""
-    backlog, extra = seen.backlog, seen.extra
-    money = words.amounts(extra.money.get("queued", {}) or backlog.amounts)
+    backlog = seen.backlog
+    money = words.amounts(backlog.amounts)
     yield Figure(
         words.text("Waiting"), words.number(backlog.queued), money or words.text("nobody waits for a charge")
     )
@@ -116,7 +118,7 @@ def _figures(seen: PageSnapshot, words: Words) -> Iterator[Figure]:
     yield Figure(words.text("Due now"), words.number(backlog.due), flight)
     due = words.text("due for %(time)s at most", time=words.duration(backlog.oldest_due_age_seconds))
     yield Figure(words.text("Oldest"), words.duration(backlog.oldest_age_seconds), due)
-    yield Figure(words.text("Net rate"), _net(extra.net_rate, words), _flow(seen, words))
+    yield Figure(words.text("Net rate"), _net(backlog.net_rate, words), _flow(seen, words))
     yield Figure(words.text("Time to drain"), _drain(seen, words), _assumption(seen, words))
 
 
@@ -133,7 +135,7 @@ def _signed(number: float, words: Words) -> str:
 
 def _flow(seen: PageSnapshot, words: Words) -> str:
     done = words.number(seen.backlog.drained_last_minute)
-    arrived = seen.extra.arrivals_last_minute
+    arrived = seen.backlog.arrivals_last_minute
     if arrived is None:
         return words.text("%(done)s done in the last minute", done=done)
     return words.text("last minute: %(new)s new, %(done)s done", new=words.number(arrived), done=done)
@@ -157,17 +159,20 @@ def _assumption(seen: PageSnapshot, words: Words) -> str:
 
 
 def _bars(rows: Sequence[tuple[str, int]], words: Words) -> tuple[Bar, ...]:
-    longest = max((number for _, number in rows), default=0) or 1
+    """The rows; none if they have no orders."""
+    longest = max((number for _, number in rows), default=0)
+    if not longest:
+        return ()
     return tuple(Bar(name, words.number(number), 100 * number / longest) for name, number in rows)
 
 
-def _retries(bar: RetryBar, words: Words) -> str:
+def _retries(bar: RetryBucket, words: Words) -> str:
     if bar.most is None:
         return words.text("%(number)s or more", number=bar.least)
     return f"{bar.least}" if bar.least == bar.most else f"{bar.least}–{bar.most}"
 
 
-def _within(one: NextRetries, words: Words) -> str:
+def _within(one: DueBucket, words: Words) -> str:
     seconds = one.within_seconds
     if seconds is None:
         return words.text("later")
@@ -176,12 +181,10 @@ def _within(one: NextRetries, words: Words) -> str:
     return words.text("within %(time)s", time=words.duration(seconds))
 
 
-def _failure(kind: FailureKind, seen: PageSnapshot, words: Words) -> FailureRow:
+def _failure(kind: FailureGroup, seen: PageSnapshot, words: Words) -> FailureRow:
     what = label(OUTCOMES, kind.outcome, words)
-    ago = _DASH
-    if kind.last_seen is not None:
-        gone = words.duration(seconds_between(kind.last_seen, seen.backlog.at))
-        ago = words.text("%(time)s ago", time=gone)
+    gone = words.duration(seconds_between(kind.last_seen, seen.backlog.at))
+    ago = words.text("%(time)s ago", time=gone)
     named = f"{what} · {kind.code}" if kind.code else what
     return FailureRow(named, words.number(kind.orders), ago, kind.sample, kind.detail or "")
 
@@ -224,7 +227,7 @@ def _fleet(seen: PageSnapshot, words: Words) -> Iterator[Figure]:
     yield Figure(
         words.text("Messages at the broker"), _DASH if messages is None else words.number(messages), note
     )
-    difference = seen.extra.broker_difference
+    difference = seen.backlog.broker_difference
     if difference is not None:
         note = words.text("+: orders without a message, −: messages too many. If it lasts, it is a fault")
         yield Figure(words.text("Difference"), _signed(difference, words), note)

@@ -137,6 +137,38 @@ def test_the_form_is_complete_without_script_and_style(api: ProtectedApp, browse
     assert not re.search(r"<script|<style|style=|onclick|https?://", html)
 
 
+def test_the_form_is_in_the_language_of_the_browser_and_leads_back(
+    api: ProtectedApp, browser: TestClient
+) -> None:
+    api.new_token()
+    html = browser.get("/login?next=/orders", headers={"Accept-Language": "ko"}).text
+    assert '<html lang="ko">' in html
+    assert "로그인" in html
+    assert 'href="/login?next=%2Forders&amp;lang=en"' in html
+    wrong = browser.post("/login", data={"token": "x"}, headers={"Accept-Language": "ko", **OURS})
+    assert "토큰이 유효하지 않습니다." in wrong.text
+
+
+def test_while_nobody_knows_whether_a_token_is_needed_the_form_says_so(
+    api: ProtectedApp, browser: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise DatabaseUnavailableError("it is down")
+
+    monkeypatch.setattr(api.database, "read", fail)
+    answer = browser.get("/login")
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "2")
+    assert "does not answer" in answer.text
+
+
+def test_only_who_has_signed_in_can_sign_out(api: ProtectedApp, browser: TestClient) -> None:
+    button = '<form method="post" action="/logout">'
+    token = api.new_token()
+    assert button not in browser.get("/login").text
+    api.sign_in(browser, token)
+    assert button in browser.get("/login").text
+
+
 def test_the_form_says_where_no_token_is_needed(api: ProtectedApp) -> None:
     html = api.client.get("/login").text
     assert "needs no token" in html

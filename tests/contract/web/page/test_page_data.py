@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, cast
 
 import pytest
 
 from breakwall.breaker import CircuitBreaker
 from breakwall.monitor.backlog import Backlog
+from breakwall.monitor.history.sample import Sample
 from breakwall.payments.db.errors import DatabaseUnavailableError
 from breakwall.payments.fleet.workers import Worker
 from breakwall.web.live.poller import INTERVAL, Live
 from breakwall.web.page.page_data import PageData
 from breakwall.web.stopping import Stopping
-from tests.page_snapshots import BACKLOGS, CONFIG, worker
+from tests.page_snapshots import BACKLOGS, CONFIG, history, worker
 
 
 class CountingMonitor:
@@ -37,8 +40,8 @@ class Desk:
     def __init__(self) -> None:
         self.seconds = 0.0
         self.monitor = CountingMonitor()
-        live = Live(cast(Any, self.monitor), Stopping(), monotonic=lambda: self.seconds)
-        self.data = PageData(live, CONFIG)
+        self.live = Live(cast(Any, self.monitor), Stopping(), monotonic=lambda: self.seconds)
+        self.data = PageData(self.live, CONFIG)
 
 
 @pytest.fixture
@@ -74,7 +77,7 @@ def test_an_outage_of_the_database_keeps_the_last_numbers_and_their_age(desk: De
         desk.seconds += 5
         seen = desk.data.latest()
     assert seen is not None
-    assert (seen.age, seen.failed) == (30.0, "DatabaseUnavailableError")
+    assert (seen.age, seen.failed) == (30.0, "gone")
     desk.monitor.fails = False
     desk.seconds += INTERVAL
     again = desk.data.latest()
@@ -86,3 +89,30 @@ def test_without_a_first_snapshot_there_is_none_and_the_database_is_asked_seldom
     desk.monitor.fails = True
     assert [desk.data.latest() for _ in range(50)] == [None] * 50
     assert desk.monitor.asked == 1
+
+
+def test_while_one_reader_waits_for_the_history_the_others_take_the_one_before(desk: Desk) -> None:
+    asked, go_on = threading.Event(), threading.Event()
+    samples = [history("down")]
+
+    def read() -> list[Sample]:
+        if len(samples) == 1:
+            return samples[0]
+        asked.set()
+        assert go_on.wait(5)
+        return samples[1]
+
+    data = PageData(desk.live, CONFIG, read)
+    assert data.latest() is not None
+    samples.append(history("calm"))
+    desk.seconds += INTERVAL
+    with ThreadPoolExecutor(1) as threads:
+        slow = threads.submit(data.latest)
+        assert asked.wait(5)
+        other = data.latest()
+        go_on.set()
+        newest = slow.result()
+    assert other is not None
+    assert other.history is samples[0]
+    assert newest is not None
+    assert newest.history is samples[1]

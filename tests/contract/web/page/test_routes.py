@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
+import threading
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
+from breakwall.monitor.backlog import Backlog
 from breakwall.payments.db.errors import DatabaseUnavailableError
+from breakwall.payments.fleet.workers import Worker
 from breakwall.payments.gateways.base import Outcome
 from breakwall.payments.orders import Order, OrderStatus
+from breakwall.web.live.poller import Live
 from breakwall.web.page import routes
 from breakwall.web.page.page_data import PageData
 from breakwall.web.page.words import Words
+from breakwall.web.stopping import Stopping
 from tests.contract.web.api_site import ApiSite
 from tests.gateway import PAID
-from tests.page_snapshots import history, seen
+from tests.page_snapshots import CONFIG, backlog, history
 
 EVIL = '<script>alert("1")</script>%(x)s%'
 
@@ -51,7 +56,8 @@ def test_the_overview_begins_with_the_verdict(api: ApiSite) -> None:
 
 def test_the_sections_are_in_the_order_of_their_importance(api: ApiSite) -> None:
     found = re.findall(r'<h2 id="(\w+)"', get(api, "/"))
-    wanted = ["circuit", "numbers", "course", "retries", "failures", "drain", "workers", "wanted"]
+    wanted = ["circuit", "numbers", "course", "retries", "failures", "drain", "workers"]
+    wanted += ["wanted", "bulk", "actions"]
     assert [name for name in found if name != "warnings"] == wanted
 
 
@@ -166,14 +172,15 @@ def test_without_the_database_each_page_says_so(api: ApiSite, monkeypatch: pytes
         raise DatabaseUnavailableError("gone")
 
     monkeypatch.setattr(type(api.services.database), "read", away)
-    for path in ("/", "/orders", "/orders?name=x", f"/orders/{order}"):
+    for path in ("/", "/orders", "/orders?name=x", f"/orders/{order}", "/audit", f"/bulk-retries/{order}"):
         assert "The orders database does not answer, so nothing is known." in get(api, path, 503)
 
 
 def test_old_numbers_stay_when_the_database_goes_away(api: ApiSite, monkeypatch: pytest.MonkeyPatch) -> None:
     place(api)
     seconds = [0.0]
-    api.app.state.page_data = PageData(api.services.monitor, now=lambda: seconds[0])
+    live = Live(api.services.monitor, Stopping(), monotonic=lambda: seconds[0])
+    api.app.state.page_data = PageData(live, api.services.breaker.config)
     get(api, "/")
 
     def away(*_: object, **__: object) -> None:
@@ -188,8 +195,8 @@ def test_old_numbers_stay_when_the_database_goes_away(api: ApiSite, monkeypatch:
 
 def test_an_event_is_the_live_part_of_the_page(api: ApiSite) -> None:
     place(api)
-    data = PageData(api.services.monitor)
-    html = routes.fragment(data, Words("ko"))
+    live = api.services.live
+    html = routes.fragment(PageData(live, api.services.breaker.config), live.latest(), Words("ko"))
     assert html.startswith('<div class="snapshot"')
     assert "주문 1건(₩48,000)이 대기 중이며, 유실은 없습니다." in html
     assert 'id="chart"' not in html  # It stays as it is.
@@ -202,33 +209,49 @@ def test_a_line_break_in_a_text_ends_no_event() -> None:
     assert routes.as_event("a\n\nevent: b\r\nc") == "data: a\ndata: \ndata: event: b\ndata: c\n\n"
 
 
-def test_the_stream_ends_with_its_reader(api: ApiSite, monkeypatch: pytest.MonkeyPatch) -> None:
-    class Reader:
-        asked = 0
+class Changing:
+    """A monitor with one order more in each snapshot. It takes the next when ``go_on`` lets it."""
 
-        def __init__(self) -> None:
-            self.query_params = self.cookies = self.headers = dict[str, str]()
+    def __init__(self) -> None:
+        self.asked = 0
+        self.go_on = threading.Semaphore(1)
 
-        async def is_disconnected(self) -> bool:
-            self.asked += 1
-            return self.asked > 2
-
-    async def events() -> list[str]:
-        data = cast(PageData, _Prepared())
-        stream: AsyncIterator[str] = routes._fragments(cast(Any, Reader()), data)
-        return [event async for event in stream]
-
-    monkeypatch.setattr(routes, "INTERVAL", 0)
-    assert len(asyncio.run(events())) == 2
+    def snapshot_with_workers(self) -> tuple[Backlog, list[Worker]]:
+        assert self.go_on.acquire(timeout=5)
+        self.asked += 1
+        return backlog(queued=self.asked), []
 
 
-class _Prepared:
-    def latest(self) -> object:
-        return seen("down")
+def test_a_hundred_open_pages_cost_one_snapshot_together_and_show_each(api: ApiSite) -> None:
+    monitor = Changing()
+    heard = asyncio.run(hear(monitor, pages=100, events=3))
+    assert monitor.asked <= 4  # One may be under way at the end.
+    for events in heard:
+        assert re.findall(r'data-title="\S+ (\d) waiting"', "".join(events)) == ["1", "2", "3"]
+
+
+async def hear(monitor: Changing, pages: int, events: int) -> list[list[str]]:
+    """What each open page hears until all have heard so many events; then the process stops."""
+    stopping = Stopping()
+    live = Live(cast(Any, monitor), stopping, interval=0.01)
+    services, data = cast(Any, SimpleNamespace(live=live)), PageData(live, CONFIG)
+    heard: list[list[str]] = [[] for _ in range(pages)]
+
+    async def listen(found: list[str]) -> None:
+        async for event in routes._fragments(services, data, Words("en")):
+            found.append(event)
+            assert len(found) <= events
+            if all(len(one) == len(found) for one in heard):
+                if len(found) == events:
+                    stopping.begin()
+                monitor.go_on.release()
+
+    await asyncio.gather(*map(listen, heard))
+    return heard
 
 
 def test_the_chart_has_its_columns(api: ApiSite) -> None:
-    api.app.state.page_data = PageData(api.services.monitor, lambda: history("down"))
+    api.app.state.page_data = PageData(api.services.live, CONFIG, lambda: history("down"))
     columns = api.client.get("/page/history").json()
     assert {len(column) for column in columns.values()} == {180}
     assert columns["open_share"][0] == 0
@@ -237,7 +260,7 @@ def test_the_chart_has_its_columns(api: ApiSite) -> None:
 
 
 def test_the_chart_is_a_table_too(api: ApiSite) -> None:
-    api.app.state.page_data = PageData(api.services.monitor, lambda: history("down"))
+    api.app.state.page_data = PageData(api.services.live, CONFIG, lambda: history("down"))
     html = get(api, "/")
     assert 'id="chart"' in html
     assert "Samples of the backlog, the newest first" in html

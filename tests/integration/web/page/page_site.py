@@ -12,13 +12,19 @@ import uvicorn
 
 from breakwall.breaker import CircuitBreaker
 from breakwall.monitor.backlog import Backlog, Monitor
+from breakwall.payments.fleet.drain_control import DrainControl
 from breakwall.payments.fleet.workers import Worker
 from breakwall.payments.gateways.base import ChargeAnswer, Health, Outcome
+from breakwall.payments.gateways.hints import hint_reader
 from breakwall.payments.interventions import Author
+from breakwall.payments.operator.bulk_retry.record import BulkRetries
+from breakwall.payments.operator.bulk_retry.selection import Selection
+from breakwall.payments.operator.incidents import open_incident
 from breakwall.payments.orders import Order, OrderStatus
 from breakwall.producers import AsyncOrderProducer
 from breakwall.settings import Settings
 from breakwall.web.app import create_app
+from breakwall.web.live.poller import Live
 from breakwall.web.page.page_data import PageData
 from breakwall.web.services import Services
 from tests.contract.site import Site
@@ -59,14 +65,17 @@ class PageSite:
     def __init__(self, folder: Path) -> None:
         self.site = Site(f"sqlite:///{folder / 'orders.db'}")
         self.monitor = ScriptedMonitor()
-        services = Services(
-            Settings(),
+        settings = Settings()
+        self.services = Services(
+            settings,
             AsyncOrderProducer(self.site.producer),
             Monitor(self.site.database, self.site.breaker, lambda: 0, clock=self.site.clock),
+            hint_reader(settings),
         )
-        self.app = create_app(services)
+        self.app = create_app(self.services)
         self.show("calm")
         self.orders = fill(self.site)
+        self.bulk_retry = act(self.site)
         self._streams = CountedStreams(self.app)
         options = uvicorn.Config(
             self._streams, port=0, log_level="error", timeout_graceful_shutdown=1, lifespan="off"
@@ -82,8 +91,10 @@ class PageSite:
     def show(self, situation: str) -> None:
         """Have the page show a situation of `page_snapshots.BACKLOGS`, from its next snapshot on."""
         self.monitor.situation = situation
-        monitor = cast(Any, self.monitor)
-        self.app.state.page_data = PageData(monitor, lambda: history(self.monitor.situation))
+        # Another one, so that nothing of the situation before is shown.
+        live = Live(cast(Any, self.monitor), self.services.stopping)
+        self.services.__dict__["live"] = live
+        self.app.state.page_data = PageData(live, CONFIG, lambda: history(self.monitor.situation))
 
     def change(self, situation: str) -> None:
         """The same, for pages that are open: their data stay, and find another situation."""
@@ -124,6 +135,18 @@ def fill(site: Site) -> dict[str, str]:
     assert claim is not None
     site.ledger.begin_attempt(claim)
     return found
+
+
+def act(site: Site) -> str:
+    """What people did beside: an incident, a pause, and a bulk retry that is not done; its id."""
+    anna = Author("anna", "the service has confirmed that it is back")
+    DrainControl(site.database, clock=site.clock).pause(anna, 600.0)
+    open_incident(site.database, "장바구니-0019", anna, clock=site.clock)
+    selection = Selection((OrderStatus.DEAD,), "KRW", 60.0, "connection refused")
+    made = BulkRetries(site.database, clock=site.clock).create(
+        selection, anna, name="outage of 28 November", rate=2
+    )
+    return made.id
 
 
 _KEYS = {

@@ -5,18 +5,24 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
+from breakwall.access.known_tokens import KnownTokens
+from breakwall.access.scopes import Scope
+from breakwall.access.tokens import digest_of, new_token
+from breakwall.api_tokens import ConfiguredToken
+from breakwall.web.access.access import Access
 from tests.integration.web.page.page_site import PageSite
 
 Open = Callable[..., Page]
 WIDTHS = (375, 1280)
 TOP = "document.getElementById('chart').getBoundingClientRect().top"  # Where the reader sees it.
-PLACES = ("down", "no_worker", "draining", "/orders", "paid", "review", "dead")
+PLACES = ("down", "no_worker", "draining", "/orders", "paid", "review", "dead", "/audit", "bulk", "/login")
 
 
 @pytest.fixture
@@ -54,6 +60,8 @@ def address(site: PageSite, place: str) -> str:
         return place
     if place in site.orders:
         return f"/orders/{site.orders[place]}"
+    if place == "bulk":
+        return f"/bulk-retries/{site.bulk_retry}"
     site.show(place)
     return "/"
 
@@ -171,7 +179,7 @@ def test_orders_are_found_by_a_form_without_javascript(open_page: Open) -> None:
     expect(page.locator("h1")).to_have_text("장바구니-0019")
 
 
-@pytest.mark.parametrize("place", ["down", "/orders", "paid"])
+@pytest.mark.parametrize("place", ["down", "/orders", "paid", "/audit"])
 def test_the_keyboard_reaches_everything_and_shows_where_it_is(open_page: Open, place: str) -> None:
     page = open_page(place)
     wanted = page.locator("a:visible, button:visible, input:visible, select:visible, summary:visible")
@@ -187,6 +195,44 @@ def test_the_keyboard_reaches_everything_and_shows_where_it_is(open_page: Open, 
         if html not in reached
     ]
     assert not missed
+
+
+@pytest.mark.parametrize("script", [True, False])
+def test_a_person_signs_in_and_out(open_page: Open, site: PageSite, script: bool) -> None:
+    with token_needed(site) as token:
+        page = open_page("/orders?status=dead", width=375, dark=script, script=script)
+        assert page.evaluate("document.documentElement.scrollWidth") <= 375
+        page.get_by_label("Token").fill(token)
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("link", name="<b>cart</b>&amp;0022")).to_be_visible()
+        page.get_by_role("button", name="Sign out").click()
+        expect(page.locator("h1")).to_have_text("Sign in")
+        page.goto(f"{site.address}/audit")
+        expect(page.locator("h1")).to_have_text("Sign in")
+
+
+@pytest.mark.parametrize(("dark", "language"), [(False, "ko"), (True, "en")])
+def test_the_form_to_sign_in_is_accessible(
+    open_page: Open, site: PageSite, dark: bool, language: str
+) -> None:
+    with token_needed(site):
+        page = open_page("/audit", dark=dark, language=language)
+        found = Axe().run(page)
+    assert found.violations_count == 0, found.generate_report()
+
+
+@contextmanager
+def token_needed(site: PageSite) -> Iterator[str]:
+    """The site as one whose settings have a token, which this gives."""
+    token, state = new_token(), site.app.state
+    database, clock, before = site.site.database, site.site.clock, state.access
+    known = ConfiguredToken("anna", frozenset({Scope.OPS_READ}), digest_of(token))
+    tokens = KnownTokens(database, [known], clock=clock)
+    state.access = Access(tokens, database, "127.0.0.1", clock=clock)
+    try:
+        yield token
+    finally:
+        state.access = before
 
 
 def test_the_first_view_is_there_within_a_second(open_page: Open) -> None:

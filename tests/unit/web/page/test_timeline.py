@@ -7,7 +7,7 @@ from dataclasses import replace
 from breakwall.payments.gateways.base import Outcome
 from breakwall.payments.incidents import StoredIncident
 from breakwall.payments.outcomes.operator import DeliveryState, StoredDelivery
-from breakwall.web.page.timeline import OrderHistory, TimelineRow, timeline
+from breakwall.web.page.timeline import OrderLife, TimelineRow, timeline
 from breakwall.web.page.words import Words
 from tests.unit.web.page.test_order_path import DEAD, ORDER, PAID, QUEUED, at, attempt, intervention
 
@@ -15,7 +15,7 @@ DELIVERY = StoredDelivery(
     "evt", ORDER.id, "cart-1", "order.paid", at(63), "webhook", DeliveryState.DELIVERED, 1, None, at(64), None
 )
 INCIDENT = StoredIncident(1, ORDER.id, at(70), "two_charges", "ch_1 and ch_2", None, None, None)
-FULL = OrderHistory(
+FULL = OrderLife(
     replace(ORDER, status=PAID, settled_at=at(62), charge_id="ch_1", next_attempt_at=None),
     [attempt(1, 5, 5.25, Outcome.UNKNOWN), attempt(2, 61, 62, Outcome.SUCCEEDED)],
     [intervention(60, DEAD, QUEUED)],
@@ -24,7 +24,7 @@ FULL = OrderHistory(
 )
 
 
-def rows(history: OrderHistory = FULL, language: str = "en") -> list[TimelineRow]:
+def rows(history: OrderLife = FULL, language: str = "en") -> list[TimelineRow]:
     return timeline(history, Words(language))
 
 
@@ -54,7 +54,7 @@ def test_the_end_has_its_charge() -> None:
 
 
 def test_a_waiting_order_ends_with_its_next_try() -> None:
-    last = rows(OrderHistory(ORDER))[-1]
+    last = rows(OrderLife(ORDER))[-1]
     assert (last.what, last.after, last.is_ahead) == ("due for its next try", "+60 s", True)
 
 

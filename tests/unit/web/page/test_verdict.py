@@ -19,13 +19,13 @@ from tests.page_snapshots import (
     CONFIG,
     NOW,
     WAITING,
-    HistorySample,
     alarm,
     backlog,
     blocked,
     open_circuit,
     overridden,
     pause,
+    sample,
     seen,
 )
 
@@ -117,9 +117,7 @@ def test_a_pause_hides_no_missing_worker() -> None:
 def test_an_outage_is_as_long_as_the_history_says() -> None:
     # The circuit opened anew one minute ago, after a failed probe.
     again = backlog(**WAITING, breaker=open_circuit(60.0))
-    points = [
-        HistorySample(NOW - timedelta(seconds=900 - n * 10), open_share=float(n > 10)) for n in range(90)
-    ]
+    points = [sample(NOW - timedelta(seconds=900 - n * 10), open_share=float(n > 10)) for n in range(90)]
     said = str(verdict(PageSnapshot(backlog=again, config=CONFIG, history=points), ENGLISH))
     assert said.startswith("Payment service down 13 min.")
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from breakwall.monitor.alarms import Alarm, AlarmKind
-from breakwall.monitor.backlog import Backlog
+from breakwall.monitor.retry_shape import RetryBucket
 from breakwall.web.page.view import PageView, page_view
 from breakwall.web.page.words import Words
-from tests.page_snapshots import BACKLOGS, backlog, blocked, open_circuit, seen, worker
+from tests.page_snapshots import BACKLOGS, backlog, seen, worker
 
 ENGLISH = Words("en")
 
@@ -67,6 +67,11 @@ def test_the_longest_bar_is_whole() -> None:
     assert max(bar.share for bar in shown.retries) == 100
 
 
+def test_buckets_without_orders_are_not_drawn() -> None:
+    empty = backlog(retry_histogram=(RetryBucket(0, 0, 0), RetryBucket(1, None, 0)))
+    assert view(backlog=empty).retries == ()
+
+
 def test_failures_have_a_count_a_time_and_an_example() -> None:
     first = view().failures[0]
     assert (first.what, first.orders, first.last) == ("no clear answer · timeout", "640", "14 s ago")
@@ -103,22 +108,8 @@ def test_a_warning_that_the_verdict_says_is_not_repeated() -> None:
     assert view(backlog=both).warnings == (("The store is lost.", "Check it."),)
 
 
-def test_the_monitor_of_the_version_before_is_enough() -> None:
-    old = Backlog(
-        at=BACKLOGS["down"].at,
-        queued=3,
-        due=0,
-        amounts={"KRW": 7},
-        oldest_age_seconds=1.0,
-        next_due_seconds=4.0,
-        drained_last_minute=0,
-        incidents=0,
-        drain_eta_seconds=None,
-        broker_messages=0,
-        breaker=open_circuit(),
-        blocked_by=blocked(BACKLOGS["down"].blocked_by[0].kind),
-    )
-    shown = view(backlog=old)
-    assert shown.figures[0].note == "₩7"
-    assert figures(shown)["Net rate"][0] == "–"
+def test_what_is_not_known_is_a_dash() -> None:
+    shown = view(backlog=backlog(net_rate=None, arrivals_last_minute=None, broker_difference=None))
+    assert figures(shown)["Net rate"] == ("–", "0 done in the last minute")
+    assert "Difference" not in figures(shown)
     assert shown.retries == ()

@@ -1,0 +1,57 @@
+"""What people did, as rows in the reader's language. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from breakwall.payments.operator.audit_entries import AuditEntry
+from breakwall.web.page.labels import AUDIT_ACTIONS, AUDIT_RESULTS, AUDIT_SYMBOLS, label
+from breakwall.web.page.words import Words
+
+_SHOWN = 8  # Characters of an id.
+
+
+@dataclass(frozen=True, slots=True)
+class AuditRow:
+    """One action. ``address``: the page of what it was done to, or None."""
+
+    moment: str
+    what: str
+    subject: str
+    address: str | None
+    actor: str
+    reason: str
+    detail: str
+    symbol: str
+    result: str
+
+
+def audit_rows(entries: Iterable[AuditEntry], words: Words) -> list[AuditRow]:
+    """A row for each entry, in their order."""
+    return [_row(entry, words) for entry in entries]
+
+
+def _row(entry: AuditEntry, words: Words) -> AuditRow:
+    subject, address = _subject(entry, words)
+    return AuditRow(
+        moment=words.moment(entry.at),
+        what=label(AUDIT_ACTIONS, entry.action, words),
+        subject=subject,
+        address=address,
+        actor=entry.actor,
+        reason=entry.reason or "–",
+        detail=entry.detail or "",
+        symbol=AUDIT_SYMBOLS.get(entry.result, "?"),
+        result=label(AUDIT_RESULTS, entry.result, words),
+    )
+
+
+def _subject(entry: AuditEntry, words: Words) -> tuple[str, str | None]:
+    """What it was done to, and the address of its page."""
+    subject = entry.subject or "–"
+    if entry.action.startswith(("order_", "incident_")):
+        return words.text("order %(id)s", id=subject[:_SHOWN]), f"/orders/{subject}"
+    if entry.action.startswith("bulk_retry_"):
+        return subject[:_SHOWN], f"/bulk-retries/{subject}"
+    return subject, None

@@ -1,0 +1,51 @@
+"""The lists of the overview, which are read when it is loaded: what waits for a person, and what people did."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from breakwall.payments.db.errors import DatabaseUnavailableError, SchemaError
+from breakwall.payments.incidents import StoredIncident
+from breakwall.payments.operator.audit_entries import AuditEntry, list_audit
+from breakwall.payments.operator.bulk_retry.record import BulkRetries, BulkRetry
+from breakwall.payments.operator.incidents import count_open, newest_incidents
+from breakwall.payments.orders import OrderStatus
+from breakwall.web.page.order_search import FoundOrder, find_orders
+from breakwall.web.services import Services
+
+_WANTED = (OrderStatus.DEAD, OrderStatus.REVIEW)  # Only a person changes them.
+_MOST_WANTED, _MOST_INCIDENTS, _MOST_BULK, _MOST_ACTIONS = 20, 10, 5, 10
+
+
+@dataclass(frozen=True, slots=True)
+class OverviewLists:
+    """Each list with the newest first."""
+
+    wanted: Sequence[FoundOrder]
+    open_incidents: int
+    incidents: Sequence[StoredIncident]  # The open ones, at most `_MOST_INCIDENTS`.
+    bulk_retries: Sequence[BulkRetry]
+    actions: Sequence[AuditEntry]
+
+
+def read_lists(services: Services) -> OverviewLists | None:
+    """The lists; None while the database does not answer."""
+    database = services.database
+    try:
+        return OverviewLists(
+            find_orders(database, states=_WANTED, limit=_MOST_WANTED).orders,
+            database.read(count_open),
+            database.read(lambda connection: newest_incidents(connection, limit=_MOST_INCIDENTS)),
+            _bulk_retries(services),
+            database.read(lambda connection: list_audit(connection, limit=_MOST_ACTIONS)),
+        )
+    except DatabaseUnavailableError:
+        return None
+
+
+def _bulk_retries(services: Services) -> Sequence[BulkRetry]:
+    try:
+        return BulkRetries(services.database, clock=services.clock).newest(_MOST_BULK)
+    except SchemaError:  # Before revision 0008 there is none.
+        return ()
