@@ -175,6 +175,7 @@ def test_when_the_database_is_away_it_answers_what_it_knows(
     def away(*_: object, **__: object) -> None:
         raise DatabaseUnavailableError("the orders database does not answer")
 
+    scrape(api)  # The process has read the tokens once.
     api.site.open_circuit()
     with monkeypatch.context() as outage:
         outage.setattr(Database, "read", away)
