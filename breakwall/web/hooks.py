@@ -42,7 +42,10 @@ async def _body(request: Request) -> bytes:
 
 
 @router.post(
-    "/v1/hooks/payment", status_code=202, summary="Take a hint of the payment service", openapi_extra=_DOCUMENTED
+    "/v1/hooks/payment",
+    status_code=202,
+    summary="Take a hint of the payment service",
+    openapi_extra=_DOCUMENTED,
 )
 async def take_hint(
     request: Request, services: UsedServices, body: Annotated[bytes, Depends(_body)]
