@@ -128,7 +128,7 @@ COVERED: dict[str, str] = {
     "breakwall.web.allowed_methods": "tests/contract/web/test_errors.py",
     "breakwall.web.body_limit": "tests/contract/web/test_errors.py",
     "breakwall.web.log_setup": "tests/integration/web/test_server.py runs --port",
-    "breakwall.web.services": "tests/integration/web/test_server.py runs from_settings",
+    "breakwall.web.services": "tests/integration/web/test_server.py runs --port",
     "breakwall.web.server_processes": "tests/integration/web/test_server.py runs --port",
     "breakwall.web.validation": "tests/contract/web/test_errors.py",
     "breakwall.web.orders.bodies": "tests/contract/web/orders/test_refused_orders.py",
