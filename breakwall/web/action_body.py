@@ -5,10 +5,9 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 from breakwall.access.scopes import Scope
-from breakwall.payments.interventions import MAX_REASON, Author, InvalidAuthorError
+from breakwall.payments.interventions import MAX_REASON, Author
 from breakwall.texts import MAX_LENGTH
 from breakwall.web.access.principal import Principal, allow
-from breakwall.web.problems import ProblemError, ProblemType
 
 Reader = Annotated[Principal, allow(Scope.OPS_READ)]
 Operator = Annotated[Principal, allow(Scope.OPS_WRITE)]
@@ -31,15 +30,11 @@ Actor = Annotated[
 class ActionBody(BaseModel):
     """Why, and who acts. Other fields are refused, so that a misspelt one is not ignored."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     reason: Reason
     actor: Actor = None
 
     def author(self, principal: Principal) -> Author:
-        """Who is recorded. Raises `ProblemError` if the name or the reason cannot be stored."""
-        try:
-            return Author(principal.actor(self.actor), self.reason)
-        except InvalidAuthorError as error:
-            errors = [{"field": error.field, "problem": error.problem}]
-            raise ProblemError(ProblemType.INVALID_REQUEST, str(error), {"errors": errors}) from error
+        """Who is recorded. Raises `InvalidAuthorError` if the name or the reason cannot be stored."""
+        return Author(principal.actor(self.actor), self.reason)

@@ -59,7 +59,8 @@ def create_app(services: Services, *, host: str = "127.0.0.1") -> FastAPI:
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
-        telemetry={"logs": False},  # It would log the texts of errors.
+        # It would log the texts of errors, and show each answered error as a failure of a span within the request.
+        telemetry={"logs": False, "operation_spans": False},
         lifespan=_lifespan,
     )
     app.state.services = services

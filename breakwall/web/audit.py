@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Query
 from pydantic import AfterValidator, AwareDatetime, BaseModel
 
-from breakwall.access.scopes import Scope
 from breakwall.payments.operator.audit_entries import AuditFilter, InvalidCursorError, list_audit
 from breakwall.texts import MAX_LENGTH
-from breakwall.web.access.principal import allow
-from breakwall.web.problems import ProblemError, ProblemType
+from breakwall.web.action_body import Reader
+from breakwall.web.problems import invalid
 from breakwall.web.services import UsedServices
 
 MOST = 1000  # Entries of a page.
@@ -51,9 +50,10 @@ _Moment = Annotated[AwareDatetime, AfterValidator(_in_utc)]
 _Text = Annotated[str | None, Query(max_length=MAX_LENGTH, pattern=r"^[^\x00]*$")]
 
 
-@router.get("/audit", dependencies=[allow(Scope.OPS_READ)])
+@router.get("/audit", summary="What people did")
 def read_audit(
     services: UsedServices,
+    reader: Reader,
     since: _Moment | None = None,
     until: _Moment | None = None,
     actor: _Text = None,
@@ -72,7 +72,6 @@ def read_audit(
             lambda connection: list_audit(connection, wanted, limit=limit + 1, after=after)
         )
     except InvalidCursorError as error:
-        wrong: dict[str, Any] = {"errors": [{"field": "after", "problem": str(error)}]}
-        raise ProblemError(ProblemType.INVALID_REQUEST, f"after {error}", wrong) from error
+        raise invalid({"after": str(error)}) from error
     entries = [AuditEntryDocument.model_validate(entry, from_attributes=True) for entry in found[:limit]]
     return AuditPage(entries=entries, next=entries[-1].cursor if len(found) > limit else None)

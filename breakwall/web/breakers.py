@@ -14,12 +14,12 @@ from breakwall.breaker import StoreLostError
 from breakwall.breaker.operator_commands import LONGEST_OVERRIDE, why_no_probe
 from breakwall.json_documents import breaker_document
 from breakwall.monitor.metrics.breaker_gauges import effective_state
-from breakwall.payments.db.database import DatabaseUnavailableError
 from breakwall.payments.db.operator_tables import ActionResult
 from breakwall.payments.interventions import Author
 from breakwall.payments.operator.action_log import OperatorAction, recorded
 from breakwall.web.action_body import ActionBody, Operator, Reader
-from breakwall.web.problems import ProblemError, ProblemType
+from breakwall.web.live.document_models import BreakerDocument
+from breakwall.web.problems import ProblemError, ProblemType, invalid
 from breakwall.web.services import Services, UsedServices
 
 router = APIRouter(prefix="/v1/breakers/{name}", tags=["breaker"])
@@ -52,28 +52,28 @@ ACTIONS = {
 }
 
 
-@router.get("", summary="Show the circuit")
+@router.get("", response_model=BreakerDocument, summary="Show the circuit")
 def show(name: str, services: UsedServices, reader: Reader) -> dict[str, Any]:
     """The circuit's computed `state`, its `override`, and `effective_state`: what decides about the next call."""
     _check_name(services, name)
     return _document(services)
 
 
-@router.put("/override", summary="Override the circuit, or lift the override")
+@router.put("/override", response_model=BreakerDocument, summary="Override the circuit, or lift the override")
 def override(name: str, body: OverrideBody, services: UsedServices, operator: Operator) -> dict[str, Any]:
     """Every process obeys at its next payment. The circuit computes its own state meanwhile."""
     _check_name(services, name)
     _check_shared(services)
     author, lasts = body.author(operator), body.for_seconds
     if body.mode is Mode.AUTO and lasts is not None:
-        raise _invalid("for_seconds", "should be left out with the mode auto: it lifts an override at once")
+        raise invalid({"for_seconds": "should be left out with the mode auto: it lifts an override at once"})
     detail = None if lasts is None else f"for {lasts:g} s"
     with _confirmed(), _recorded(services, ACTIONS[body.mode], author, detail):
         _set(services, body, author)
     return _document(services)
 
 
-@router.post("/probe", summary="Let the next call try the service now")
+@router.post("/probe", response_model=BreakerDocument, summary="Let the next call try the service now")
 def probe(name: str, body: ActionBody, services: UsedServices, operator: Operator) -> dict[str, Any]:
     """Ends the open interval: the next call, of whichever process, is a probe. The service decides by it."""
     _check_name(services, name)
@@ -116,8 +116,6 @@ def _confirmed() -> Iterator[None]:
             {"result": ActionResult.UNCONFIRMED.value},
             headers={"Retry-After": "5"},
         ) from error
-    except DatabaseUnavailableError as error:  # It was not recorded, so it was not done.
-        raise ProblemError(ProblemType.UNAVAILABLE, str(error), headers={"Retry-After": "5"}) from error
 
 
 def _document(services: Services) -> dict[str, Any]:
@@ -138,8 +136,3 @@ def _check_shared(services: Services) -> None:
             "the circuit's store is memory://, which processes cannot share: this would only affect the API's own "
             "process. Set BREAKWALL_BREAKER_STORE_URL to a shared store",
         )
-
-
-def _invalid(field: str, problem: str) -> ProblemError:
-    errors = [{"field": field, "problem": problem}]
-    return ProblemError(ProblemType.INVALID_REQUEST, f"{field} {problem}", {"errors": errors})

@@ -3,38 +3,32 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Header, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from breakwall.access.scopes import Scope
 from breakwall.currencies import MINOR_DIGITS
 from breakwall.json_documents import bulk_retry_document
-from breakwall.payments.db.database import DatabaseUnavailableError, SchemaError
-from breakwall.payments.interventions import MAX_REASON, Author
+from breakwall.payments.interventions import MAX_REASON
 from breakwall.payments.operator.bulk_retry.preview import Preview, preview
 from breakwall.payments.operator.bulk_retry.record import (
     MAX_NUMBER,
     BulkRetries,
     BulkRetry,
     BulkRetryNotFoundError,
-    OtherBulkRetryError,
 )
 from breakwall.payments.operator.bulk_retry.selection import LONGEST, Selection
-from breakwall.payments.operator.locking import RefusedError
 from breakwall.payments.orders import OrderStatus
 from breakwall.texts import MAX_LENGTH, character_problem, text_problem
-from breakwall.web.access.principal import Principal, allow
-from breakwall.web.problems import ProblemError, ProblemType
+from breakwall.web.action_body import ActionBody, Operator, Reader
+from breakwall.web.orders.keys import key_in
+from breakwall.web.problems import invalid
 from breakwall.web.services import Services, UsedServices
 
 router = APIRouter(prefix="/v1/bulk-retries", tags=["bulk retries"])
 
-RETRY_AFTER = 5  # Seconds until a client should try again while the database does not answer.
 LISTED = 50  # Bulk retries in one answer by default.
 
 State = Literal["collecting", "running", "finished", "aborted"]
@@ -55,18 +49,7 @@ class SelectionBody(BaseModel):
     rejected: bool = Field(False, description="Only if the payment service rejected the last attempt.")
 
 
-class ReasonBody(BaseModel):
-    """Why, and who."""
-
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
-
-    reason: str = Field(min_length=1, max_length=MAX_REASON)
-    actor: str | None = Field(
-        None, min_length=1, max_length=MAX_LENGTH, description="Who acts, if the API runs without tokens."
-    )
-
-
-class BulkRetryBody(ReasonBody):
+class BulkRetryBody(ActionBody):
     """What to retry, and how."""
 
     selection: SelectionBody
@@ -126,22 +109,21 @@ def create(
     body: BulkRetryBody,
     services: UsedServices,
     response: Response,
-    principal: Annotated[Principal, allow(Scope.OPS_WRITE)],
+    operator: Operator,
     idempotency_key: Annotated[str | None, Header(max_length=MAX_LENGTH)] = None,
 ) -> Any:
     """Retry all orders that match now. Workers do it, at the rate that is asked for.
 
     With an `Idempotency-Key`, the same request again gives the same bulk retry.
     """
-    with _problems():
-        selection, author = _selection(body.selection), _author(principal, body)
-        if body.dry_run:
-            response.status_code = 200
-            return _preview_document(preview(services.database, selection, clock=services.clock))
-        bulk_id = None if idempotency_key is None else _id_of(idempotency_key)
-        made = _all(services).create(
-            selection, author, name=body.name, rate=body.rate, limit=body.limit, bulk_id=bulk_id
-        )
+    selection, author = _selection(body.selection), body.author(operator)
+    if body.dry_run:
+        response.status_code = 200
+        return _preview_document(preview(services.database, selection, clock=services.clock))
+    bulk_id = None if idempotency_key is None else _id_of(idempotency_key)
+    made = _all(services).create(
+        selection, author, name=_name(body.name), rate=body.rate, limit=body.limit, bulk_id=bulk_id
+    )
     response.headers["Location"] = f"{router.prefix}/{made.id}"
     return _document(made)
 
@@ -149,76 +131,52 @@ def create(
 @router.get("")
 def newest(
     services: UsedServices,
-    principal: Annotated[Principal, allow(Scope.OPS_READ)],
+    reader: Reader,
     limit: Annotated[int, Query(ge=1, le=1000)] = LISTED,
 ) -> list[BulkRetryDocument]:
     """The newest bulk retries, the newest first."""
-    with _problems():
-        return [_document(bulk) for bulk in _all(services).newest(limit)]
+    return [_document(bulk) for bulk in _all(services).newest(limit)]
 
 
 @router.get("/{bulk_id}")
-def show(
-    bulk_id: str, services: UsedServices, principal: Annotated[Principal, allow(Scope.OPS_READ)]
-) -> BulkRetryDocument:
+def show(bulk_id: str, services: UsedServices, reader: Reader) -> BulkRetryDocument:
     """One bulk retry: its counts, its progress, and an estimate of the seconds that are left."""
-    with _problems():
-        return _document(_all(services).get(_stored(bulk_id)))
+    return _document(_all(services).get(_stored(bulk_id)))
 
 
 @router.post("/{bulk_id}/abort")
 def abort(
     bulk_id: str,
-    body: ReasonBody,
+    body: ActionBody,
     services: UsedServices,
-    principal: Annotated[Principal, allow(Scope.OPS_WRITE)],
+    operator: Operator,
 ) -> BulkRetryDocument:
     """Retry no more of its orders after the batch in hand. What was retried stays retried."""
-    with _problems():
-        return _document(_all(services).abort(_stored(bulk_id), _author(principal, body)))
-
-
-@contextmanager
-def _problems() -> Iterator[None]:
-    """Every error of the parts as a problem document."""
-    try:
-        yield
-    except BulkRetryNotFoundError as error:
-        raise ProblemError(ProblemType.NOT_FOUND, str(error)) from None
-    except OtherBulkRetryError as error:
-        raise ProblemError(ProblemType.INVALID_REQUEST, str(error)) from None
-    except RefusedError as error:
-        raise ProblemError(ProblemType.REFUSED, str(error)) from None
-    except (DatabaseUnavailableError, SchemaError) as error:
-        after = {"Retry-After": str(RETRY_AFTER)}
-        raise ProblemError(ProblemType.UNAVAILABLE, str(error), headers=after) from None
-    except ValueError as error:
-        raise ProblemError(ProblemType.INVALID_REQUEST, str(error)) from None
+    return _document(_all(services).abort(_stored(bulk_id), body.author(operator)))
 
 
 def _all(services: Services) -> BulkRetries:
     return BulkRetries(services.database, clock=services.clock)
 
 
-def _author(principal: Principal, body: ReasonBody) -> Author:
-    return Author(principal.actor(body.actor), body.reason)
-
-
 def _selection(body: SelectionBody) -> Selection:
     if body.currency is not None and body.currency not in MINOR_DIGITS:
-        raise ValueError("currency: should be an ISO 4217 code, such as KRW or USD")
+        raise invalid({"selection.currency": "should be an ISO 4217 code, such as KRW or USD"})
     if problem := character_problem(body.error_contains or ""):
-        raise ValueError(f"error_contains: {problem}")
+        raise invalid({"selection.error_contains": problem})
     statuses = tuple(dict.fromkeys(OrderStatus(status) for status in body.statuses))
     return Selection(statuses, body.currency, body.older_than, body.error_contains, body.rejected)
 
 
-def _id_of(key: str) -> str:
+def _name(name: str | None) -> str | None:
+    if name is not None and (problem := text_problem(name)):
+        raise invalid({"name": problem})
+    return name
+
+
+def _id_of(header: str) -> str:
     """The id that belongs to a key, which a client may send with or without quotation marks."""
-    bare = key[1:-1] if len(key) > 1 and key[0] == key[-1] == '"' else key
-    if problem := text_problem(bare):
-        raise ValueError(f"Idempotency-Key: {problem}")
-    return hashlib.sha256(f"bulk retry {bare}".encode()).hexdigest()[:32]
+    return hashlib.sha256(f"bulk retry {key_in(header)}".encode()).hexdigest()[:32]
 
 
 def _stored(bulk_id: str) -> str:

@@ -16,9 +16,10 @@ from starlette.requests import ClientDisconnect
 from breakwall.breaker.errors import StoreLostError
 from breakwall.errors import BreakwallError, ExitCode
 from breakwall.log_throttle import throttled
-from breakwall.payments.db.errors import DatabaseUnavailableError
+from breakwall.payments.db.errors import DatabaseUnavailableError, SchemaError
 from breakwall.payments.interventions import InvalidAuthorError
 from breakwall.payments.ledger.queries import AmbiguousNameError, OrderPrunedError
+from breakwall.payments.operator.bulk_retry.record import OtherBulkRetryError
 from breakwall.payments.operator.resolve import InvalidChargeError
 from breakwall.payments.orders import IdempotencyConflictError, InvalidOrderError
 from breakwall.web.allowed_methods import allowed_methods
@@ -35,6 +36,7 @@ TYPES: Mapping[type[Exception], ProblemType] = {
     InvalidAuthorError: ProblemType.INVALID_REQUEST,
     InvalidChargeError: ProblemType.INVALID_REQUEST,
     InvalidOrderError: ProblemType.INVALID_REQUEST,
+    OtherBulkRetryError: ProblemType.INVALID_REQUEST,
     OrderPrunedError: ProblemType.ORDER_PRUNED,
     DatabaseUnavailableError: ProblemType.UNAVAILABLE,
     StoreLostError: ProblemType.UNAVAILABLE,
@@ -80,7 +82,8 @@ def problem_of(error: Exception) -> ProblemError:
     type_ = _type_of(error)
     if type_ is ProblemType.UNAVAILABLE:
         _log_unavailable(f"a request was answered with 503: {error}")
-        return ProblemError(type_, _UNAVAILABLE, headers={"Retry-After": str(RETRY_AFTER)})
+        detail = _OTHER_TABLES if isinstance(error, SchemaError) else _UNAVAILABLE
+        return ProblemError(type_, detail, headers={"Retry-After": str(RETRY_AFTER)})
     if type_ is ProblemType.INTERNAL:
         log.error("a request was answered with 500: %s", error)
         return _internal()
@@ -100,6 +103,11 @@ _UNAVAILABLE = (
     "same request can be sent again: with the same idempotency key an order is never placed twice."
 )
 
+_OTHER_TABLES = (
+    "The tables of the orders database do not fit this version. Most often `breakwall db upgrade` is what is missing; "
+    "the server's log says more. Nothing was changed."
+)
+
 _log_unavailable = throttled(log.warning)
 
 Parts = tuple[str, dict[str, object]]
@@ -114,6 +122,8 @@ def _invalid(error: Exception) -> Parts:
         problems = error.problems
     elif isinstance(error, InvalidAuthorError):
         problems = {error.field: error.problem}
+    elif isinstance(error, OtherBulkRetryError):
+        problems = {"Idempotency-Key": str(error)}
     else:
         problems = {"charge_id": str(error)}
     return str(error), {"errors": problems}

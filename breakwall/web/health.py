@@ -8,7 +8,7 @@ from typing import Literal
 from fastapi import APIRouter, Response
 from pydantic import BaseModel, Field
 
-from breakwall.web.readiness import DATABASE, Seen
+from breakwall.web.readiness import DATABASE, TimedAnswer
 from breakwall.web.services import UsedServices
 
 router = APIRouter(tags=["health"])
@@ -67,7 +67,7 @@ async def readyz(services: UsedServices, response: Response) -> ReadinessDocumen
     return document
 
 
-def _document(seen: dict[str, Seen]) -> ReadinessDocument:
+def _document(seen: dict[str, TimedAnswer]) -> ReadinessDocument:
     works = {name: one.answer.problem is None for name, one in seen.items()}
     if not works[DATABASE]:
         status = ReadyStatus.UNAVAILABLE
@@ -78,7 +78,7 @@ def _document(seen: dict[str, Seen]) -> ReadinessDocument:
     )
 
 
-def _dependency(name: str, seen: Seen) -> Dependency:
+def _dependency(name: str, seen: TimedAnswer) -> Dependency:
     return Dependency(
         status="up" if seen.answer.problem is None else "down",
         required=name == DATABASE,

@@ -28,11 +28,12 @@ from breakwall.monitor.metrics.totals import OrderTotals, TotalsReader
 from breakwall.payments.db.database import DatabaseUnavailableError
 from breakwall.payments.outcomes.operator import Waiting, waiting_for
 from breakwall.web.access.principal import allow
+from breakwall.web.live.poller import INTERVAL, Seen
 from breakwall.web.services import Services
 
 log = logging.getLogger("breakwall.api")
 
-MAX_AGE = 2.0  # Seconds for which several scrapes share one reading.
+MAX_AGE = INTERVAL  # Seconds for which several scrapes share one reading.
 
 router = APIRouter()
 
@@ -49,16 +50,19 @@ def metrics(request: Request) -> Response:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What one look at the database gave, at ``at`` of the monotonic clock. The three are None if it did not answer."""
+    """What one look at the database gave. The last three are None if it did not answer."""
 
-    at: float
+    seen: Seen
     backlog: Backlog | None = None
     totals: OrderTotals | None = None
     waiting: list[Waiting] | None = None
 
 
 class Scrapes:
-    """Reads the numbers at most once in ``max_age`` seconds, for all scrapers of this process. Safe for threads."""
+    """The numbers, for all scrapers of this process. Safe for threads.
+
+    They belong to the snapshot that the pages see too, which is at most ``max_age`` seconds old.
+    """
 
     def __init__(
         self, services: Services, max_age: float = MAX_AGE, clock: Callable[[], float] = time.monotonic
@@ -79,19 +83,21 @@ class Scrapes:
 
     def _reading(self) -> Reading:
         with self._lock:
-            if self._last is None or self._clock() - self._last.at >= self._max_age:
-                self._last = self._read()
+            seen = self._services.live.latest(self._max_age)
+            if self._last is None or self._last.seen.number != seen.number:
+                self._last = self._read(seen)
             return self._last
 
-    def _read(self) -> Reading:
-        services, begun = self._services, self._clock()
+    def _read(self, seen: Seen) -> Reading:
+        services = self._services
+        if seen.problem is not None:
+            return Reading(seen)  # An old number would look like a new one.
         try:
-            backlog = services.monitor.snapshot()
             waiting = services.database.read(lambda connection: waiting_for(connection, services.clock))
-            return Reading(begun, backlog, self._totals.read(), waiting)
+            return Reading(seen, seen.backlog, self._totals.read(), waiting)
         except DatabaseUnavailableError as error:
             self._warn(f"/metrics has no numbers of orders: {error}")
-            return Reading(begun)
+            return Reading(seen)
 
     def _own(self, reading: Reading, begun: float) -> Iterator[Family]:
         up = "1 if the database answered, 0 if there are no numbers of orders"
@@ -99,7 +105,8 @@ class Scrapes:
         yield gauges(
             "breakwall_build_info", "The version that answers, as a label", "version", {__version__: 1.0}
         )
-        age = None if reading.backlog is None else self._clock() - reading.at + reading.backlog.age_seconds
+        counted = reading.backlog
+        age = None if counted is None else self._services.live.age(reading.seen) + counted.age_seconds
         yield gauge("breakwall_snapshot_age_seconds", "Since the queued orders were counted", age)
         took = self._clock() - begun
         yield gauge("breakwall_scrape_duration_seconds", "How long these numbers took", took)

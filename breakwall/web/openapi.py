@@ -13,8 +13,14 @@ from breakwall.access.scopes import Scope
 from breakwall.web.problems import MEDIA_TYPE, PATH
 
 TAGS = [
-    {"name": "orders", "description": "Place orders, and look at them."},
-    {"name": "operators", "description": "See and change what is going on."},
+    {"name": "orders", "description": "Place orders, look at them, and act on one."},
+    {"name": "bulk retries", "description": "Retry all orders that match, at a rate."},
+    {"name": "operations", "description": "The backlog, its history, the workers, and a stream of events."},
+    {"name": "breaker", "description": "The circuit: see it, override it, probe now."},
+    {"name": "queue", "description": "Pause the queue of waiting orders, or limit its rate."},
+    {"name": "audit", "description": "What people did, and why."},
+    {"name": "hooks", "description": "What the payment service calls."},
+    {"name": "metrics", "description": "For Prometheus."},
     {"name": "health", "description": "For whoever starts and watches the process. They need no token."},
     {"name": "problems", "description": "What the `type` of a problem document leads to."},
 ]
@@ -31,6 +37,8 @@ DESCRIPTION = f"""Orders are charged through a circuit breaker. While the paymen
 durable queue; a worker charges them when it is back. No order is lost, and none is charged twice.
 
 Every error is a problem document (RFC 9457). Its `type` is an address of this server, below `{PATH}`, that explains it.
+Any request can be answered with 405 (another method), 421 (the `Host` header does not name this server) and 500; one
+that changes something, with 403 if another site's page has sent it.
 """
 
 _ERRORS = {
@@ -43,7 +51,7 @@ _ERRORS = {
     "422": "A field is missing or has a wrong value.",
     "429": "Too many tries with a wrong token, or too many requests.",
     "503": "What this needs does not answer now.",
-    "default": "Another problem.",
+    "default": "Another problem, which any request can meet: 405, 421 or 500.",
 }
 
 _PROBLEM = {

@@ -190,6 +190,12 @@ class ProblemError(Picklable, Exception):
         self.headers = headers
 
 
+def invalid(errors: dict[str, str]) -> ProblemError:
+    """The problem of a request with these wrong fields: by the field, what would be right."""
+    detail = "; ".join(f"{field}: {problem}" for field, problem in errors.items())
+    return ProblemError(ProblemType.INVALID_REQUEST, detail, {"errors": errors})
+
+
 def problem_document(problem: ProblemError) -> dict[str, object]:
     """The problem as RFC 9457 has it."""
     kind = problem.type.value

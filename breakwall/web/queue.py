@@ -9,10 +9,9 @@ from fastapi import APIRouter
 from pydantic import Field
 
 from breakwall.json_documents import drain_document
-from breakwall.payments.db.database import DatabaseUnavailableError
 from breakwall.payments.fleet.drain_control import DrainControl, DrainState
 from breakwall.web.action_body import ActionBody, Operator, Reader
-from breakwall.web.problems import ProblemError, ProblemType
+from breakwall.web.live.document_models import QueueDocument
 from breakwall.web.services import Services, UsedServices
 
 router = APIRouter(prefix="/v1/queue", tags=["queue"])
@@ -39,27 +38,27 @@ class RateBody(ActionBody):
     ]
 
 
-@router.get("", summary="Show whether the queue is paused, and its limit")
+@router.get("", response_model=QueueDocument, summary="Show whether the queue is paused, and its limit")
 def show(services: UsedServices, reader: Reader) -> dict[str, Any]:
     """`paused` and `rate`, each with who and why; null if nothing holds."""
     return _answer(services, DrainControl.read)
 
 
-@router.post("/pause", summary="Send no waiting order")
+@router.post("/pause", response_model=QueueDocument, summary="Send no waiting order")
 def pause(body: PauseBody, services: UsedServices, operator: Operator) -> dict[str, Any]:
     """Workers obey within about two seconds, also after a restart. Customers' new orders are tried at once."""
     author = body.author(operator)
     return _answer(services, lambda control: control.pause(author, body.for_seconds))
 
 
-@router.post("/resume", summary="End the pause")
+@router.post("/resume", response_model=QueueDocument, summary="End the pause")
 def resume(body: ActionBody, services: UsedServices, operator: Operator) -> dict[str, Any]:
     """Without a pause, nothing changes and nothing is recorded."""
     author = body.author(operator)
     return _answer(services, lambda control: control.resume(author))
 
 
-@router.post("/rate", summary="Limit how many waiting orders a second are sent")
+@router.post("/rate", response_model=QueueDocument, summary="Limit how many waiting orders a second are sent")
 def rate(body: RateBody, services: UsedServices, operator: Operator) -> dict[str, Any]:
     """The lower of this and `BREAKWALL_RETRY__MAX_RATE` holds."""
     author = body.author(operator)
@@ -67,7 +66,4 @@ def rate(body: RateBody, services: UsedServices, operator: Operator) -> dict[str
 
 
 def _answer(services: Services, act: Callable[[DrainControl], DrainState]) -> dict[str, Any]:
-    try:
-        return drain_document(act(DrainControl(services.database, clock=services.clock)))
-    except DatabaseUnavailableError as error:
-        raise ProblemError(ProblemType.UNAVAILABLE, str(error), headers={"Retry-After": "5"}) from error
+    return drain_document(act(DrainControl(services.database, clock=services.clock)))

@@ -27,7 +27,7 @@ DATABASE, BREAKER_STORE, BROKER = "database", "breaker_store", "broker"
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class DependencyAnswer:
     """What a dependency said. ``problem`` is a word for programs, without any address; None: it works."""
 
     problem: str | None = None
@@ -35,14 +35,14 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class TimedAnswer:
     """An answer, and how many milliseconds it took; None if there was none in `TIMEOUT`."""
 
-    answer: Answer
+    answer: DependencyAnswer
     latency_ms: float | None
 
 
-Check = Callable[[], Answer]
+Check = Callable[[], DependencyAnswer]
 
 
 def checks_of(monitor: Monitor) -> dict[str, Check]:
@@ -64,12 +64,12 @@ class Readiness:
         self._checks = checks
         self._clock = clock
         self._threads = ThreadPool(len(checks), "breakwall-readiness")
-        self._running: dict[str, asyncio.Future[Seen]] = {}
-        self._seen: dict[str, Seen] = {}
+        self._running: dict[str, asyncio.Future[TimedAnswer]] = {}
+        self._seen: dict[str, TimedAnswer] = {}
         self._seen_at: float | None = None
         self._turn = asyncio.Lock()
 
-    async def look(self) -> dict[str, Seen]:
+    async def look(self) -> dict[str, TimedAnswer]:
         """Each dependency by its name, at most `KEPT` seconds old."""
         async with self._turn:
             if self._seen_at is None or self._clock() - self._seen_at >= KEPT:
@@ -78,42 +78,42 @@ class Readiness:
                 self._seen_at = self._clock()
             return self._seen
 
-    async def _ask(self, name: str) -> Seen:
+    async def _ask(self, name: str) -> TimedAnswer:
         if name not in self._running:
             self._running[name] = self._start(name)
         running = self._running[name]
         done, _ = await asyncio.wait([running], timeout=TIMEOUT)
         if not done:
-            return Seen(Answer("timeout"), None)
+            return TimedAnswer(DependencyAnswer("timeout"), None)
         del self._running[name]
         return running.result()
 
-    def _start(self, name: str) -> asyncio.Future[Seen]:
-        done: Future[Seen] = Future()
+    def _start(self, name: str) -> asyncio.Future[TimedAnswer]:
+        done: Future[TimedAnswer] = Future()
         check = self._checks[name]
         self._threads.submit(lambda: done.set_result(_timed(name, check)))
         return asyncio.wrap_future(done)
 
 
-def _timed(name: str, check: Check) -> Seen:
+def _timed(name: str, check: Check) -> TimedAnswer:
     begun = time.perf_counter()
     try:
         answer = check()
     except Exception as error:  # Its text may hold an address: it is for the log alone.
         _warn(f"the readiness check found that the {name.replace('_', ' ')} does not work: {error}")
-        answer = Answer(getattr(error, "kind", "failure"))
-    return Seen(answer, round((time.perf_counter() - begun) * 1000, 2))
+        answer = DependencyAnswer(getattr(error, "kind", "failure"))
+    return TimedAnswer(answer, round((time.perf_counter() - begun) * 1000, 2))
 
 
 _warn = throttled(log.warning)
 
 
-def _database(monitor: Monitor) -> Answer:
+def _database(monitor: Monitor) -> DependencyAnswer:
     revision, read_only = monitor.database.read(_revision_and_mode)
     check_revision(revision)
     if read_only:
         raise DatabaseUnavailableError("the orders database takes no changes: it is a standby, or set so")
-    return Answer(revision=revision)
+    return DependencyAnswer(revision=revision)
 
 
 def _revision_and_mode(connection: Connection) -> tuple[str | None, bool]:
@@ -121,11 +121,11 @@ def _revision_and_mode(connection: Connection) -> tuple[str | None, bool]:
     return revision, is_read_only(connection)
 
 
-def _breaker_store(monitor: Monitor) -> Answer:
-    return Answer(None if monitor.breaker.status().store_ok else "no_answer")
+def _breaker_store(monitor: Monitor) -> DependencyAnswer:
+    return DependencyAnswer(None if monitor.breaker.status().store_ok else "no_answer")
 
 
-def _broker(monitor: Monitor) -> Answer:
+def _broker(monitor: Monitor) -> DependencyAnswer:
     if monitor.is_started is not None and not monitor.is_started():
-        return Answer("not_started")
-    return Answer(None if monitor.depth() is not None else "no_answer")
+        return DependencyAnswer("not_started")
+    return DependencyAnswer(None if monitor.depth() is not None else "no_answer")

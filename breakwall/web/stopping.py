@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 LONGEST_STOP = 3.5  # Seconds from the signal to the end. The promise is 5, on a busy machine too.
 
@@ -41,6 +44,16 @@ class Stopping:
     async def wait(self) -> None:
         """Return when the process stops."""
         await self._event.wait()
+
+    async def result_or_stop(self, work: Coroutine[Any, Any, T]) -> T | None:
+        """The result of ``work``; None if the process stops before, which cancels it. Raises as ``work``."""
+        working, stops = asyncio.create_task(work), asyncio.create_task(self.wait())
+        try:
+            await asyncio.wait({working, stops}, return_when=asyncio.FIRST_COMPLETED)
+            return working.result() if working.done() else None
+        finally:
+            working.cancel()
+            stops.cancel()
 
     async def sleep_or_stop(self, seconds: float) -> bool:
         """Sleep, at most until the process stops. Returns whether it stops."""

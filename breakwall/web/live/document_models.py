@@ -1,4 +1,4 @@
-"""The documents of the backlog, its history and the workers as pydantic models, for the OpenAPI document.
+"""The documents of backlog, history, workers, circuit and queue as pydantic models, for the OpenAPI document.
 
 They are made from the classes that the documents are made from, so they have the same fields.
 """
@@ -17,6 +17,7 @@ from breakwall.breaker import BreakerStatus, Override
 from breakwall.monitor.alarms import Alarm
 from breakwall.monitor.backlog import Backlog
 from breakwall.monitor.history.sample import Sample
+from breakwall.payments.fleet.drain_control import DrainState
 from breakwall.payments.fleet.workers import Worker
 
 Moment = Annotated[str, WithJsonSchema({"type": "string", "format": "date-time"})]
@@ -60,6 +61,8 @@ def _list_of(model: type[BaseModel]) -> Any:
 
 
 BacklogDocument = model_of(Backlog)
+BreakerDocument = create_model("Breaker", __base__=model_of(BreakerStatus), effective_state=(str, ...))
+QueueDocument = model_of(DrainState, "Queue")
 HistoryDocument = create_model("History", points=_list_of(model_of(Sample, "HistoryPoint")))
 FleetDocument = create_model(
     "Fleet",

@@ -14,12 +14,11 @@ from breakwall.json_documents import backlog_document, fleet_document, history_p
 from breakwall.monitor.backlog import Backlog
 from breakwall.monitor.history.read import MOST_POINTS, read_history
 from breakwall.monitor.history.thin import KEPT
-from breakwall.payments.db.database import DatabaseUnavailableError
 from breakwall.web.access.principal import allow
 from breakwall.web.live.document_models import BacklogDocument, FleetDocument, HistoryDocument
 from breakwall.web.live.poller import Live, Seen
 from breakwall.web.live.stream import event_stream
-from breakwall.web.problems import ProblemError, ProblemType
+from breakwall.web.problems import ProblemError, ProblemType, invalid
 from breakwall.web.services import UsedServices
 
 router = APIRouter(tags=["operations"], dependencies=[allow(Scope.OPS_READ)])
@@ -57,13 +56,10 @@ def get_history(
         end = until or datetime.now(UTC)
         start = max(since or end - USUAL_SPAN, end - timedelta(seconds=KEPT))
     except OverflowError:
-        raise ProblemError(ProblemType.INVALID_REQUEST, "since and until should be real moments") from None
+        raise invalid({"since": "should be, as until, a moment of the years 1 to 9999"}) from None
     if start >= end:
-        raise ProblemError(ProblemType.INVALID_REQUEST, "since should be before until")
-    try:
-        found = read_history(services.database, start, end, points)
-    except DatabaseUnavailableError as error:
-        raise _unavailable(str(error)) from error
+        raise invalid({"since": "should be before until"})
+    found = read_history(services.database, start, end, points)
     return JSONResponse({"points": [history_point_document(point) for point in found]})
 
 

@@ -9,7 +9,6 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Body
 from fastapi.responses import JSONResponse
 
-from breakwall.access.scopes import Scope
 from breakwall.json_documents import order_document, retried_order_document
 from breakwall.payments.decisions import next_step
 from breakwall.payments.fleet.drain_control import DrainControl
@@ -26,18 +25,15 @@ from breakwall.payments.operator.resolve import resolve_not_charged, resolve_pai
 from breakwall.payments.operator.retry_and_cancel import cancel_order, retry_order
 from breakwall.payments.orders import StoredOrder
 from breakwall.texts import text_problem
-from breakwall.web.access.principal import Principal, allow
-from breakwall.web.orders.bodies import ActionBody, PaidBody, ResolveBody, RetryBody
+from breakwall.web.action_body import ActionBody, Operator
+from breakwall.web.orders.bodies import PaidBody, ResolveBody, RetryBody
 from breakwall.web.orders.documents import OrderDocument, RetriedOrder, problems
-from breakwall.web.orders.errors import invalid
 from breakwall.web.orders.naming import By, OrderName, OrderNaming
-from breakwall.web.problems import ProblemError, ProblemType
+from breakwall.web.problems import ProblemError, ProblemType, invalid
 from breakwall.web.services import Services, UsedServices
 from breakwall.wiring import lease_seconds, retry_policy
 
 router = APIRouter()
-
-Operator = Annotated[Principal, allow(Scope.OPS_WRITE)]
 
 _PROBLEMS = problems(
     {
@@ -76,7 +72,7 @@ def retry(
         order = retry_order(
             services.database,
             before.id,
-            _author(operator, body),
+            body.author(operator),
             by=Naming.ID,
             looks_up=profile.looks_up,
             uncharged=body.evidence,
@@ -99,7 +95,7 @@ def cancel(
     before = find_order(services.database, name, by.naming)
     with _refusals(services, before):
         order = cancel_order(
-            services.database, before.id, _author(operator, body), by=Naming.ID, clock=services.clock
+            services.database, before.id, body.author(operator), by=Naming.ID, clock=services.clock
         )
     return JSONResponse(order_document(order))
 
@@ -119,7 +115,7 @@ def resolve(
     """
     before = find_order(services.database, name, by.naming)
     with _refusals(services, before):
-        order = _resolve(services, before, body, _author(operator, body))
+        order = _resolve(services, before, body, body.author(operator))
     return JSONResponse(order_document(order))
 
 
@@ -131,10 +127,6 @@ def _resolve(services: Services, before: StoredOrder, body: ResolveBody, author:
     return resolve_paid(
         database, before.id, body.charge_id, author, by=Naming.ID, account=account, clock=clock
     )
-
-
-def _author(operator: Principal, body: ActionBody) -> Author:
-    return Author(operator.actor(body.actor), body.reason)
 
 
 def _check_evidence(body: RetryBody) -> None:

@@ -13,12 +13,14 @@ from breakwall.access.scopes import Scope
 from breakwall.payments.orders import IdempotencyConflictError, InvalidOrderError
 from breakwall.producers import AsyncOrderProducer, Order, PlaceResult
 from breakwall.web.access.principal import Principal, allow
+from breakwall.web.errors import problem_of
 from breakwall.web.orders.answers import ANSWERS, placed_document
 from breakwall.web.orders.bodies import BatchOrder, NewBatch
 from breakwall.web.orders.documents import BatchResult, problems
-from breakwall.web.orders.errors import conflict, field_errors, invalid, placing
+from breakwall.web.orders.errors import placing
 from breakwall.web.problems import ProblemError, problem_document
 from breakwall.web.services import UsedServices
+from breakwall.web.validation import problem_of_fields
 
 router = APIRouter()
 
@@ -58,9 +60,9 @@ def _read(given: Any) -> Order | ProblemError:
         one = BatchOrder.model_validate(given)
         return one.order(one.idempotency_key)
     except ValidationError as error:
-        return invalid(field_errors(error))
+        return problem_of_fields(error.errors())
     except InvalidOrderError as error:
-        return invalid(error.problems)
+        return problem_of(error)
 
 
 async def _enqueue(producer: AsyncOrderProducer, read: list[Order | ProblemError]) -> list[Item]:
@@ -69,10 +71,8 @@ async def _enqueue(producer: AsyncOrderProducer, read: list[Order | ProblemError
 
 
 def _item(order: Order, result: PlaceResult | IdempotencyConflictError | InvalidOrderError) -> Item:
-    if isinstance(result, IdempotencyConflictError):
-        return _refused(conflict(result))
-    if isinstance(result, InvalidOrderError):
-        return _refused(invalid(result.problems))
+    if isinstance(result, IdempotencyConflictError | InvalidOrderError):
+        return _refused(problem_of(result))
     document = placed_document(order.idempotency_key, result)
     return {"http_status": ANSWERS[result.status].http_status, "order": document}
 

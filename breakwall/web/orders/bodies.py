@@ -6,10 +6,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SkipValidation, WithJsonSchema
 
-from breakwall.payments.interventions import MAX_REASON
 from breakwall.payments.orders import Order, expiry_in
 from breakwall.producers.producer import BATCH
 from breakwall.texts import MAX_LENGTH
+from breakwall.web.action_body import ActionBody
 
 _Text = Annotated[str, Field(min_length=1, max_length=MAX_LENGTH)]
 
@@ -87,24 +87,10 @@ class NewBatch(_Body):
     )
 
 
-class ActionBody(_Body):
-    """Why a person acts, and who it is."""
-
-    reason: str = Field(
-        min_length=1,
-        max_length=MAX_REASON,
-        description="Why; it is recorded.",
-        examples=["The service is back."],
-    )
-    actor: _Text | None = Field(
-        None, description="Who acts, if the API runs without tokens; else the token's name is recorded."
-    )
-
-
 class RetryBody(ActionBody):
     """`new_key` and `evidence` belong together."""
 
-    new_key: bool = Field(False, description="Send the order under a new key: needs `evidence`.")
+    new_key: bool = Field(False, strict=True, description="Send the order under a new key: needs `evidence`.")
     evidence: _Text | None = Field(
         None, description="How it is known that nothing was charged under the old key; it is recorded."
     )

@@ -18,8 +18,7 @@ from breakwall.payments.orders import OrderStatus, StoredOrder
 from breakwall.texts import is_allowed
 from breakwall.web.access.principal import Principal, allow
 from breakwall.web.orders.documents import OrderPage, paged, problems
-from breakwall.web.orders.errors import invalid
-from breakwall.web.problems import ProblemError
+from breakwall.web.problems import ProblemError, invalid
 from breakwall.web.services import UsedServices
 
 router = APIRouter()

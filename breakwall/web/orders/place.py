@@ -26,10 +26,11 @@ from breakwall.web.orders import keys, preferences
 from breakwall.web.orders.answers import placed_response
 from breakwall.web.orders.bodies import NewOrder
 from breakwall.web.orders.documents import PlacedOrder, located, problems
-from breakwall.web.orders.errors import invalid, placing
+from breakwall.web.orders.errors import placing
 from breakwall.web.orders.keys import key_of
 from breakwall.web.orders.preferences import preferences_of
 from breakwall.web.orders.reading_bodies import read_body
+from breakwall.web.problems import invalid
 from breakwall.web.services import services_of
 
 router = APIRouter()

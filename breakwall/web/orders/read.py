@@ -12,14 +12,14 @@ from breakwall.access.scopes import Scope
 from breakwall.json_documents import order_document, order_history_document
 from breakwall.payments.db.database import Database
 from breakwall.payments.ledger.audit import list_incidents, list_interventions
-from breakwall.payments.ledger.queries import list_attempts
+from breakwall.payments.ledger.queries import Naming, list_attempts
 from breakwall.payments.orders import StoredOrder
 from breakwall.payments.outcomes.operator import deliveries_of
 from breakwall.web.access.principal import Principal, allow
 from breakwall.web.orders.documents import OrderHistory, problems
 from breakwall.web.orders.naming import By, OrderName, OrderNaming
 from breakwall.web.orders.preferences import LONGEST_WAIT
-from breakwall.web.services import UsedServices
+from breakwall.web.services import Services, UsedServices
 
 router = APIRouter()
 
@@ -59,10 +59,17 @@ async def get_order(
     wait: _Wait = 0,
 ) -> JSONResponse:
     """The order as it is now. Its attempts, interventions, incidents and outcomes need the scope `ops:read`."""
-    order = await services.producer.wait_for(name, wait, by.naming)
+    order = await _found(services, name, wait, by.naming)
     if Scope.OPS_READ not in principal.scopes:
         return JSONResponse(order_document(order))
     return JSONResponse(await run_in_threadpool(history, services.database, order))
+
+
+async def _found(services: Services, name: str, wait: float, by: Naming) -> StoredOrder:
+    """The order at its end, or as it is when ``wait`` is over or the process stops."""
+    producer = services.producer
+    ended = await services.stopping.result_or_stop(producer.wait_for(name, wait, by)) if wait else None
+    return ended or await producer.get(name, by)
 
 
 def history(database: Database, order: StoredOrder) -> dict[str, Any]:

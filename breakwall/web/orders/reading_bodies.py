@@ -7,8 +7,8 @@ from typing import TypeVar
 from fastapi import Request
 from pydantic import BaseModel, ValidationError
 
-from breakwall.web.orders.errors import field_errors, invalid
 from breakwall.web.problems import ProblemError, ProblemType
+from breakwall.web.validation import problem_of_fields
 
 Body = TypeVar("Body", bound=BaseModel)
 
@@ -23,14 +23,7 @@ async def read_body(request: Request, model: type[Body]) -> Body:
     try:
         return model.model_validate_json(await request.body())
     except ValidationError as error:
-        raise _problem_of(error) from None  # The cause holds the values.
-
-
-def _problem_of(error: ValidationError) -> ProblemError:
-    for one in error.errors():
-        if one["type"] == "json_invalid":
-            return ProblemError(ProblemType.MALFORMED, f"The body is no JSON: {one['ctx']['error']}.")
-    return invalid(field_errors(error))
+        raise problem_of_fields(error.errors()) from None  # The cause holds the values.
 
 
 def _is_json(content_type: str) -> bool:

@@ -40,21 +40,23 @@ def test_it_shows_the_computed_state_beside_what_decides(api: ApiSite) -> None:
 
 
 @pytest.mark.parametrize(
-    ("mode", "set_"),
+    ("mode", "set_", "action"),
     [
-        ("forced_open", OverrideMode.FORCED_OPEN),
-        ("forced_closed", OverrideMode.FORCED_CLOSED),
-        ("observe", OverrideMode.OBSERVING),
+        ("forced_open", OverrideMode.FORCED_OPEN, "breaker_force_open"),
+        ("forced_closed", OverrideMode.FORCED_CLOSED, "breaker_force_close"),
+        ("observe", OverrideMode.OBSERVING, "breaker_observe"),
     ],
 )
-def test_an_override_holds_with_its_author_and_its_end(api: ApiSite, mode: str, set_: OverrideMode) -> None:
+def test_an_override_holds_with_its_author_and_its_end(
+    api: ApiSite, mode: str, set_: OverrideMode, action: str
+) -> None:
     answer = override(api, mode, for_seconds=60)
     assert answer.status_code == 200
     held = api.site.breaker.status().override
     assert held is not None
     assert (held.mode, held.actor, held.reason) == (set_, "kim", "maintenance")
     assert held.expires_at == held.set_at + 60
-    assert audit(api) == [(f"breaker_{mode}", "payment", "kim", "maintenance", "for 60 s", "done")]
+    assert audit(api) == [(action, "payment", "kim", "maintenance", "for 60 s", "done")]
 
 
 def test_auto_lifts_it(api: ApiSite) -> None:
@@ -66,7 +68,7 @@ def test_auto_lifts_it(api: ApiSite) -> None:
 def test_auto_for_some_time_is_refused(api: ApiSite) -> None:
     answer = override(api, "auto", for_seconds=60)
     assert answer.status_code == 422
-    assert answer.json()["errors"][0]["field"] == "for_seconds"
+    assert answer.json()["errors"].keys() == {"for_seconds"}
 
 
 @pytest.mark.parametrize("fields", [{"for_seconds": 0}, {"for_seconds": -1}, {"reason": ""}, {"unknown": 1}])

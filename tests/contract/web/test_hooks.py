@@ -7,9 +7,12 @@ from datetime import UTC, datetime
 import pytest
 from standardwebhooks import Webhook
 
+from breakwall.access.scopes import Scope
+from breakwall.access.stored_tokens import create_token
 from breakwall.payments.gateways.hints import MAX_BODY
 from breakwall.payments.ledger.hint import HINT_PAUSE
 from breakwall.payments.orders import OrderStatus
+from tests.contract.people import ANNA
 from tests.contract.site import Site, order
 from tests.contract.web.api_site import ApiSite
 from tests.gateway import LOST
@@ -65,6 +68,23 @@ def test_without_a_secret_a_caller_with_a_token_may_hint(api: ApiSite, unknown: 
     """On loopback without tokens, everybody is such a caller."""
     assert api.client.post(PATH, content=unknown).status_code == 202
     assert is_due(api.site)
+
+
+def test_with_tokens_an_unsigned_hint_needs_one_that_may_place_orders(
+    signing: ApiSite, api: ApiSite, unknown: bytes
+) -> None:
+    def hint(token: str | None) -> int:
+        headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+        return api.client.post(PATH, content=unknown, headers=headers).status_code
+
+    anna, shop = (
+        create_token(api.site.database, name, frozenset({scope}), ANNA, clock=api.site.clock)
+        for name, scope in (("anna", Scope.OPS_WRITE), ("shop", Scope.ORDERS_WRITE))
+    )
+    assert [hint(None), hint(anna), is_due(api.site)] == [401, 403, False]
+    assert [hint(shop), is_due(api.site)] == [202, True]
+    answer = signing.client.post(PATH, content=unknown, headers=signed(unknown))
+    assert answer.status_code == 202, "a signed one needs no token"
 
 
 def test_the_answer_does_not_say_whether_there_is_such_an_order(api: ApiSite, unknown: bytes) -> None:

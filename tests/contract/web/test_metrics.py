@@ -11,6 +11,7 @@ from breakwall.monitor.metrics.totals import COMMITTED
 from breakwall.payments.db.database import Database, DatabaseUnavailableError
 from breakwall.payments.fleet.drain_control import DrainControl
 from breakwall.payments.interventions import Author
+from breakwall.web.live.poller import Live
 from breakwall.web.metrics import Scrapes
 from tests.contract.site import Site, order
 from tests.contract.web.api_site import ApiSite
@@ -175,6 +176,7 @@ def test_when_the_database_is_away_it_answers_what_it_knows(
     def away(*_: object, **__: object) -> None:
         raise DatabaseUnavailableError("the orders database does not answer")
 
+    scrape(api)  # The process has read the tokens once.
     api.site.open_circuit()
     with monkeypatch.context() as outage:
         outage.setattr(Database, "read", away)
@@ -187,6 +189,8 @@ def test_when_the_database_is_away_it_answers_what_it_knows(
 
 def test_scrapers_of_the_same_moment_share_one_reading(api: ApiSite) -> None:
     clock = MonotonicClock()
+    live = Live(api.services.monitor, api.services.stopping, monotonic=clock)
+    api.services.__dict__["live"] = live  # In place of the cached one.
     scrapes = Scrapes(api.services, max_age=2.0, clock=clock)
 
     def accepted() -> dict[tuple[str, ...], float]:

@@ -75,6 +75,15 @@ def test_what_needs_a_token_says_which_scope(document: dict[str, Any]) -> None:
 def test_every_route_needs_a_token_but_these(document: dict[str, Any]) -> None:
     free = {name for name, operation in operations(document).items() if "security" not in operation}
     assert free == {"get /healthz", "get /readyz", "get /problems", "get /problems/{slug}"}
+    optional = {
+        name for name, operation in operations(document).items() if {} in operation.get("security", [])
+    }
+    assert optional == {"post /v1/hooks/payment"}
+
+
+def test_pages_and_forms_are_not_in_the_document(document: dict[str, Any]) -> None:
+    roots = {path.split("/")[1] for path in document["paths"]}
+    assert roots == {"v1", "metrics", "healthz", "readyz", "problems", "tried"}
 
 
 def test_each_scope_is_explained(document: dict[str, Any]) -> None:

@@ -15,8 +15,8 @@ from breakwall.web.services import Services
 create_app = server.create_app
 
 
-def create_app_with_more(services: Services) -> FastAPI:
-    app = create_app(services)
+def create_app_with_more(services: Services, *, host: str) -> FastAPI:
+    app = create_app(services, host=host)
 
     async def events() -> AsyncIterator[str]:
         yield "data: begun\n\n"

@@ -54,6 +54,17 @@ def test_it_stops_in_time_while_streams_are_open(
     assert "Traceback" not in api.text
 
 
+def test_it_stops_in_time_while_pages_hear_of_the_backlog(start_api: StartApi) -> None:
+    api = start_api()
+    streams = [api.request("GET", "/v1/events") for _ in range(5)]
+    for stream in streams:
+        assert stream.readline().startswith(b"retry:")
+        wait_until(lambda stream=stream: stream.readline().startswith(b"event:"))  # type: ignore[misc]
+    assert stop(api) < BOUND
+    assert all(stream.read().endswith(b"\n\n") for stream in streams)
+    assert "Traceback" not in api.text
+
+
 @PROCESSES
 def test_a_charge_that_hangs_is_answered_in_time_and_finished_by_a_worker(
     terminal: Terminal, module_payment_service: PaymentService, start_api: StartApi, processes: int

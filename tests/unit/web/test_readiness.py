@@ -7,23 +7,23 @@ from collections.abc import Callable
 import pytest
 
 from breakwall.web import readiness
-from breakwall.web.readiness import KEPT, Answer, Readiness
+from breakwall.web.readiness import KEPT, DependencyAnswer, Readiness
 
 ADDRESS = "10.1.2.3"
 
 
-def fine() -> Answer:
-    return Answer()
+def fine() -> DependencyAnswer:
+    return DependencyAnswer()
 
 
 class Counted:
     """A check that counts its calls."""
 
-    def __init__(self, check: Callable[[], Answer] = fine) -> None:
+    def __init__(self, check: Callable[[], DependencyAnswer] = fine) -> None:
         self.calls = 0
         self._check = check
 
-    def __call__(self) -> Answer:
+    def __call__(self) -> DependencyAnswer:
         self.calls += 1
         return self._check()
 
@@ -47,7 +47,7 @@ def test_any_number_of_probes_within_a_second_cost_one() -> None:
 def test_one_that_hangs_is_reported_in_time_and_not_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(readiness, "TIMEOUT", 0.05)
     released, now = threading.Event(), [0.0]
-    hanging = Counted(lambda: Answer() if released.wait(60) else Answer("failure"))
+    hanging = Counted(lambda: DependencyAnswer() if released.wait(60) else DependencyAnswer("failure"))
 
     async def look_twice() -> None:
         ready = Readiness({"database": fine, "broker": hanging}, lambda: now[0])
@@ -68,16 +68,16 @@ def test_one_that_hangs_is_reported_in_time_and_not_asked_again(monkeypatch: pyt
 def test_all_are_asked_at_the_same_time() -> None:
     together = threading.Barrier(3, timeout=30)
 
-    def meet() -> Answer:
+    def meet() -> DependencyAnswer:
         together.wait()
-        return Answer()
+        return DependencyAnswer()
 
     seen = asyncio.run(Readiness(dict.fromkeys("abc", meet)).look())
     assert [one.answer.problem for one in seen.values()] == [None] * 3
 
 
 def test_an_error_is_a_word_and_its_text_stays_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
-    def fail() -> Answer:
+    def fail() -> DependencyAnswer:
         raise OSError(ADDRESS)
 
     seen = asyncio.run(Readiness({"breaker_store": fail}).look())

@@ -18,6 +18,7 @@ from tests.contract.site import order
 from tests.contract.web.api_site import ApiSite
 from tests.contract.web.orders.requests import document, place_order, problem
 from tests.gateway import PAID
+from tests.stopwatch import timed
 
 HISTORY = {"attempts", "interventions", "incidents", "outcomes"}
 
@@ -56,6 +57,15 @@ def test_the_address_of_a_placed_order_leads_to_it(api: ApiSite) -> None:
     api.site.open_circuit()
     location = place_order(api.client).headers["location"]
     assert document(OrderHistory, api.client.get(location))["idempotency_key"] == "cart-1"
+
+
+def test_a_wait_ends_when_the_process_stops(api: ApiSite) -> None:
+    queued(api.site)
+    portal = api.client.portal
+    assert portal is not None
+    Timer(0.2, lambda: portal.call(api.services.stopping.begin)).start()
+    found, seconds = timed(lambda: got(api, wait=30))
+    assert (found["status"], seconds < 5) == ("queued", True)
 
 
 def test_a_name_that_fits_two_orders_is_refused(api: ApiSite) -> None:

@@ -80,7 +80,7 @@ def test_every_bad_field_is_named_at_once(api: ApiSite) -> None:
         b"{",
         b"\xff\xfe",
         b'{"user_id": "\\ud800", "amount": 1, "currency": "KRW"}',
-        b'{"metadata": ' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+        b'{"metadata": ' + b"[" * 30_000 + b"]" * 30_000 + b"}",
     ],
 )
 def test_a_body_that_is_no_json_is_refused(api: ApiSite, body: bytes) -> None:
