@@ -13,7 +13,12 @@ LONGEST_OVERRIDE = 1e10
 
 
 def why_no_probe(status: BreakerStatus) -> str | None:
-    """Why `OperatorCommands.probe` would make no probe come sooner, as a clause; None if it would."""
+    """Why `OperatorCommands.probe` would make no probe come sooner, as a clause; None if it would.
+
+    None too while the store is lost: nobody here knows the circuit, and `probe` raises `StoreLostError`.
+    """
+    if not status.store_ok:
+        return None
     if status.override is not None and status.override.mode is OverrideMode.FORCED_OPEN:
         return "the circuit is forced open: no call is sent until the override is lifted"
     if status.state is CircuitState.CLOSED:

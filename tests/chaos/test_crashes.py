@@ -263,6 +263,7 @@ def test_every_transaction_on_orders_is_a_named_point() -> None:
         "OPENING",
         "CLOSING",
         "PRUNING",
+        "RECORDING",
         "FORGETTING",
         "'keep_strange'",
         "'clear_strange'",
@@ -273,5 +274,6 @@ def test_every_transaction_on_orders_is_a_named_point() -> None:
         "'enable_destination'",
         "'forget_destination'",
         "'abort_bulk_retry'",
+        "'prune_bulk_list'",
     }
     assert named == {*map(repr, crashpoints.TRANSACTIONS), *others}

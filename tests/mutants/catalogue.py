@@ -4548,6 +4548,22 @@ MUTANTS = (
         simulated=False,
     ),
     Mutant(
+        "the lock of a migration keeps no snapshot, for which an index would wait for ever",
+        "breakwall/payments/db/migration_lock.py",
+        'text(f"SELECT pg_try_advisory_xact_lock({_ADVISORY_LOCK})")',
+        'text("SELECT pg_try_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK}',
+        ("tests/contract/payments/db/test_migration_lock.py",),
+        simulated=False,
+    ),
+    Mutant(
+        "of a circuit whose store is lost nobody says that it is closed",
+        "breakwall/breaker/operator_commands.py",
+        "    if not status.store_ok:\n",
+        "    if False:\n",
+        ("tests/unit/breaker/test_probe.py",),
+        simulated=False,
+    ),
+    Mutant(
         "a probe of a circuit that is forced open is refused",
         "breakwall/breaker/operator_commands.py",
         "    if status.override is not None and status.override.mode is OverrideMode.FORCED_OPEN:\n",

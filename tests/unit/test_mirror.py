@@ -147,7 +147,6 @@ COVERED: dict[str, str] = {
     "breakwall.worker.drain.outage": "tests/contract/worker/drain/test_exchange.py",
     "breakwall.worker.drain.returns": "tests/contract/worker/drain/test_exchange.py",
     "breakwall.worker.log.backlog_queries": "tests/contract/worker/log/test_backlog.py",
-    "breakwall.worker.runtime": "tests/integration/worker/test_log.py runs worker",
     "breakwall.worker.startup.celery_command": "tests/integration/worker/test_options.py runs worker",
     "breakwall.worker.startup.steps": "tests/integration/worker/test_log.py runs worker",
 }

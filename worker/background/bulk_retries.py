@@ -25,9 +25,13 @@ class BulkRetryLoop:
     def start(self) -> None:
         self._thread.start()
 
+    def ask_to_stop(self) -> None:
+        """Begin to stop, without waiting."""
+        self._stopped.set()
+
     def stop(self) -> None:
         """End within `STOP_TIMEOUT` seconds, and let another worker go on at once. Only after `start`."""
-        self._stopped.set()
+        self.ask_to_stop()
         self._thread.join(STOP_TIMEOUT)
 
     def _run(self) -> None:

@@ -53,9 +53,13 @@ class Sampler:
     def start(self) -> None:
         self._thread.start()
 
+    def ask_to_stop(self) -> None:
+        """Begin to stop, without waiting."""
+        self._stopped.set()
+
     def stop(self) -> None:
         """End within `STOP_TIMEOUT` seconds, and let another process sample at once. Only after `start`."""
-        self._stopped.set()
+        self.ask_to_stop()
         self._thread.join(STOP_TIMEOUT)
 
     def run_once(self) -> float:

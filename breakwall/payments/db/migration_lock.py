@@ -68,10 +68,11 @@ def _wait_for(lock: Callable[[], bool], wait: float | None) -> None:
 
 def _lock_database(holder: Connection) -> bool:
     # A transaction that stays open holds the lock, because behind a pooler a session cannot. At this level it keeps no
-    # snapshot, which would delay vacuum. A process that waits has no open transaction, so it occupies no server
-    # connection of the pooler.
+    # snapshot, which would delay vacuum and stop `CREATE INDEX CONCURRENTLY`. (The snapshot of a statement with
+    # parameters is kept until the next statement, so this one has none.) A process that waits has no open transaction,
+    # so it occupies no server connection of the pooler.
     holder.execute(text("SET TRANSACTION ISOLATION LEVEL READ COMMITTED"))
-    if holder.scalar(text("SELECT pg_try_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK}):
+    if holder.scalar(text(f"SELECT pg_try_advisory_xact_lock({_ADVISORY_LOCK})")):
         return True
     holder.rollback()
     return False

@@ -108,6 +108,7 @@ class MigrationSteps:
             self._connection.execute(text(statement.replace(" CONCURRENTLY ", " ")))
             return
         self._commit()
+        self._check_lock()
         with self._connection.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as other:
             valid = text("SELECT indisvalid FROM pg_catalog.pg_index WHERE indexrelid = to_regclass(:index)")
             found = other.scalar(valid, {"index": index})

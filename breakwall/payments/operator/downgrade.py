@@ -27,6 +27,7 @@ from breakwall.payments.db.operator_tables import (
     payment_hints,
 )
 from breakwall.payments.db.revisions import BEFORE, check_schema, current_revision
+from breakwall.payments.db.schema import interventions
 from breakwall.payments.db.sqlite import READ_ONLY
 from breakwall.payments.operator.locking import RefusedError
 
@@ -42,6 +43,8 @@ _DROPPED = (
     order_totals,
     order_traces,
 )
+
+_LOCKED = (*_DROPPED, interventions)  # An index of the last one is dropped.
 
 _OPEN = bulk_retries.c.state.in_([BulkState.COLLECTING, BulkState.RUNNING])
 _OPEN_BULK_RETRIES = (
@@ -89,7 +92,7 @@ def downgrade(engine: Engine) -> str:
     with migration_engine(engine) as own, migration_lock(own) as check_lock, own.connect() as connection:
         connection.execution_options(**{NO_TIMEOUTS: True})
         steps = MigrationSteps(connection, check_lock, command="breakwall db downgrade")
-        return steps.run_short(_downgrade, *(table.name for table in _DROPPED))
+        return steps.run_short(_downgrade, *(table.name for table in _LOCKED))
 
 
 def _downgrade(connection: Connection) -> str:

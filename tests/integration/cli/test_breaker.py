@@ -1,4 +1,4 @@
-"""`breakwall breaker force-open|force-close|observe|auto`: an operator's override, obeyed by every process."""
+"""`breakwall breaker force-open|force-close|observe|auto|probe`: an operator's words, obeyed by every process."""
 
 from __future__ import annotations
 
@@ -304,7 +304,7 @@ def test_a_store_that_is_not_shared_is_refused_because_no_other_process_would_se
     assert "BREAKWALL_BREAKER_STORE_URL" in ran.error["message"]
 
 
-@pytest.mark.parametrize("command", [*OVERRIDES, "auto"])
+@pytest.mark.parametrize("command", [*OVERRIDES, "auto", "probe"])
 def test_a_store_that_does_not_confirm_is_a_failure_with_a_sentence(terminal: Terminal, command: str) -> None:
     terminal.set(BREAKER_STORE_URL="redis://:geheim@127.0.0.1:9/0")
     ran = override(terminal, command)
@@ -336,6 +336,9 @@ def test_a_probe_ends_the_open_interval(terminal: Terminal) -> None:
     assert status(terminal)["state"] == "open"
     assert probe(terminal).document["state"] == "half_open"
     assert status(terminal)["state"] == "half_open"
+    [entry] = terminal.run("audit", "-o", "json").document
+    assert (entry["action"], entry["actor"], entry["result"]) == ("breaker_probe", "kim", "done")
+    assert entry["reason"] == "it is said to be well"
 
 
 def test_a_probe_is_refused_where_it_would_change_nothing(terminal: Terminal) -> None:

@@ -7,6 +7,7 @@ import pytest
 from breakwall.breaker import CircuitBreakerConfig, CircuitState, StoreLostError
 from breakwall.breaker.circuit.operations import EndInterval
 from breakwall.breaker.circuit.state import Circuit
+from breakwall.breaker.operator_commands import why_no_probe
 from tests.manual_clock import MonotonicClock
 from tests.unit.breaker.doubles import FaultyStore, Fleet, answer, fail_times, succeed_times
 
@@ -49,6 +50,15 @@ def test_it_changes_nothing_in_a_closed_circuit(fleet: Fleet) -> None:
 def test_it_ends_no_later_interval_than_the_one_that_was_seen() -> None:
     later = Circuit(CircuitState.OPEN, generation=3, opened_at=100.0, open_until=130.0, open_count=2)
     assert EndInterval(1).apply(later, CircuitBreakerConfig(), 110.0, 0.0) == later
+
+
+def test_no_process_says_of_a_lost_store_that_its_circuit_is_closed(store: FaultyStore, fleet: Fleet) -> None:
+    breaker = fleet.breaker()
+    store.down = True
+    with pytest.raises(StoreLostError):
+        breaker.probe()
+    assert not breaker.status().store_ok
+    assert why_no_probe(breaker.status()) is None
 
 
 def test_a_lost_store_is_said(store: FaultyStore, fleet: Fleet) -> None:

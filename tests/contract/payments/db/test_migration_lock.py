@@ -64,6 +64,17 @@ def test_a_process_that_waits_for_another_migration_keeps_no_transaction_open(en
     assert [future.result() for future in waiting] == [HEAD] * 3
 
 
+def test_the_lock_keeps_no_snapshot(engine: Engine) -> None:
+    """`CREATE INDEX CONCURRENTLY` has waited for it for ever, as the first step of revision 0008."""
+    with (
+        migration_lock(engine),
+        engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection,
+    ):
+        holders = "SELECT a.backend_xmin FROM pg_locks JOIN pg_stat_activity a USING (pid)"
+        here = "WHERE locktype = 'advisory' AND datname = current_database()"
+        assert connection.scalars(text(f"{holders} {here}")).all() == [None]
+
+
 def test_the_lock_of_a_killed_process_is_released(sqlite_url: str) -> None:
     hold = (
         "import sys, time\n"

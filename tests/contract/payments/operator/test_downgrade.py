@@ -49,16 +49,14 @@ class TestGoingBack:
         upgrade(site.database.engine)
         assert (site.get().status, current_revision(site.database.engine)) == (OrderStatus.PAID, HEAD)
 
-    def test_gives_way_to_a_transaction_that_holds_a_table_and_names_it(self, site: Site) -> None:
+    @pytest.mark.parametrize("table", ["operator_actions", "interventions"])
+    def test_gives_way_to_a_transaction_that_holds_a_table_and_names_it(self, site: Site, table: str) -> None:
         """Every writer has waited for 5 s behind it, and it said "does not answer"."""
         engine = site.database.engine
         told, locks = "table bulk_retries.*another process has been writing.*breakwall db downgrade", ()
         if engine.dialect.name == "postgresql":
-            told = r"table operator_actions.*of 'a report'.*breakwall db downgrade"
-            locks = (
-                "SET LOCAL application_name = 'a report'",
-                "LOCK TABLE operator_actions IN ACCESS SHARE MODE",
-            )
+            told = rf"table {table}.*of 'a report'.*breakwall db downgrade"
+            locks = ("SET LOCAL application_name = 'a report'", f"LOCK TABLE {table} IN ACCESS SHARE MODE")
         with (
             mock.patch.object(migration_steps, "STEP_TIMEOUT", 0.0),
             mock.patch.object(sqlite, "LOCK_TIMEOUT", 0.1),

@@ -15,8 +15,11 @@ HTTP_DATES = {
 }
 """A `Retry-After` may contain a time of day of the service: only a delay is derived from it."""
 
-SIGNATURES = {ROOT / "breakwall/payments/outcomes/webhook.py"}
-"""A signature names the moment of the request, which the shop compares with its own clock (Standard Webhooks)."""
+SIGNATURES = {
+    ROOT / "breakwall/payments/outcomes/webhook.py",
+    ROOT / "breakwall/payments/gateways/hints.py",
+}
+"""A signature names the moment of the request, which its receiver compares with its own clock (Standard Webhooks)."""
 
 OPTIONS = {ROOT / "breakwall/cli/orders/suspect.py"}
 """A time that a person types is compared with that person's clock, to find typing errors only."""

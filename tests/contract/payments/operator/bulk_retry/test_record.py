@@ -132,7 +132,7 @@ class TestReading:
 
     def test_estimates_the_rest_by_the_rate(self, site: Site) -> None:
         dead(site, *"abc")
-        *_, one = (now for now in steps(site, rate=2.0) if now.state == "running")
+        one = next(now for now in steps(site, rate=2.0) if now.state == "running")
         assert (one.done, one.eligible, one.seconds_left) == (0, 3, 1.5)
 
     def test_estimates_the_rest_by_the_progress_where_there_is_no_rate(
