@@ -19,9 +19,10 @@ RUN pip --python /opt/breakwall install --no-deps .
 
 FROM python:3.13-slim
 
-# A volume that is mounted on a folder takes over its owner, so the folder for the simulator's ledger is made here.
+# A volume that is mounted on a folder takes over its owner, so the folders for the simulator's ledger and the API's tokens
+# are made here.
 RUN useradd --create-home --uid 10001 breakwall \
-    && install --directory --owner breakwall --group breakwall /home/breakwall/ledger
+    && install --directory --owner breakwall --group breakwall /home/breakwall/ledger /home/breakwall/tokens
 COPY --from=build /opt/breakwall /opt/breakwall
 ENV PATH=/opt/breakwall/bin:$PATH PYTHONUNBUFFERED=1
 

@@ -5,6 +5,7 @@ An application with a tracer provider of its own needs none of this.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -14,9 +15,13 @@ from breakwall.settings import PREFIX, Settings, SettingsError
 
 if TYPE_CHECKING:
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+    from opentelemetry.sdk.trace import TracerProvider
+
+LAST_SPANS = 1.0
+"""Seconds for which the end of a process waits until its last spans are sent."""
 
 EXPORT_TIMEOUT = 2.0
-"""Seconds that sending may take; at the end of the process, too. Spans that cannot be sent are lost."""
+"""Seconds that sending may take. Spans that cannot be sent are lost."""
 
 
 def start_tracing(settings: Settings, service: str) -> Callable[[], None]:
@@ -46,7 +51,14 @@ def start_tracing(settings: Settings, service: str) -> Callable[[], None]:
     provider = TracerProvider(resource=about, sampler=sampler, shutdown_on_exit=False)
     provider.add_span_processor(BatchSpanProcessor(exporter, export_timeout_millis=EXPORT_TIMEOUT * 1000))
     trace.set_tracer_provider(provider)
-    return provider.shutdown
+    return lambda: _shut_down(provider)
+
+
+def _shut_down(provider: TracerProvider) -> None:
+    """Send the last spans. A collector that hangs would hold up the end of the process for many seconds."""
+    ending = threading.Thread(target=provider.shutdown, name="breakwall-tracing", daemon=True)
+    ending.start()
+    ending.join(LAST_SPANS)
 
 
 def _exporter(settings: Settings) -> OTLPSpanExporter:

@@ -15,6 +15,7 @@ from breakwall.payments.interventions import MAX_REASON
 from breakwall.payments.operator.bulk_retry.preview import Preview, preview
 from breakwall.payments.operator.bulk_retry.record import (
     MAX_NUMBER,
+    SLOWEST,
     BulkRetries,
     BulkRetry,
     BulkRetryNotFoundError,
@@ -54,7 +55,7 @@ class BulkRetryBody(ActionBody):
 
     selection: SelectionBody
     name: str | None = Field(None, min_length=1, max_length=MAX_LENGTH)
-    rate: float | None = Field(None, gt=0, le=1e6, description="Orders a second, at most.")
+    rate: float | None = Field(None, ge=SLOWEST, le=1e6, description="Orders a second, at most.")
     limit: int | None = Field(None, ge=1, le=MAX_NUMBER, description="The oldest so many.")
     dry_run: bool = Field(False, description="Change nothing; only count the orders.")
 

@@ -120,15 +120,15 @@ def test_what_a_service_writes_goes_to_a_volume(name: str) -> None:
     """A new volume takes over the owner of the image's folder, which has to be there for that."""
     assert OURS[name]["read_only"] is True
     for volume in OURS[name].get("volumes", []):
-        source, target = volume.split(":")
+        source, target, *_ = volume.split(":")
         assert source in COMPOSE["volumes"]
-        assert any("--owner breakwall" in line and line.endswith(target) for line in DOCKERFILE)
+        assert any("--owner breakwall" in line and target in line.split() for line in DOCKERFILE)
 
 
 def test_every_image_of_others_names_its_major_version() -> None:
     images = [service["image"] for service in SERVICES.values() if service not in OURS.values()]
     images += [line.split()[1] for line in DOCKERFILE if line.startswith("FROM ")]
-    assert [image for image in images if not re.fullmatch(r"[a-z]+:\d[\w.-]*", image)] == []
+    assert [image for image in images if not re.fullmatch(r"[a-z/]+:v?\d[\w.-]*", image)] == []
 
 
 def test_the_dockerfile_copies_every_package_of_the_wheel() -> None:
@@ -152,3 +152,31 @@ def test_the_image_does_not_run_as_root() -> None:
 def test_signals_reach_the_command_and_no_shell() -> None:
     assert json.loads(last("ENTRYPOINT")) == ["breakwall"]
     assert not any(service.get("init") is not True for service in OURS.values())
+
+
+def test_the_other_broker_is_started_before_what_uses_it() -> None:
+    for name in ("worker", "api"):
+        wait = SERVICES[name]["depends_on"]["rabbitmq"]
+        assert wait == {"condition": "service_healthy", "required": False}
+
+
+def test_prometheus_asks_the_api_with_its_own_token() -> None:
+    """Of the service that makes it, in the volume that both have."""
+    config = yaml.safe_load((ROOT / "deploy/prometheus/prometheus.yml").read_text(encoding="utf-8"))
+    (job,) = config["scrape_configs"]
+    (target,) = job["static_configs"][0]["targets"]
+    host, port = target.split(":")
+    assert host in settings_of(SERVICES["api"]).api.hosts.split(",")
+    assert f"--port {port}" in SERVICES["api"]["command"]
+    file = Path(job["authorization"]["credentials_file"])
+    assert SERVICES["prometheus-token"]["command"].endswith(f"--into tokens/{file.name}")
+    assert f"tokens:{file.parent}:ro" in SERVICES["prometheus"]["volumes"]
+    assert SERVICES["prometheus"]["user"] == last("USER")
+
+
+def test_grafana_finds_the_dashboard_that_it_is_told_of() -> None:
+    provider = ROOT / "deploy/grafana/provisioning/dashboards/breakwall.yml"
+    (told,) = yaml.safe_load(provider.read_text(encoding="utf-8"))["providers"]
+    mounted = [volume.split(":") for volume in SERVICES["grafana"]["volumes"]]
+    assert told["options"]["path"] in {str(Path(target).parent) for _, target, _ in mounted}
+    assert all((ROOT / source).exists() for source, _, _ in mounted)

@@ -43,6 +43,7 @@ COVERED: dict[str, str] = {
     "breakwall.cli.queue.drain_state": "tests/integration/cli/queue/test_pause.py runs queue pause",
     "breakwall.cli.rehearse_text": "tests/integration/cli/test_rehearse.py runs rehearse",
     "breakwall.cli.simulator": "tests/integration/simulator/test_process.py runs simulator",
+    "breakwall.cli.token.token_file": "tests/integration/cli/token/test_create.py",
     "breakwall.cli.up": "tests/acceptance/test_up.py runs up",
     "breakwall.crashpoints": "tests/chaos/test_crashes.py",
     "breakwall.demo.run": "tests/acceptance/test_demo.py runs demo",

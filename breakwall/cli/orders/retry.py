@@ -162,10 +162,12 @@ def retry(
 
 def _check_bulk(name: str | None, rate: float | None, *, detach: bool, dry_run: bool) -> None:
     problem = None if name is None else text_problem(name)
-    wrong_rate = rate is not None and not 0 < rate < float("inf")
+    from breakwall.payments.operator.bulk_retry.record import SLOWEST
+
+    wrong_rate = rate is not None and not SLOWEST <= rate < float("inf")
     refuse_where(
         (problem, "--name", problem or ""),
-        (wrong_rate, "--rate", "should be more than 0 orders a second"),
+        (wrong_rate, "--rate", f"should be at least {SLOWEST:g} orders a second"),
         (detach and dry_run, "--detach", "cannot be combined with --dry-run"),
     )
 

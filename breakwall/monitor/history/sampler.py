@@ -93,7 +93,7 @@ class Sampler:
         """Whether it was stored: another process may have been faster."""
         if not self._is_mine:
             self._open_time.look(self._monitor.breaker.status(), now)
-        last = self._database.read(store.newest_at)
+        last = self._database.read(lambda connection: store.newest_at(connection, self._clock))
         seen = self._monitor.snapshot()
         at, traffic, published = self._database.read(lambda connection: self._count(connection, last))
         span = _span(last, at)
@@ -103,8 +103,9 @@ class Sampler:
             if not take_lease(connection, self._clock, LEASE_NAME, self._id, seconds=LEASE):
                 return False
             # After a pause of this process, another one may have counted the same orders.
-            if store.newest_at(connection) != last:
+            if store.newest_at(connection, self._clock) != last:
                 return False
+            store.remove_future(connection, self._clock)
             store.add(connection, [sample])
             return True
 

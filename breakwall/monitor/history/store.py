@@ -19,10 +19,19 @@ def exists_here(connection: Connection) -> bool:
     return has_table(connection, backlog_samples.name)
 
 
-def newest_at(connection: Connection) -> datetime | None:
+FUTURE = 60.0  # Seconds. A later sample is from before the database's clock was set back.
+
+
+def newest_at(connection: Connection, clock: Clock) -> datetime | None:
     """When the newest sample was taken; None without any."""
-    newest: datetime | None = connection.scalar(select(_at).order_by(_at.desc()).limit(1))
+    past = select(_at).where(_at <= once(clock.after(FUTURE)))
+    newest: datetime | None = connection.scalar(past.order_by(_at.desc()).limit(1))
     return newest
+
+
+def remove_future(connection: Connection, clock: Clock) -> None:
+    """Delete the samples that a clock before has dated later than this one."""
+    connection.execute(delete(backlog_samples).where(_at > once(clock.after(FUTURE))))
 
 
 def add(connection: Connection, samples: Sequence[Sample]) -> None:

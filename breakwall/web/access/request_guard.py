@@ -75,9 +75,16 @@ def _is_cross_site(request: HTTPConnection) -> bool:
         return site not in {"same-origin", "none"}
     origin = request.headers.get("origin")
     if origin is not None:
-        return urlsplit(origin).netloc.lower() != request.headers["host"].lower()
+        return _address(origin) != request.headers["host"].lower()
     # Every browser sends one of the two. So this is a program, and a program's cookie is stolen or a mistake.
     return cookie_name(request) in request.cookies
+
+
+def _address(origin: str) -> str | None:
+    try:
+        return urlsplit(origin).netloc.lower()
+    except ValueError:  # No browser sends such an origin.
+        return None
 
 
 def _is_form(request: HTTPConnection) -> bool:

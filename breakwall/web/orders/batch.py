@@ -39,7 +39,10 @@ _ANSWERS: dict[int | str, dict[str, Any]] = {
 }
 
 
-@router.post("/v1/orders/batch", responses=_ANSWERS, tags=["orders"])
+MAX_BODY = 4 * 1024 * 1024  # Bytes: 500 orders of 8 kB.
+
+
+@router.post("/v1/orders/batch", responses=_ANSWERS, tags=["orders"], max_body_size=MAX_BODY)
 async def place_batch(
     body: NewBatch,
     services: UsedServices,

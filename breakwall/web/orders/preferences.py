@@ -12,11 +12,12 @@ LONGEST_WAIT = 30  # Seconds: proxies cut longer requests off.
 
 # One preference: a name, perhaps a value, perhaps parameters. The value may be quoted.
 _PREFERENCE = re.compile(
-    r"""\s*(?P<name>[!#$%&'*+.^_`|~\w-]+)\s*(?:=\s*(?:"(?P<quoted>(?:[^"\\]|\\.)*)"|(?P<value>[^\s",;]*)))?"""
-    r"""\s*(?:;(?:[^",]|"(?:[^"\\]|\\.)*")*)?(?:,|$)""",
+    r"""\s*+(?P<name>[!#$%&'*+.^_`|~\w-]++)\s*+(?:=\s*+(?:"(?P<quoted>(?:[^"\\]|\\.)*)"|(?P<value>[^\s",;]*)))?"""
+    r"""\s*+(?:;(?:[^",]|"(?:[^"\\]|\\.)*")*)?(?:,|$)""",
     re.ASCII,
 )
 _MOST_PREFERENCES = 20
+_LONGEST_HEADER = 500  # Characters. A longer one is ignored.
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +43,11 @@ class Preferences:
 def preferences_in(values: Iterable[str]) -> Preferences:
     """The preferences in the header's values. Where one comes twice, the first counts."""
     found: dict[str, str] = {}
-    for name, value in _listed(", ".join(values)):
+    text = ", ".join(values)
+    for name, value in _listed(text if len(text) <= _LONGEST_HEADER else ""):
         found.setdefault(name, value)
     wait = found.get("wait", "")
-    seconds = min(int(wait[:9]), LONGEST_WAIT) if wait.isascii() and wait.isdigit() else None
+    seconds = min(int(wait.lstrip("0")[:9] or 0), LONGEST_WAIT) if wait.isascii() and wait.isdigit() else None
     return Preferences(seconds, "respond-async" in found)
 
 

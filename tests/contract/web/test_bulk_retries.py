@@ -98,6 +98,7 @@ class TestMakingOne:
             {"selection": {"statuses": ["dead"], "older_than": 1e300}},
             {"selection": {"statuses": ["dead"], "error_contains": "\x00"}},
             {"rate": 0},
+            {"rate": 1e-13},
             {"limit": 0},
             {"limit": 2**40},
             {"reason": ""},

@@ -34,7 +34,11 @@ class StripeHints:
 def _verifies(secret: str, headers: Mapping[str, str], body: bytes) -> bool:
     try:
         WebhookSignature.verify_header(body, headers.get("stripe-signature"), secret, int(TOLERANCE))
-    except (SignatureVerificationError, UnicodeDecodeError):
+    except (
+        SignatureVerificationError,
+        UnicodeDecodeError,
+        TypeError,
+    ):  # the last for a header that is not ASCII
         return False
     return True
 

@@ -20,6 +20,7 @@ from breakwall.payments.operator.locking import RefusedError
 from breakwall.pickling import Picklable
 from breakwall.texts import MAX_LENGTH, text_problem
 
+SLOWEST = 0.001  # Orders a second. With less, the next moment could be in no calendar.
 MAX_NUMBER = 2**31 - 1  # The largest limit that the database can store.
 
 _MOMENT = "%Y-%m-%d %H:%M:%S UTC"
@@ -164,14 +165,18 @@ class BulkRetries:
         return self._database.read(read)
 
     def oldest_open(self) -> BulkRetry | None:
-        """The one to work on next; None also before the tables exist."""
+        """The oldest that has not ended; None also before the tables exist."""
+        return next(iter(self.open_ones(1)), None)
 
-        def read(connection: Connection) -> BulkRetry | None:
+    def open_ones(self, limit: int) -> list[BulkRetry]:
+        """Those that have not ended, the oldest first; none before the tables exist."""
+
+        def read(connection: Connection) -> list[BulkRetry]:
             if not has_table(connection, bulk_retries.name):
-                return None
+                return []
             wanted = self._select(bulk_retries.c.state.in_(_OPEN))
-            row = connection.execute(wanted.order_by(bulk_retries.c.created_at, bulk_retries.c.id).limit(1))
-            return next(map(_bulk_retry, row), None)
+            oldest = wanted.order_by(bulk_retries.c.created_at, bulk_retries.c.id).limit(limit)
+            return [_bulk_retry(row) for row in connection.execute(oldest)]
 
         return self._database.read(read)
 
@@ -248,7 +253,7 @@ def _check(
         raise ValueError("reason: a bulk action needs it; it is recorded")
     if name is not None and (problem := text_problem(name)):
         raise ValueError(f"name: {problem}")
-    if rate is not None and not 0 < rate < float("inf"):
-        raise ValueError("rate: should be more than 0 orders a second")
+    if rate is not None and not SLOWEST <= rate < float("inf"):
+        raise ValueError(f"rate: should be at least {SLOWEST:g} orders a second")
     if limit is not None and not 0 < limit <= MAX_NUMBER:
         raise ValueError(f"limit: should be from 1 to {MAX_NUMBER}")

@@ -1,10 +1,12 @@
 """Works on bulk retries, one after the other, at the rate of each; one process at a time, by a lease."""
 
+import logging
 import time
 import uuid
 from collections.abc import Callable, Generator
 from contextlib import suppress
 
+from breakwall.log_throttle import throttled
 from breakwall.payments.db.clock import DATABASE_CLOCK, Clock, seconds_between
 from breakwall.payments.db.database import Database, DatabaseUnavailableError
 from breakwall.payments.db.operator_tables import BulkState
@@ -13,11 +15,15 @@ from breakwall.payments.operator.bulk_retry.batch import RetryBatch
 from breakwall.payments.operator.bulk_retry.freezing import Freezing
 from breakwall.payments.operator.bulk_retry.record import BulkRetries, BulkRetry
 
+log = logging.getLogger("breakwall.worker")
+
 LEASE = "bulk_retries"
 LEASE_SECONDS = (
     20.0  # After a death, with `MAX_WAIT` until somebody looks, another process takes over within 30 s.
 )
 MAX_WAIT = 5.0  # Seconds between two looks at the lease and the open bulk retries.
+MOST_OPEN = 50  # Of so many one is chosen.
+AFTER_FAILURE = 60.0  # Seconds for which others come before one that failed.
 FOLLOWED_EVERY = 1.0  # Seconds between two looks at a bulk retry that another process works on.
 
 
@@ -44,19 +50,49 @@ class BulkRetryRunner:
         self._timer = timer
         self._id = uuid.uuid4().hex
         self._may_have_lease = False
+        self._failed: dict[str, float] = {}  # By id, until when another one comes first.
+        self._report = throttled(log.warning)
         self._bulk_retries = BulkRetries(database, clock=clock)
         self._freezing = Freezing(database, clock)
         self._batch = RetryBatch(database, clock, looks_up=looks_up)
 
     def run_once(self) -> float:
-        """Do one transaction of the oldest open bulk retry, if there is one and no other process works on it.
+        """Do one transaction of an open bulk retry, if there is one and no other process works on them.
 
-        Returns the seconds to wait before the next call.
+        Returns the seconds to wait before the next call. Raises what stops it; the next call takes another one.
         """
-        bulk = self._bulk_retries.oldest_open()
-        if bulk is None or not self._has_lease():
+        bulk, wait = self._next()
+        if bulk is None:
+            return wait
+        if not self._has_lease():
             return MAX_WAIT
-        return self._step(bulk)
+        try:
+            return self._step(bulk)
+        except Exception as error:
+            self._put_off(bulk, error)
+            raise
+
+    def _next(self) -> tuple[BulkRetry | None, float]:
+        """The oldest one that may go on now, and else the seconds until one may.
+
+        A slow one holds up no other, and neither does one that fails.
+        """
+        now, wait = self._timer(), MAX_WAIT
+        for bulk in self._bulk_retries.open_ones(MOST_OPEN):
+            if self._failed.get(bulk.id, now) > now:
+                continue
+            held = 0.0 if bulk.next_at is None else seconds_between(bulk.read_at, bulk.next_at)
+            if held <= 0:
+                return bulk, 0.0
+            wait = min(wait, held)
+        return None, wait
+
+    def _put_off(self, bulk: BulkRetry, error: Exception) -> None:
+        if isinstance(error, DatabaseUnavailableError):  # It may be this one's statement that takes too long.
+            self._failed[bulk.id] = self._timer() + MAX_WAIT
+            return
+        self._failed[bulk.id] = self._timer() + AFTER_FAILURE
+        self._report(f"bulk retry {bulk.id} could not go on, and is tried again: {type(error).__name__}")
 
     def run(self, bulk_id: str) -> Generator[BulkRetry, None, None]:
         """Work on one bulk retry until it has ended. While another process works, follow what that does.
@@ -70,6 +106,8 @@ class BulkRetryRunner:
                 bulk = self._bulk_retries.get(bulk_id)
                 yield bulk
                 if not bulk.has_ended:
+                    if wait >= FOLLOWED_EVERY:
+                        self.give_up()  # Others need not wait for a slow one.
                     self._sleep(wait)
         finally:
             self.give_up()

@@ -181,3 +181,17 @@ def test_its_thread_outlives_an_error(history: HistorySite, monkeypatch: pytest.
     history.sampler.start()
     wait_until(lambda: len(runs) > 1)
     history.sampler.stop()
+
+
+def test_after_the_clock_was_set_back_the_history_goes_on(history: HistorySite) -> None:
+    history.sample()
+    history.advance(-3600)
+    history.queue("a")
+    history.sample()
+    history.advance(-INTERVAL)
+    spans = []
+    for _ in range(3):
+        history.advance(INTERVAL)
+        spans.append(history.sample().span)
+    assert spans[1:] == [INTERVAL] * 2
+    assert len({sample.at.hour for sample in history.samples()}) == 1

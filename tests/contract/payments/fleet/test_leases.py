@@ -100,3 +100,10 @@ def test_of_two_that_take_it_at_once_one_gets_it(migrated_postgres_url: str, bef
         first.commit()
         assert not second.result(timeout=15)
     database.close()
+
+
+def test_a_lease_from_before_the_clock_was_set_back_holds_up_nobody(site: Site) -> None:
+    take(site, "web-1")
+    site.advance(-3600)
+    assert take(site, "web-2")
+    assert not take(site, "web-1")

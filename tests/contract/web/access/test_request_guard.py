@@ -87,6 +87,7 @@ def test_a_server_at_every_address_takes_addresses_but_no_names(database: Databa
         {"Origin": "https://evil.example"},
         {"Origin": "http://127.0.0.1:8081"},
         {"Origin": "null"},
+        {"Origin": "http://["},
         {"Origin": ""},
     ],
 )

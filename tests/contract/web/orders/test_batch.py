@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from breakwall.payments.ledger.queries import list_orders
+from breakwall.web.orders.batch import MAX_BODY
 from breakwall.web.orders.documents import BatchResult
 from tests.contract.web.api_site import ApiSite
 from tests.contract.web.orders.requests import BODY, document, place_order, problem
@@ -104,3 +105,12 @@ def test_a_batch_has_1_to_500_orders(api: ApiSite, orders: list[object]) -> None
         ["orders"],
     )
     assert not keys(api)
+
+
+def test_a_batch_of_500_orders_with_long_texts_fits(api: ApiSite) -> None:
+    result = sent(api, *(one(f"cart-{number}" + "x" * 200, description="y" * 500) for number in range(500)))
+    assert statuses(result) == [202] * 500
+
+
+def test_a_batch_is_bounded(api: ApiSite) -> None:
+    assert send(api, one("cart-1", description="y" * MAX_BODY)).status_code == 413

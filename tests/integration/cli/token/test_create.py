@@ -64,3 +64,50 @@ def test_it_is_in_the_audit_trail(terminal: Terminal) -> None:
     [entry] = terminal.run("audit", "-o", "json").document
     assert (entry["action"], entry["subject"], entry["detail"]) == ("token_create", "shop", "orders:write")
     assert (entry["actor"], entry["reason"], entry["result"]) == ("kim", "new shop", "done")
+
+
+class TestIntoAFile:
+    LINE = ("token", "create", "page", "--scope", "ops:read", "--into", "token")
+
+    def token(self, terminal: Terminal) -> str:
+        return (terminal.folder / "token").read_text().removesuffix("\n")
+
+    def test_the_file_has_the_token_and_nobody_else_may_read_it(self, terminal: Terminal) -> None:
+        ran = terminal.run(*self.LINE)
+        assert (ran.code, ran.out) == (0, "")
+        assert PATTERN.fullmatch(self.token(terminal))
+        assert self.token(terminal) not in ran.err
+        assert (terminal.folder / "token").stat().st_mode & 0o777 == 0o600
+
+    def test_a_second_time_changes_nothing(self, terminal: Terminal) -> None:
+        terminal.run(*self.LINE)
+        first = self.token(terminal)
+        again = terminal.run(*self.LINE)
+        assert (again.code, self.token(terminal)) == (0, first)
+        assert "nothing was changed" in again.err
+
+    @pytest.mark.parametrize("lost", [None, "", "bw_" + "x" * 43, "\udcff"])
+    def test_a_lost_file_gets_another_token_and_its_own_is_revoked(
+        self, terminal: Terminal, lost: str | None
+    ) -> None:
+        terminal.run(*self.LINE)
+        file, first = terminal.folder / "token", self.token(terminal)
+        file.unlink()
+        if lost is not None:
+            file.write_text(lost, errors="surrogateescape")
+        assert terminal.run(*self.LINE).code == 0
+        assert self.token(terminal) != first
+        listed = terminal.run("token", "list", "--all", "-o", "json").document
+        assert [one["is_valid"] for one in listed] == [False, True]
+
+    def test_a_revoked_token_is_made_again(self, terminal: Terminal) -> None:
+        terminal.run(*self.LINE)
+        first = self.token(terminal)
+        terminal.run("token", "revoke", "page", "--reason", "seen in a log")
+        assert terminal.run(*self.LINE).code == 0
+        assert self.token(terminal) != first
+
+    def test_a_file_that_cannot_be_written_leaves_no_token(self, terminal: Terminal) -> None:
+        ran = terminal.run(*self.LINE[:-1], "missing/token")
+        assert ran.code == 2
+        assert terminal.run("token", "list", "-o", "json").document == []

@@ -72,7 +72,13 @@ class TestMakingOne:
             create(site, **{"bulk_id": KEY, "rate": 1.0, "limit": 1, **other})
 
     @pytest.mark.parametrize(
-        ("wrong", "named"), [({"rate": 0.0}, "rate"), ({"limit": 0}, "limit"), ({"name": "\n"}, "name")]
+        ("wrong", "named"),
+        [
+            ({"rate": 0.0}, "rate"),
+            ({"rate": 1e-13}, "rate"),
+            ({"limit": 0}, "limit"),
+            ({"name": "\n"}, "name"),
+        ],
     )
     def test_with_a_wrong_argument_is_refused(self, site: Site, wrong: dict[str, Any], named: str) -> None:
         with pytest.raises(ValueError, match=named):

@@ -12,8 +12,8 @@ from sqlalchemy import insert
 from breakwall import crashpoints
 from breakwall.payments.db.schema import orders
 from breakwall.payments.operator.bulk_retry import runner as runner_module
-from breakwall.payments.operator.bulk_retry.record import BulkRetryNotFoundError
-from breakwall.payments.operator.bulk_retry.runner import LEASE_SECONDS, MAX_WAIT
+from breakwall.payments.operator.bulk_retry.record import BulkRetry, BulkRetryNotFoundError
+from breakwall.payments.operator.bulk_retry.runner import AFTER_FAILURE, LEASE_SECONDS, MAX_WAIT
 from breakwall.payments.operator.bulk_retry.selection import Selection
 from breakwall.payments.operator.downgrade import downgrade
 from breakwall.payments.orders import OrderStatus
@@ -213,3 +213,76 @@ def _many(site: Site, number: int) -> list[dict[str, object]]:
         {"id": f"{n:032x}", "idempotency_key": f"cart-{n}", "charge_key": f"{n}", **shared, **due}
         for n in range(number)
     ]
+
+
+class TestSeveralBulkRetries:
+    def two(self, site: Site, **first: float) -> tuple[BulkRetry, BulkRetry]:
+        dead(site, "a", "b", "c")
+        older = create(site, **first)
+        collected(site, older)
+        site.advance(1)
+        younger = create(site)
+        return older, younger
+
+    def test_one_that_fails_does_not_stop_the_others(
+        self, site: Site, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        older, younger = self.two(site)
+        one = runner(site)
+        really = one._step
+
+        def step(bulk: BulkRetry) -> float:
+            if bulk.id == older.id:
+                raise RuntimeError("a text with a card")
+            return really(bulk)
+
+        monkeypatch.setattr(one, "_step", step)
+        with pytest.raises(RuntimeError):
+            one.run_once()
+        for _ in range(10):
+            one.run_once()
+        assert get(site, younger).state == "finished"
+        assert older.id in caplog.text
+        assert "card" not in caplog.text
+
+    def test_one_that_failed_is_tried_again(self, site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+        older, _ = self.two(site)
+        seconds = [0.0]
+        one = runner(site, timer=lambda: seconds[0])
+        with monkeypatch.context() as patched:
+            patched.setattr(one, "_step", lambda bulk: 1 / 0)
+            with pytest.raises(ZeroDivisionError):
+                one.run_once()
+        seconds[0] += AFTER_FAILURE
+        work_until_all_have_ended(site)
+        assert get(site, older).state == "finished"
+
+    def test_a_slow_one_holds_up_no_other(self, site: Site) -> None:
+        older, younger = self.two(site, rate=0.01)
+        one = runner(site)
+        for _ in range(10):
+            site.advance(0.1)
+            one.run_once()
+        assert get(site, younger).state == "finished"
+        assert get(site, older).state == "running"
+
+    def test_a_slow_one_goes_on_when_its_time_has_come(self, site: Site) -> None:
+        older, _ = self.two(site, rate=1.0)
+        one = runner(site)
+        for _ in range(60):
+            site.advance(one.run_once())
+        assert get(site, older).state == "finished"
+
+    def test_a_command_that_waits_lets_workers_do_the_others(self, site: Site) -> None:
+        older, younger = self.two(site, rate=0.01)
+        worker = runner(site)
+
+        def sleep(seconds: float) -> None:
+            for _ in range(10):
+                worker.run_once()
+            site.advance(seconds)
+
+        for _ in runner(site, sleep=sleep).run(older.id):
+            if get(site, younger).has_ended:
+                break
+        assert get(site, younger).state == "finished"

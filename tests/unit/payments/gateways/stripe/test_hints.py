@@ -19,6 +19,10 @@ def signed(secret: str = OLD, event: str = EVENT, *, age: float = 0) -> dict[str
     return {"stripe-signature": WebhookSignature.generate_signature_header(event, secret, at)}
 
 
+def not_ascii() -> dict[str, str]:
+    return {"stripe-signature": f"t={int(time.time())},v1=é"}
+
+
 def test_an_event_names_the_order_of_its_intent() -> None:
     assert StripeHints(lambda: [OLD]).read_hint(signed(), EVENT.encode()) == Hint("o1", verified=True)
 
@@ -28,7 +32,8 @@ def test_an_event_may_be_signed_with_either_secret_while_they_rotate() -> None:
 
 
 @pytest.mark.parametrize(
-    "headers", [{}, signed(NEW), signed(event="{}"), signed(age=400), {"stripe-signature": "t=x,v1"}]
+    "headers",
+    [{}, signed(NEW), signed(event="{}"), signed(age=400), {"stripe-signature": "t=x,v1"}, not_ascii()],
 )
 def test_an_event_that_stripe_has_not_just_signed_is_refused(headers: dict[str, str]) -> None:
     with pytest.raises(HintSignatureError, match="signing secret"):
