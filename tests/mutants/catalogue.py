@@ -655,7 +655,7 @@ MUTANTS = (
     Mutant(
         "a lease that another process holds is not taken",
         "breakwall/payments/fleet/leases.py",
-        "where(leases.c.name == name, mine_or_over)",
+        "where(leases.c.name == name, free)",
         "where(leases.c.name == name)",
         ("tests/contract/payments/fleet/test_leases.py",),
         simulated=False,
@@ -3000,6 +3000,30 @@ MUTANTS = (
         simulated=False,
     ),
     Mutant(
+        "a lease from before the clock was set back holds up nobody",
+        "breakwall/payments/fleet/leases.py",
+        "leases.c.until <= clock.after(LONGEST))",
+        "leases.c.until > clock.after(0))",
+        ("tests/contract/payments/fleet/test_leases.py",),
+        simulated=False,
+    ),
+    Mutant(
+        "a bulk retry that fails does not stop the others",
+        "breakwall/payments/operator/bulk_retry/runner.py",
+        "            if self._failed.get(bulk.id, now) > now:\n                continue\n",
+        "",
+        ("tests/contract/payments/operator/bulk_retry/test_runner.py",),
+        simulated=False,
+    ),
+    Mutant(
+        "a slow bulk retry holds up no other",
+        "breakwall/payments/operator/bulk_retry/runner.py",
+        "            if held <= 0:\n",
+        "            if True:\n",
+        ("tests/contract/payments/operator/bulk_retry/test_runner.py",),
+        simulated=False,
+    ),
+    Mutant(
         "a hint that nobody has signed is followed once a minute for an order",
         "breakwall/payments/ledger/hint.py",
         "(verified or take_turn(connection, clock, order.id))",
@@ -4294,7 +4318,7 @@ MUTANTS = (
     Mutant(
         "one process at a time samples the history",
         "breakwall/monitor/history/sampler.py",
-        "if store.newest_at(connection) != last:",
+        "if store.newest_at(connection, self._clock) != last:",
         "if False:",
         ("tests/contract/monitor/history/test_sampler.py",),
         simulated=False,
