@@ -14,7 +14,8 @@ from tests.source_tree import ROOT
 
 MODEL = EXAMPLES / "fastapi"
 EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["optional-dependencies"]
-TESTED = {Requirement(line).name: Requirement(line) for line in EXTRAS["test"]}
+# The tests install the extra `web` too.
+TESTED = {Requirement(line).name: Requirement(line) for line in (*EXTRAS["web"], *EXTRAS["test"])}
 SHOPS = pytest.mark.parametrize("name", list(OPENING))
 
 
