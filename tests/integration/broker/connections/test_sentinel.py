@@ -76,9 +76,10 @@ def test_a_master_that_became_a_replica_is_left_for_the_new_one(
     depth, store = QueueDepth(settings_for(url)), store_from_url(url)
     assert publisher.publish_many(["order-1"])
     version = store.load("payment").version
+    sentinel_site.wait_for_the_replica()
     sentinel_site.hand_over()
     until(lambda: publisher.publish_many(["order-2"]))
-    assert until(depth) == 2
+    assert until(lambda: depth() == 2)  # A replica shows the second one a little later.
     # A replica's refusal is an error, never a lost swap.
     until(lambda: store.swap("payment", version, "v1", "text")[0])
     depth.close()

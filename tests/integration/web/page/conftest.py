@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 
 from tests.integration.web.page.page_site import PageSite
 from tests.servers import packages
@@ -20,6 +20,10 @@ OPTIONS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+
+
+# Milliseconds that a page may take to show what is expected: a busy machine is slow.
+expect.set_options(timeout=30_000)
 
 
 @pytest.fixture(scope="module")

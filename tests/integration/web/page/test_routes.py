@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from breakwall.access.known_tokens import KnownTokens
 from breakwall.access.scopes import Scope
@@ -119,6 +119,21 @@ def test_a_change_moves_neither_the_focus_nor_the_scroll_nor_what_is_open(
     expect(page.locator("details")).to_have_attribute("open", "")
     assert canvas is not None
     assert canvas.evaluate("(one) => one.isConnected")
+
+
+def test_a_script_that_comes_late_is_waited_for(open_page: Open, site: PageSite) -> None:
+    """Otherwise htmx begins without its extension, and the page never changes."""
+    page = open_page("down")
+
+    def late(route: Route) -> None:
+        page.wait_for_timeout(1500)
+        route.continue_()
+
+    page.route("**/hx-sse.min.js", late)
+    page.reload()
+    site.change("draining")
+    expect(page.locator("h1")).to_have_text("Payment service up, and the backlog drains.")
+    expect(page.locator("#said")).to_have_text("◆ Watch, closed")
 
 
 def test_a_hidden_tab_is_quiet(open_page: Open, site: PageSite) -> None:
