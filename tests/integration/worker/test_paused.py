@@ -27,8 +27,9 @@ TWO_PLACES = ("the embedded default", "PostgreSQL and RabbitMQ")  # The third on
 class Fleet:
     """Workers of one site, and what became of its orders."""
 
-    def __init__(self, terminal: Terminal) -> None:
+    def __init__(self, terminal: Terminal, *, is_embedded: bool) -> None:
         self.run = terminal.run
+        self.is_embedded = is_embedded  # Its broker runs in a worker.
         self._terminal = terminal
         self._numbers = count(1)
 
@@ -56,13 +57,25 @@ class Fleet:
         found: dict[str, Any] = self.run("backlog", "-o", "json").document
         return found
 
+    def counted(self) -> dict[str, Any]:
+        """A snapshot with the broker's count: a busy broker does not always answer within the second it is given."""
+        seen: dict[str, Any] = {}
+
+        def is_counted() -> bool:
+            nonlocal seen
+            seen = self.backlog()
+            return seen["broker_messages"] is not None
+
+        wait_until(is_counted, 30)
+        return seen
+
 
 @pytest.fixture(params=PLACES)
 def fleet(request: pytest.FixtureRequest, short_terminal: Terminal, payments: SimulatorControl) -> Fleet:
     urls = {name: request.getfixturevalue(fixture) for name, fixture in PLACES[request.param].items()}
     short_terminal.set(**urls, DISPATCH__INTERVAL="0.2", RETRY__CAP="1")
     assert short_terminal.run("db", "upgrade").code == 0
-    return Fleet(short_terminal)
+    return Fleet(short_terminal, is_embedded=not urls)
 
 
 @pytest.mark.parametrize("fleet", PLACES if every_case() else TWO_PLACES, indirect=True)
@@ -71,15 +84,15 @@ def test_a_paused_fleet_sends_released_orders_alone_also_after_a_restart(
 ) -> None:
     fleet.run("queue", "pause", "--reason", "maintenance", "--actor", "alice")
     fleet.queue(6)
-    at_the_broker = fleet.backlog()["broker_messages"]
+    at_the_broker = 0 if fleet.is_embedded else fleet.counted()["broker_messages"]
     with ExitStack() as others, fleet.worker() as first:
         first.wait_for("drain paused by alice: maintenance")
         fleet.run("orders", "retry", "cart-3")
         wait_until(lambda: fleet.paid() == {"cart-3"}, 30)
         second = others.enter_context(fleet.worker())
         second.wait_for("drain paused by alice: maintenance")
-        seen = fleet.backlog()
-        assert (seen["broker_messages"] or 0) >= (at_the_broker or 0), "a paused worker fetches nothing"
+        seen = fleet.counted()
+        assert seen["broker_messages"] >= at_the_broker, "a paused worker fetches nothing"
         assert (seen["paused"]["actor"], seen["paused"]["reason"]) == ("alice", "maintenance")
         assert [obstacle["kind"] for obstacle in seen["blocked_by"]] == ["paused"]
         assert (seen["drain_eta_seconds"], seen["warnings"]) == (None, [])
