@@ -151,14 +151,14 @@ def test_a_loss_and_a_double_charge_fail_the_proof_and_are_named(
 def change_records(temporary: Path) -> dict[str, str]:
     """Take one paid order out of Breakwall's database, and charge another one again."""
     wait_for("two orders are paid", lambda: paid_orders(temporary) >= 2)
-    with closing(sqlite3.connect(database(temporary), timeout=10)) as orders, orders:
+    with closing(sqlite3.connect(database(temporary), timeout=60)) as orders, orders:
         rows = orders.execute("SELECT id FROM orders WHERE status = 'paid' LIMIT 2").fetchall()
         lost, twice = (row[0] for row in rows)
         orders.execute("DELETE FROM attempts WHERE order_id = ?", (lost,))
         orders.execute("DELETE FROM orders WHERE id = ?", (lost,))
     folder = demo_folder(temporary)
     assert folder is not None
-    with closing(sqlite3.connect(folder / "payment-service.db", timeout=10)) as ledger, ledger:
+    with closing(sqlite3.connect(folder / "payment-service.db", timeout=60)) as ledger, ledger:
         ledger.execute("DELETE FROM charge WHERE order_id = ?", (lost,))
         ledger.execute(
             "INSERT INTO charge (charge_id, key, order_id, user_id, amount, currency, status, code, at)"
@@ -225,7 +225,7 @@ class TerminalReader:
         return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", self.raw)
 
     def close(self) -> None:
-        self._thread.join(10)
+        self._thread.join(60)
         os.close(self._terminal)
 
     def _read(self) -> None:

@@ -45,7 +45,7 @@ class RunningShop:
             free_port() for _ in range(4)
         )
         self._programs: list[subprocess.Popen[bytes]] = []
-        self.customer = Customer(httpx2.Client(base_url=f"http://127.0.0.1:{self._port}", timeout=30))
+        self.customer = Customer(httpx2.Client(base_url=f"http://127.0.0.1:{self._port}", timeout=60))
         self.payments = SimulatorControl(f"http://127.0.0.1:{self._control_port}")
 
     def start(self) -> None:
@@ -65,7 +65,7 @@ class RunningShop:
         self.customer.client.close()
         for program in self._programs:
             try:
-                program.wait(30)
+                program.wait(60)
             except subprocess.TimeoutExpired:
                 program.kill()
                 raise

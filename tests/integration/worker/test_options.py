@@ -14,10 +14,9 @@ from uuid import uuid4
 import pytest
 
 from breakwall.broker.celery_environment import AT_IMPORT
-from breakwall.broker.depth import queue_depth
 from breakwall.broker.publisher import Publisher
 from tests.command import Terminal, command_line
-from tests.integration.publish_fixtures import settings_for
+from tests.integration.publish_fixtures import depth_of, settings_for
 from tests.integration.worker_fixtures import TIMEOUT, running_worker
 
 NOWHERE = "redis://:geheim@127.0.0.1:9/0"
@@ -94,7 +93,7 @@ def test_celery_variables_change_nothing_in_publisher_and_depth(
         monkeypatch.setenv(name, value)
     publisher = Publisher(settings_for(redis_url))
     assert publisher.publish_many(["order-1"])
-    assert queue_depth(settings_for(redis_url)) == 1
+    assert depth_of(settings_for(redis_url)) == 1
     publisher.close()
 
 
