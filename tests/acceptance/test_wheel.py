@@ -90,7 +90,7 @@ def shop(tmp_path: Path) -> Path:
 
 def _run(*command: str, cwd: Path | None = None, code: int = 0) -> str:
     ran = subprocess.run(
-        command, cwd=cwd, env=_environment(), capture_output=True, text=True, check=False, timeout=120
+        command, cwd=cwd, env=_environment(), capture_output=True, text=True, check=False, timeout=170
     )
     assert ran.returncode == code, ran.stdout + ran.stderr
     assert "Traceback" not in ran.stderr, ran.stderr

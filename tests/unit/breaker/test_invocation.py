@@ -201,9 +201,7 @@ class TestHangingStore:
 
     @in_a_loop
     async def test_a_call_continues_without_it_in_time(self, hanging: HangingStore) -> None:
-        breaker = CircuitBreaker(
-            "payment", CircuitBreakerConfig(first_contact=0.1, store_timeout=LONG), hanging
-        )
+        breaker = CircuitBreaker("payment", CircuitBreakerConfig(first_contact=0.1), hanging)
         watch, began = Stopwatch(), time.monotonic()
         assert await breaker.call(answer_async, 1) == (1,)
         assert watch.seconds < LONG / 2
