@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,6 +14,7 @@ from breakwall.simulator.server import Simulator
 from producers import Order, OrderProducer, PlaceResult
 from tests.acceptance.nodes import ProcessContainer, breakwall
 from tests.command import ShortTerminal
+from tests.servers.workspace import free_port
 
 
 class PaymentService:
@@ -67,14 +67,6 @@ class PaymentServiceHere(PaymentService):
 
     def stop(self) -> None:
         self._simulator.close()
-
-
-def free_port() -> int:
-    """A port that is free at the moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 class Shop:

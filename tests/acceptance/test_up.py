@@ -6,7 +6,6 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import tempfile
 import urllib.request
@@ -20,6 +19,7 @@ import pytest
 
 from breakwall.simulator.client import SimulatorControl
 from tests.acceptance.nodes import breakwall, wait_for
+from tests.servers.workspace import free_port
 from tests.stopwatch import Stopwatch
 
 PROMPT = 10.0
@@ -47,7 +47,7 @@ class Terminal:
         self, folder: Path, stdout: int | None = None, environ: dict[str, str] | None = None, **settings: str
     ) -> None:
         self.folder = folder
-        self.port, self.control_port, self.api_port = _free_ports()
+        self.port, self.control_port, self.api_port = free_port(), free_port(), free_port()
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("BREAKWALL_")}
         self.environ = {
             **inherited,
@@ -169,13 +169,6 @@ def _running_in(folder: Path) -> list[psutil.Process]:
             if process.status() != psutil.STATUS_ZOMBIE and Path(process.cwd()).is_relative_to(folder):
                 found.append(process)
     return found
-
-
-def _free_ports() -> tuple[int, int, int]:
-    with socket.socket() as one, socket.socket() as two, socket.socket() as three:
-        for each in (one, two, three):
-            each.bind(("127.0.0.1", 0))
-        return one.getsockname()[1], two.getsockname()[1], three.getsockname()[1]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -120,7 +120,7 @@ def test_24_processes_that_probe_at_once_get_as_many_permits_as_configured(start
 
 
 def test_a_prober_that_is_killed_costs_one_lease(start: Start) -> None:
-    killed, other = start(2)
+    killed, other = start(2, timeout=3.0)
     killed.ask("fail", 3)
     wait_for(other, state="half_open")
     assert killed.ask("acquire")
