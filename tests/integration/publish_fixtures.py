@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from unittest import mock
 
+import pytest
+
 from breakwall.broker.config import QUEUE
 from breakwall.broker.connections.base import BrokerConnection
 from breakwall.broker.depth import queue_depth
@@ -12,6 +14,9 @@ from breakwall.broker.publisher import Publisher
 from breakwall.settings import Settings, load_settings
 from tests.stopwatch import timed
 from tests.waiting import wait_until
+
+IN_TIME = pytest.mark.usefixtures("hurried")
+"""Of a test in `broker` that is about how long we wait."""
 
 BOUND = 1.0  # Seconds that no publish may take, whatever the broker does.
 

@@ -19,7 +19,7 @@ from breakwall.broker.publisher import Publisher
 from breakwall.broker.rabbitmq_queues import retry_queue
 from breakwall.doctor.broker import broker
 from tests.integration.broker_worker import BrokerWorker, wait_until
-from tests.integration.publish_fixtures import depth_of
+from tests.integration.publish_fixtures import depth_of, publish_each
 from tests.servers import RabbitServer
 from tests.servers.silent_relay import SilentRelay
 
@@ -111,7 +111,7 @@ def test_a_virtual_host_that_is_deleted_and_made_again_ends_no_worker(
 
 def test_an_alarm_stops_no_worker(rabbitmq_server: RabbitServer, worker: BrokerWorker) -> None:
     worker.freeze()
-    assert worker.publisher.publish_many(f"before-{number}" for number in range(100)) == 100
+    publish_each(worker.settings, [f"before-{number}" for number in range(100)])
     rabbitmq_server.raise_memory_alarm()
     try:
         worker.thaw()

@@ -14,6 +14,7 @@ from breakwall.broker.publisher import Publisher
 from breakwall.broker.rabbitmq_queues import DELIVERY_LIMIT
 from tests.integration.publish_fixtures import (
     BOUND,
+    IN_TIME,
     assert_fails_in_time,
     cold_publisher,
     depth_of,
@@ -86,6 +87,7 @@ def test_a_warm_publish_sends_one_method_and_waits_for_its_confirmation(
     assert methods == [(60, 40)]  # basic.publish
 
 
+@IN_TIME
 @pytest.mark.parametrize("make", [warm_publisher, cold_publisher])
 def test_a_frozen_rabbitmq_costs_under_a_second(
     rabbitmq_server: RabbitServer, rabbitmq_url: str, make: Any
@@ -95,6 +97,7 @@ def test_a_frozen_rabbitmq_costs_under_a_second(
     assert_fails_in_time(lambda: publisher.publish_many(["order-1"]))
 
 
+@IN_TIME
 @pytest.mark.parametrize("make", [warm_publisher, cold_publisher])
 def test_a_memory_alarm_costs_under_a_second_and_is_not_taken_for_success(
     rabbitmq_server: RabbitServer, rabbitmq_url: str, make: Any
@@ -107,6 +110,7 @@ def test_a_memory_alarm_costs_under_a_second_and_is_not_taken_for_success(
         rabbitmq_server.clear_memory_alarm()
 
 
+@IN_TIME
 def test_a_rabbitmq_that_is_down_costs_a_moment(rabbitmq_server: RabbitServer, rabbitmq_url: str) -> None:
     warm, cold = warm_publisher(rabbitmq_url), cold_publisher(rabbitmq_url)
     rabbitmq_server.kill()
@@ -114,6 +118,7 @@ def test_a_rabbitmq_that_is_down_costs_a_moment(rabbitmq_server: RabbitServer, r
     assert_fails_in_time(lambda: cold.publish_many(["order-1"]), 0.3)
 
 
+@IN_TIME
 def test_a_rabbitmq_that_freezes_under_many_threads_holds_none_of_them_for_a_second(
     rabbitmq_server: RabbitServer, rabbitmq_url: str
 ) -> None:

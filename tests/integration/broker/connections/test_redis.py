@@ -19,6 +19,7 @@ from breakwall.broker.messages.order_message import read_message
 from breakwall.broker.publisher import Publisher
 from tests.integration.publish_fixtures import (
     BOUND,
+    IN_TIME,
     assert_fails_in_time,
     cold_publisher,
     depth_of,
@@ -93,6 +94,7 @@ def test_many_threads_publish_at_once(redis_url: str) -> None:
     assert depth_of(settings_for(redis_url)) == 1 + 20 * 2, "each publishes 25 ids, in two messages"
 
 
+@IN_TIME
 @pytest.mark.parametrize("make", [warm_publisher, cold_publisher])
 def test_a_frozen_redis_costs_under_a_second(redis_server: RedisServer, redis_url: str, make: object) -> None:
     publisher = make(redis_url)  # type: ignore[operator]
@@ -100,6 +102,7 @@ def test_a_frozen_redis_costs_under_a_second(redis_server: RedisServer, redis_ur
     assert_fails_in_time(lambda: publisher.publish_many(["order-1"]))
 
 
+@IN_TIME
 @pytest.mark.parametrize("make", [warm_publisher, cold_publisher])
 def test_a_redis_that_is_down_costs_a_moment(redis_server: RedisServer, redis_url: str, make: object) -> None:
     publisher = make(redis_url)  # type: ignore[operator]
@@ -107,6 +110,7 @@ def test_a_redis_that_is_down_costs_a_moment(redis_server: RedisServer, redis_ur
     assert_fails_in_time(lambda: publisher.publish_many(["order-1"]), 0.3)
 
 
+@IN_TIME
 def test_a_frozen_redis_costs_only_the_first_of_many_publishes_anything(
     redis_server: RedisServer, redis_url: str
 ) -> None:
@@ -115,6 +119,7 @@ def test_a_frozen_redis_costs_only_the_first_of_many_publishes_anything(
     assert_fails_in_time(lambda: any(publisher.publish_many([str(number)]) for number in range(1000)))
 
 
+@IN_TIME
 def test_a_redis_that_freezes_under_many_threads_holds_none_of_them_for_a_second(
     redis_server: RedisServer, redis_url: str
 ) -> None:
@@ -125,6 +130,7 @@ def test_a_redis_that_freezes_under_many_threads_holds_none_of_them_for_a_second
     assert max(took) < BOUND
 
 
+@IN_TIME
 def test_a_redis_that_freezes_ends_a_long_batch_in_time_and_the_count_says_how_far_it_came(
     redis_server: RedisServer, redis_url: str
 ) -> None:

@@ -15,7 +15,7 @@ from breakwall.broker.config import celery_config
 from breakwall.broker.depth import QueueDepth, queue_depth
 from breakwall.broker.publisher import Publisher
 from tests.command import Terminal
-from tests.integration.publish_fixtures import assert_fails_in_time, depth_of, settings_for
+from tests.integration.publish_fixtures import IN_TIME, assert_fails_in_time, depth_of, settings_for
 from tests.integration.worker_fixtures import RunningWorker, running_worker
 from tests.servers import SentinelSite
 from tests.servers.sentinel import PASSWORD, SENTINEL_PASSWORD
@@ -86,6 +86,7 @@ def test_a_master_that_became_a_replica_is_left_for_the_new_one(
     store.close()
 
 
+@IN_TIME
 def test_a_dead_and_a_silent_sentinel_are_skipped_in_time(sentinel_site: SentinelSite, url: str) -> None:
     sentinel_site.sentinels[0].kill()
     sentinel_site.sentinels[1].pause()
@@ -98,6 +99,7 @@ def test_a_dead_and_a_silent_sentinel_are_skipped_in_time(sentinel_site: Sentine
     publisher.close()
 
 
+@IN_TIME
 def test_a_master_that_hangs_costs_no_more_than_any_broker(
     sentinel_site: SentinelSite, url: str, publisher: Publisher
 ) -> None:
