@@ -27,4 +27,4 @@ def serving(application: FastAPI, **tls: Any) -> Iterator[str]:
             yield f"{'https' if tls else 'http'}://127.0.0.1:{listener.getsockname()[1]}"
         finally:
             server.should_exit = True
-            thread.join(10)
+            thread.join(60)

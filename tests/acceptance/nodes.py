@@ -15,7 +15,7 @@ from pytest_celery import CeleryTestContainer
 
 from tests.servers import Server
 
-TIMEOUT = 30.0
+TIMEOUT = 60.0
 
 
 def wait_for(what: str, holds: Callable[[], bool], timeout: float = TIMEOUT) -> None:

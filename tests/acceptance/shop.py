@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,6 +14,7 @@ from breakwall.simulator.server import Simulator
 from producers import Order, OrderProducer, PlaceResult
 from tests.acceptance.nodes import ProcessContainer, breakwall
 from tests.command import ShortTerminal
+from tests.servers.workspace import free_port
 
 
 class PaymentService:
@@ -69,14 +69,6 @@ class PaymentServiceHere(PaymentService):
         self._simulator.close()
 
 
-def free_port() -> int:
-    """A port that is free at the moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 class Shop:
     """Places orders through the Python API, and reads them through the command line.
 
@@ -87,7 +79,8 @@ class Shop:
 
     def __init__(self, environ: Mapping[str, str], folder: Path) -> None:
         # So that a busy machine changes no outcome.
-        self.environ: dict[str, str] = {"BREAKWALL_PLACE__WAIT": "30", **environ}
+        patient = {"BREAKWALL_PLACE__WAIT": "30", "BREAKWALL_PAYMENT_TIMEOUT": "20"}
+        self.environ: dict[str, str] = {**environ, **patient}
         # Within this process: some tests look at the orders until all are paid.
         self._terminal = ShortTerminal(folder)
         self._terminal.environ = self.environ

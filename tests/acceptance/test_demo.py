@@ -90,7 +90,9 @@ def test_an_outage_is_shown_proven_and_cleaned_up(environ: dict[str, str], tempo
 
     assert done.returncode == 0, done.stderr
     assert report["ok"] is True
-    assert report["accepted"] == report["paid"] + report["declined"] == 100
+    assert report["accepted"] == report["paid"] + report["declined"]
+    # A busy machine may need longer for an order than its customer waits, who then gets an error.
+    assert (report["accepted"] + report["refused"], report["refused"] <= 10) == (100, True)
     assert report["lost"] == report["charged_twice"] == report["unfinished"] == 0
     assert report["amount_charged"] == report["amount_recorded"]
     # The run was an outage: answers were lost, customers came meanwhile, and the dead service was hardly called.
@@ -151,14 +153,14 @@ def test_a_loss_and_a_double_charge_fail_the_proof_and_are_named(
 def change_records(temporary: Path) -> dict[str, str]:
     """Take one paid order out of Breakwall's database, and charge another one again."""
     wait_for("two orders are paid", lambda: paid_orders(temporary) >= 2)
-    with closing(sqlite3.connect(database(temporary), timeout=10)) as orders, orders:
+    with closing(sqlite3.connect(database(temporary), timeout=60)) as orders, orders:
         rows = orders.execute("SELECT id FROM orders WHERE status = 'paid' LIMIT 2").fetchall()
         lost, twice = (row[0] for row in rows)
         orders.execute("DELETE FROM attempts WHERE order_id = ?", (lost,))
         orders.execute("DELETE FROM orders WHERE id = ?", (lost,))
     folder = demo_folder(temporary)
     assert folder is not None
-    with closing(sqlite3.connect(folder / "payment-service.db", timeout=10)) as ledger, ledger:
+    with closing(sqlite3.connect(folder / "payment-service.db", timeout=60)) as ledger, ledger:
         ledger.execute("DELETE FROM charge WHERE order_id = ?", (lost,))
         ledger.execute(
             "INSERT INTO charge (charge_id, key, order_id, user_id, amount, currency, status, code, at)"
@@ -225,7 +227,7 @@ class TerminalReader:
         return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", self.raw)
 
     def close(self) -> None:
-        self._thread.join(10)
+        self._thread.join(60)
         os.close(self._terminal)
 
     def _read(self) -> None:

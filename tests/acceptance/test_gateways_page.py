@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import re
-import socket
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from tests.servers.workspace import free_port
 from tests.source_tree import ROOT
 
 PAGE = (ROOT / "docs" / "gateways.md").read_text(encoding="utf-8")
@@ -19,12 +19,6 @@ FILES = {
     text.split("\n", 1)[0].removeprefix("# "): text for kind, text in BLOCKS if kind in {"python", "toml"}
 }
 SUITE, INSTALL, RUN = (text for kind, text in BLOCKS if kind == "bash")
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-        return port
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from tests.acceptance.nodes import wait_for
 from tests.acceptance.shop import PaymentService, Shop
 from tests.every_case import every_case
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(300)
 
 
 def on(*sites: str) -> pytest.MarkDecorator:
@@ -26,7 +26,7 @@ def everything_is_paid(shop: Shop) -> bool:
 
 
 def assert_each_order_was_charged_exactly_once(shop: Shop, service: PaymentService) -> None:
-    wait_for("every order is paid", lambda: everything_is_paid(shop), timeout=60)
+    wait_for("every order is paid", lambda: everything_is_paid(shop), timeout=150)
     assert service.charges() == shop.expected_charges()
 
 

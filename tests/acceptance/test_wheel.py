@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.shop import free_port
+from tests.servers.workspace import free_port
 
 ROOT = Path(__file__).parents[2]
 HOSTILE = ("worker", "producers", "tests", "celery", "redis", "settings", "cli", "names")
@@ -90,7 +90,7 @@ def shop(tmp_path: Path) -> Path:
 
 def _run(*command: str, cwd: Path | None = None, code: int = 0) -> str:
     ran = subprocess.run(
-        command, cwd=cwd, env=_environment(), capture_output=True, text=True, check=False, timeout=120
+        command, cwd=cwd, env=_environment(), capture_output=True, text=True, check=False, timeout=170
     )
     assert ran.returncode == code, ran.stdout + ran.stderr
     assert "Traceback" not in ran.stderr, ran.stderr
@@ -157,7 +157,8 @@ def test_a_celery_worker_starts_by_the_long_name(python: Path, shop: Path) -> No
 
 
 def test_up_starts_its_programs_there(python: Path, shop: Path) -> None:
-    ports = ("--payment-port", str(free_port()), "--control-port", str(free_port()))
+    options = ("--payment-port", "--control-port", "--api-port")
+    ports = [word for option in options for word in (option, str(free_port()))]
     with _running([str(python.parent / "breakwall"), "up", *ports], shop) as log:
         _wait_until_said(log, "Everything is up.")
 

@@ -15,10 +15,10 @@ import httpx2
 from psutil import Process, wait_procs
 
 from breakwall.simulator.client import SimulatorControl
-from tests.acceptance.shop import free_port
 from tests.examples.customer import Customer
 from tests.examples.readme import Readme
 from tests.examples.shops import EXAMPLES
+from tests.servers.workspace import free_port
 from tests.waiting import wait_until
 
 STARTS = 60.0  # Seconds for all programs to be there, on a busy machine.
@@ -45,7 +45,7 @@ class RunningShop:
             free_port() for _ in range(4)
         )
         self._programs: list[subprocess.Popen[bytes]] = []
-        self.customer = Customer(httpx2.Client(base_url=f"http://127.0.0.1:{self._port}", timeout=30))
+        self.customer = Customer(httpx2.Client(base_url=f"http://127.0.0.1:{self._port}", timeout=60))
         self.payments = SimulatorControl(f"http://127.0.0.1:{self._control_port}")
 
     def start(self) -> None:
@@ -65,7 +65,7 @@ class RunningShop:
         self.customer.client.close()
         for program in self._programs:
             try:
-                program.wait(30)
+                program.wait(60)
             except subprocess.TimeoutExpired:
                 program.kill()
                 raise
@@ -103,7 +103,11 @@ class RunningShop:
     def _on_free_ports(self, command: str) -> str:
         ports = {"port": self._payment_port, "control-port": self._control_port}
         if command == "breakwall up":
-            ports = {"payment-port": ports["port"], "control-port": ports["control-port"]}
+            ports = {
+                "payment-port": self._payment_port,
+                "control-port": self._control_port,
+                "api-port": free_port(),
+            }
         if command.startswith("breakwall "):
             command += "".join(f" --{name} {port}" for name, port in ports.items())
         return command.replace("6379", str(self._broker_port))

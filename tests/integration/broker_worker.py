@@ -13,7 +13,7 @@ from breakwall.broker.publisher import Publisher
 from breakwall.settings import Settings, load_settings
 from breakwall.worker.log.orders import NOTHING_TO_DO
 
-TIMEOUT = 40.0  # Seconds for any step on a busy machine.
+TIMEOUT = 60.0  # Seconds for any step on a busy machine.
 
 
 def wait_until(condition: Callable[[], bool], timeout: float = TIMEOUT) -> bool:

@@ -90,10 +90,10 @@ def proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         "1",
     ]
     process = subprocess.Popen([*command, *options], stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while not (port_file.exists() and port_file.read_text().strip()):
         assert time.monotonic() < deadline
         time.sleep(0.02)
     yield f"127.0.0.1:{port_file.read_text().strip()}"
     process.terminate()
-    process.wait(20)
+    process.wait(60)

@@ -13,13 +13,13 @@ from tests.stopwatch import Stopwatch
 PROFILE = GatewayProfile(deduplicates=False, key_life=86_400, looks_up=True, absent_after=30)
 ORDER = ChargeRequest("o-1", "u-1", 10_000, "KRW", "cart-17")
 
-MARGIN = 0.25  # Seconds past the deadline for scheduling on a busy machine.
+MARGIN = 1.0  # Seconds past the deadline for a busy machine. What hangs or drips here takes far longer.
 
 Result = TypeVar("Result")
 Serve = Callable[[Script], StubServer]
 
 
-def charge(gateway: HttpGateway, seconds: float = 5.0, order: ChargeRequest = ORDER) -> ChargeAnswer:
+def charge(gateway: HttpGateway, seconds: float = 30.0, order: ChargeRequest = ORDER) -> ChargeAnswer:
     return gateway.charge(order, deadline=time.monotonic() + seconds)
 
 

@@ -43,7 +43,7 @@ class StubConnection:
 
     def hang(self) -> None:
         """Neither read, write nor close until the test is over."""
-        self._stopping.wait(30)
+        self._stopping.wait(60)
 
     def reset(self) -> None:
         """Close with a TCP reset."""
@@ -104,7 +104,7 @@ class StubServer:
             thread.start()
 
     def _serve(self, sock: socket.socket) -> None:
-        sock.settimeout(20)
+        sock.settimeout(60)
         # On the loopback, what is sent has then arrived.
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         try:

@@ -42,7 +42,7 @@ def running_nginx(server: str, folder: Path, *, tls: bool = False) -> Iterator[i
         yield port
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(60)
 
 
 def _is_listening(port: int) -> bool:

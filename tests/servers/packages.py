@@ -68,7 +68,7 @@ def _services_stay_off() -> Iterator[None]:
 
 
 def run(
-    command: list[str], *, stdin: str = "", env: dict[str, str] | None = None, timeout: float = 60
+    command: list[str], *, stdin: str = "", env: dict[str, str] | None = None, timeout: float = 150
 ) -> str:
     """What the command printed.
 

@@ -146,7 +146,7 @@ class RabbitNode(RabbitServer):
     def _stop_epmd(self) -> None:
         if self._epmd is not None:
             self._epmd.kill()
-            self._epmd.wait(10)
+            self._epmd.wait(60)
             self.workspace.ended(self._epmd.pid)
             self._epmd = None
 

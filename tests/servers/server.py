@@ -92,7 +92,7 @@ class Server(ABC):
         assert self._process is not None
         self._process.send_signal(self.stop_signal)
         with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(15)
+            self._process.wait(60)
         self.kill()
 
     def kill(self) -> None:
@@ -103,7 +103,7 @@ class Server(ABC):
         for member in family:
             with contextlib.suppress(psutil.NoSuchProcess):
                 member.kill()
-        self._process.wait(15)
+        self._process.wait(60)
         _wait_until(lambda: not any(_alive(member) for member in family))
         self.workspace.ended(self._process.pid)
         self._process = None
@@ -188,7 +188,7 @@ class Server(ABC):
 
 
 def _wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 15
+    deadline = time.monotonic() + 60
     while not condition() and time.monotonic() < deadline:
         time.sleep(0.01)
 

@@ -17,6 +17,22 @@ from tests.servers import reaper
 # nothing grabs a server's port while a test has the server stopped.
 PORTS = range(20_000, 32_000)
 
+_given: set[int] = set()
+
+
+def free_port() -> int:
+    """A port of the loopback that is free, and that this process has given to nobody else."""
+    while True:
+        port = random.SystemRandom().choice(PORTS)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        if port not in _given:
+            _given.add(port)
+            return port
+
 
 def _public_folder() -> str:
     """As root, PostgreSQL runs as another user, which must be able to reach the folder: everybody's, not root's own."""
@@ -41,15 +57,8 @@ class Workspace:
         return path
 
     def free_port(self) -> int:
-        """A free port."""
-        while True:
-            port = random.SystemRandom().choice(PORTS)
-            with socket.socket() as probe:
-                try:
-                    probe.bind(("127.0.0.1", port))
-                except OSError:
-                    continue
-                return port
+        """See `free_port`."""
+        return free_port()
 
     def started(self, pid: int, how_to_stop: int) -> None:
         """Have the process group ``pid`` stopped when this process ends, however it ends."""

@@ -274,7 +274,7 @@ class Handler(BaseHTTPRequestHandler):
             for name, value in parse_qsl(sent.body.decode())
             if not name.startswith(UNKNOWN_TO_LOCALSTRIPE)
         ]
-        connection = HTTPConnection("127.0.0.1", self.server.stripe_port, timeout=20)
+        connection = HTTPConnection("127.0.0.1", self.server.stripe_port, timeout=60)
         headers = {
             name: sent.headers[name] for name in ("authorization", "content-type") if name in sent.headers
         }

@@ -27,13 +27,13 @@ class LocalStripe:
     def close(self) -> None:
         assert self._process.stdin is not None
         self._process.stdin.close()
-        self._process.wait(20)
+        self._process.wait(60)
         assert self._process.stdout is not None
         self._process.stdout.close()
 
     def ask(self, method: str, path: str, **parameters: str) -> dict[str, Any]:
         """One request past the proxy."""
-        connection = HTTPConnection("127.0.0.1", self.port, timeout=20)
+        connection = HTTPConnection("127.0.0.1", self.port, timeout=60)
         authorization = base64.b64encode(f"{SECRET_KEY}:".encode()).decode()
         headers = {"Authorization": f"Basic {authorization}"}
         if parameters:
@@ -57,7 +57,7 @@ class LocalStripe:
 
     def send_events(self, url: str, secret: str) -> None:
         """Deliver each event to an endpoint from now on, signed with its secret."""
-        connection = HTTPConnection("127.0.0.1", self.port, timeout=20)
+        connection = HTTPConnection("127.0.0.1", self.port, timeout=60)
         headers = {"Content-Type": "application/json"}
         chosen = json.dumps({"url": url, "secret": secret})
         connection.request("POST", "/_config/webhooks/one", chosen, headers)
@@ -66,7 +66,7 @@ class LocalStripe:
 
     def forget(self) -> None:
         """Forget all intents and charges."""
-        connection = HTTPConnection("127.0.0.1", self.port, timeout=20)
+        connection = HTTPConnection("127.0.0.1", self.port, timeout=60)
         connection.request("DELETE", "/_config/data")
         connection.getresponse().read()
         connection.close()

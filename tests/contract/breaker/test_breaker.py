@@ -14,7 +14,7 @@ from tests.waiting import wait_until
 
 
 def test_failures_of_all_processes_open_one_circuit(join: Join) -> None:
-    breakers = [join() for _ in range(3)]
+    breakers = [join(recovery_timeout=60.0) for _ in range(3)]
     for breaker in breakers:
         fail_times(breaker, 1)
     assert breakers[-1].status().state is CircuitState.OPEN
@@ -23,7 +23,7 @@ def test_failures_of_all_processes_open_one_circuit(join: Join) -> None:
 
 
 def test_failed_results_of_all_processes_open_one_circuit(join: Join) -> None:
-    breakers = [join(is_failed_result=lambda status: status >= 500) for _ in range(3)]
+    breakers = [join(is_failed_result=lambda status: status >= 500, recovery_timeout=60.0) for _ in range(3)]
     for breaker in breakers:
         assert breaker.call(lambda: 503) == 503
     assert breakers[-1].status().state is CircuitState.OPEN
@@ -69,7 +69,7 @@ def test_a_reset_closes_the_circuit_for_all_processes(join: Join) -> None:
 
 
 def test_a_probers_slot_is_free_again_after_its_lease(join: Join) -> None:
-    killed, other = join(), join()
+    killed, other = join(timeout=1.0), join(timeout=1.0)
     fail_times(killed, 3)
     wait_until(lambda: killed.status().state is CircuitState.HALF_OPEN)
     killed.acquire()

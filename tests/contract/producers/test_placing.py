@@ -298,9 +298,8 @@ class TestWhileTheDatabaseHangs:
         self, site: Site, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         _, go_on = slowed(site, monkeypatch, "_insert_sending")
-        began = time.monotonic()
-        _refused(site, "cart-1", "not accepted")
-        assert time.monotonic() - began < 5
+        _, seconds = timed(lambda: _refused(site, "cart-1", "not accepted"))
+        assert seconds < 5
         go_on()
 
     def test_an_order_whose_caller_leaves_before_the_commit_is_neither_accepted_nor_charged(
@@ -384,7 +383,7 @@ def test_a_forked_child_can_warn_although_its_parent_was_warning(site: Site) -> 
     with placing._full_throttle._lock:
         child = os.fork()
         if not child:
-            os._exit(0 if placing._full_throttle._lock.acquire(timeout=5) else 1)
+            os._exit(0 if placing._full_throttle._lock.acquire(timeout=60) else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 

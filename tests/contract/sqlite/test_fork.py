@@ -23,7 +23,7 @@ def test_a_fork_waits_for_a_transaction_of_another_thread(database_url: str) -> 
 
     writer = threading.Thread(target=database.write, args=(slow,))
     writer.start()
-    assert begun.wait(10)
+    assert begun.wait(60)
     child = os.fork()
     if child == 0:
         signal.alarm(20)

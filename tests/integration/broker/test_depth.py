@@ -12,6 +12,7 @@ from breakwall.settings import load_settings
 from tests.integration.broker.unreachable import SCHEMES, silent_port
 from tests.integration.publish_fixtures import (
     BOUND,
+    IN_TIME,
     publish_each,
     settings_for,
 )
@@ -40,6 +41,7 @@ def test_depth_counts_the_messages_that_wait(redis_url: str) -> None:
     depth.close()
 
 
+@IN_TIME
 def test_depth_is_unknown_in_time_while_redis_is_frozen(redis_server: RedisServer, redis_url: str) -> None:
     warm = QueueDepth(settings_for(redis_url))
     assert warm() == 0
@@ -77,6 +79,7 @@ def test_depth_counts_the_messages_that_wait_and_makes_no_queue(
     assert depth() == 2
 
 
+@IN_TIME
 def test_depth_is_unknown_in_time_while_rabbitmq_is_frozen(
     rabbitmq_server: RabbitServer, rabbitmq_url: str
 ) -> None:
@@ -89,6 +92,7 @@ def test_depth_is_unknown_in_time_while_rabbitmq_is_frozen(
         assert took < BOUND
 
 
+@IN_TIME
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse when the queue is full")
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_the_depth_of_a_broker_whose_packets_are_lost_is_unknown_in_time(

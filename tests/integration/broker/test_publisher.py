@@ -13,6 +13,7 @@ from breakwall.broker.publisher import Publisher
 from breakwall.settings import load_settings
 from tests.integration.broker.unreachable import SCHEMES, silent_port
 from tests.integration.publish_fixtures import (
+    IN_TIME,
     assert_fails_in_time,
     cold_publisher,
 )
@@ -20,6 +21,7 @@ from tests.integration.publish_fixtures import (
 __all__ = ["silent_port"]
 
 
+@IN_TIME
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse when the queue is full")
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_a_broker_whose_packets_are_lost_costs_under_a_second(scheme: str, silent_port: int) -> None:
@@ -27,6 +29,7 @@ def test_a_broker_whose_packets_are_lost_costs_under_a_second(scheme: str, silen
     assert_fails_in_time(lambda: publisher.publish_many(["order-1"]))
 
 
+@IN_TIME
 @pytest.mark.parametrize("scheme", [*SCHEMES, "rediss://127.0.0.1:{port}/0", "amqps://127.0.0.1:{port}//"])
 def test_a_broker_that_connects_and_is_silent_costs_under_a_second(scheme: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as mute:
@@ -59,6 +62,7 @@ def test_the_first_publish_of_a_producer_has_nothing_to_import(scheme: str, tmp_
     assert ran.stdout.split() == []
 
 
+@IN_TIME
 def test_an_embedded_broker_that_no_worker_runs_costs_milliseconds(tmp_path: object) -> None:
     publisher = Publisher(load_settings({"BREAKWALL_DATA_DIR": str(tmp_path)}))
     publisher.prepare()

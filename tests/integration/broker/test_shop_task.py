@@ -60,7 +60,7 @@ def shop_worker(folder: Path, url: str) -> Iterator[Path]:
         yield told
     finally:
         worker.kill()
-        worker.wait(20)
+        worker.wait(60)
 
 
 def test_the_shops_task_gets_the_event_under_its_id(

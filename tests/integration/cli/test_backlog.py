@@ -106,7 +106,7 @@ def test_watching_writes_a_line_for_each_snapshot_until_it_is_over_a_limit(termi
     assert watching.stdout is not None
     first = [json.loads(watching.stdout.readline()) for _ in range(2)]
     terminal.place()
-    out, err = watching.communicate(timeout=30)
+    out, err = watching.communicate(timeout=60)
     assert [look["queued"] for look in first] == [0, 0]
     assert json.loads(out.splitlines()[-1])["queued"] == 1
     assert watching.returncode == 1
@@ -126,7 +126,7 @@ def test_stat_writes_a_line_for_each_second_into_a_pipe_until_it_is_interrupted(
     assert counting.stdout is not None
     lines = [counting.stdout.readline().split() for _ in range(4)]
     counting.send_signal(signal.SIGINT)
-    _, err = counting.communicate(timeout=30)
+    _, err = counting.communicate(timeout=60)
     assert lines[0][:3] == ["time", "breaker", "queued"]
     assert [line[2] for line in lines[1:]] == ["1", "1", "1"]
     assert "Traceback" not in err

@@ -17,6 +17,7 @@ import pytest
 from breakwall.simulator.client import SimulatorControl
 from tests.command import Ran, Terminal
 from tests.integration.circuit_fixtures import breaker_of, open_circuit
+from tests.stopwatch import Stopwatch
 
 OBEYED_WITHIN = 1.0
 """Seconds from an override to the last payment that a running process begins against it."""
@@ -76,13 +77,13 @@ def running_producer(terminal: Terminal) -> Iterator[Iterator[dict[str, Any]]]:
         yield map(json.loads, process.stdout)
     finally:
         process.kill()
-        process.communicate(timeout=20)
+        process.communicate(timeout=60)
 
 
 def until(orders: Iterator[dict[str, Any]], wanted: str) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-    """The orders before the first with the wanted status, and that one. Gives up after half a minute."""
+    """The orders before the first with the wanted status, and that one. Gives up after a minute."""
     before: list[dict[str, Any]] = []
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     for order in orders:
         if order["status"] == wanted:
             return before, order
@@ -97,14 +98,14 @@ def test_a_running_producer_obeys_within_a_second_and_is_free_again_as_fast(
     with running_producer(terminal) as orders:
         until(orders, "paid")
         assert override(terminal, "force-open").code == 0
-        overridden = time.time()
+        watch, overridden = Stopwatch(processes=True), time.time()
         before, _ = until(orders, "queued")
-        assert all(order["begun"] < overridden + OBEYED_WITHIN for order in before)
+        assert all(order["begun"] < overridden + OBEYED_WITHIN + watch.lost for order in before)
 
         assert override(terminal, "auto").code == 0
-        overridden = time.time()
+        watch, overridden = Stopwatch(processes=True), time.time()
         before, _ = until(orders, "paid")
-        assert all(order["begun"] < overridden + OBEYED_WITHIN for order in before)
+        assert all(order["begun"] < overridden + OBEYED_WITHIN + watch.lost for order in before)
 
 
 def test_an_override_ends_by_itself_when_its_time_is_over(
@@ -114,10 +115,11 @@ def test_an_override_ends_by_itself_when_its_time_is_over(
         until(orders, "paid")
         shown = override(terminal, "force-open", "--for", "1.5s").document["override"]
         expires = datetime.fromisoformat(shown["expires_at"]).timestamp()
+        watch = Stopwatch(processes=True)
         until(orders, "queued")
         refused, first = until(orders, "paid")
         assert first["ended"] > expires - CLOCKS_APART
-        assert all(order["begun"] < expires + OBEYED_WITHIN for order in refused)
+        assert all(order["begun"] < expires + OBEYED_WITHIN + watch.lost for order in refused)
     assert status(terminal)["override"] is None
 
 
@@ -125,9 +127,9 @@ def test_a_breaker_that_has_just_looked_obeys_within_a_second(terminal: Terminal
     with closing(breaker_of(terminal)) as breaker:
         assert breaker.status().slots is None
         override(terminal, "force-open")
-        overridden = time.monotonic()
+        watch = Stopwatch()
         while breaker.status().slots is None:
-            assert time.monotonic() < overridden + OBEYED_WITHIN
+            assert watch.seconds < OBEYED_WITHIN
             time.sleep(0.02)
 
 

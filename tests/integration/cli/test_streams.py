@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.shop import free_port
 from tests.command import Ran, Terminal, command_line
+from tests.servers.workspace import free_port
 
 needs_full = pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
 
@@ -85,7 +85,8 @@ def test_no_file_takes_the_number_of_a_closed_stream(terminal: Terminal) -> None
 @needs_full
 @pytest.mark.parametrize("shell", [">/dev/full", "| true"])
 def test_up_without_a_usable_stdout_ends_and_says_why(terminal: Terminal, shell: str) -> None:
-    ports = ("--payment-port", str(free_port()), "--control-port", str(free_port()))
+    options = ("--payment-port", "--control-port", "--api-port")
+    ports = [word for option in options for word in (option, str(free_port()))]
     ran = run(terminal, "up", *ports, shell=shell)
     assert "everything ends" in ran.err
     assert ran.code == (0 if shell == "| true" else 1)  # of a pipe a shell tells the last one's

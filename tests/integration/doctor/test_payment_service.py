@@ -23,7 +23,7 @@ from breakwall.payments.gateways import (
     LookupResult,
 )
 from breakwall.settings import load_settings
-from tests.acceptance.shop import PaymentService, free_port
+from tests.acceptance.shop import PaymentService
 from tests.application_server import serving
 from tests.command import Terminal
 from tests.integration.gateway_stub import (
@@ -41,6 +41,7 @@ from tests.integration.tls_services import (
     paying,
     serving_script,
 )
+from tests.servers.workspace import free_port
 from tests.stripe.service import SECRET_KEY, LocalStripe
 from tests.unit.payments.gateways.plain_gateway import PROFILE, PlainGateway
 

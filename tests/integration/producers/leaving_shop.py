@@ -76,7 +76,7 @@ def drop_without_close() -> None:
     producer = OrderProducer.from_settings()
     say(status=producer.place(ORDER, wait=30).status.value)
     del producer
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while threading.active_count() > 1 and time.monotonic() < deadline:
         gc.collect()  # A thread that has just finished its work may still hold it.
         time.sleep(0.01)

@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -23,6 +22,7 @@ from breakwall.wiring import open_database
 from tests.acceptance.shop import PaymentService
 from tests.command import Terminal
 from tests.integration.worker_fixtures import running_worker
+from tests.stopwatch import Stopwatch
 from tests.waiting import wait_until
 
 ROOT = Path(__file__).parents[3]
@@ -95,7 +95,7 @@ def test_a_celery_child_that_ends_records_the_answers_of_its_charges(
                 [*celery, "call", "buy", "--args", '["cart-1"]'], cwd=ROOT, env=environ, check=True
             )
             wait_until(lambda: charge_began(terminal), 60, look_every=0.1)
-            wait_until(lambda: order_of(terminal).status == "paid", 30, look_every=0.1)
+            wait_until(lambda: order_of(terminal).status == "paid", 60, look_every=0.1)
         finally:
             worker.terminate()
             worker.wait(60)
@@ -135,10 +135,10 @@ def test_the_end_of_a_program_waits_no_longer_than_the_charges_deadline(
 ) -> None:
     service.control.set_faults(hang=1.0)
     terminal.set(PAYMENT_TIMEOUT="2")
-    began = time.monotonic()
+    watch = Stopwatch(processes=True)
     code, said = leave(terminal, "returns")
     assert (code, said) == (0, [{"status": "in_flight"}])
-    assert time.monotonic() - began < 30
+    assert watch.seconds < 30
     # Its time-out was recorded, too.
     assert order_of(terminal).status == "queued"
 

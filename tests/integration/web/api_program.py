@@ -1,5 +1,9 @@
-"""`breakwall api` with two more routes: a stream of events, and one that places an order. Also as several processes."""
+"""`breakwall api` with two more routes: a stream of events, and one that places an order. Also as several processes.
 
+``TRIED_LONGEST_STOP`` is how many seconds a stop may take instead of `stopping.LONGEST_STOP`.
+"""
+
+import os
 import sys
 from collections.abc import AsyncIterator
 
@@ -9,7 +13,7 @@ from fastapi.responses import StreamingResponse
 from breakwall.cli.app import main
 from breakwall.payments.orders import Order
 from breakwall.processes.child import python_module
-from breakwall.web import server, server_processes
+from breakwall.web import server, server_processes, stopping
 from breakwall.web.services import Services
 
 create_app = server.create_app
@@ -44,6 +48,7 @@ def create_app_with_more(services: Services, *, host: str) -> FastAPI:
 
 if __name__ == "__main__":
     server.create_app = create_app_with_more
+    stopping.LONGEST_STOP = float(os.environ.get("TRIED_LONGEST_STOP", stopping.LONGEST_STOP))
     server_processes.command_of_one = lambda level: python_module(
         "tests.integration.web.api_program", "--loglevel", level
     )

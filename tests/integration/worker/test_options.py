@@ -14,10 +14,9 @@ from uuid import uuid4
 import pytest
 
 from breakwall.broker.celery_environment import AT_IMPORT
-from breakwall.broker.depth import queue_depth
 from breakwall.broker.publisher import Publisher
 from tests.command import Terminal, command_line
-from tests.integration.publish_fixtures import settings_for
+from tests.integration.publish_fixtures import depth_of, patience, publish_each, settings_for
 from tests.integration.worker_fixtures import TIMEOUT, running_worker
 
 NOWHERE = "redis://:geheim@127.0.0.1:9/0"
@@ -79,7 +78,8 @@ def refused(terminal: Terminal, *line: str, **environ: str) -> str:
 def test_celery_variables_change_nothing_in_a_worker(way: str, terminal: Terminal, redis_url: str) -> None:
     publisher, order = Publisher(settings_for(redis_url)), uuid4().hex
     with running_worker(terminal, [*WAYS[way], "--loglevel", "INFO"]) as worker:
-        assert publisher.publish_many([order])
+        with patience():
+            assert publisher.publish_many([order])
         worker.wait_for(f"order (id {order}): nothing to do")
     publisher.close()
     assert f"Connected to {redis_url}" in worker.log.replace(":**@", "")
@@ -92,10 +92,8 @@ def test_celery_variables_change_nothing_in_publisher_and_depth(
 ) -> None:
     for name, value in FOREIGN.items():
         monkeypatch.setenv(name, value)
-    publisher = Publisher(settings_for(redis_url))
-    assert publisher.publish_many(["order-1"])
-    assert queue_depth(settings_for(redis_url)) == 1
-    publisher.close()
+    publish_each(redis_url, ["order-1"])
+    assert depth_of(settings_for(redis_url)) == 1
 
 
 def test_what_celery_reads_on_import_is_taken_away_by_our_own_command(terminal: Terminal) -> None:

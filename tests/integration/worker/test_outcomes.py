@@ -123,7 +123,7 @@ def test_a_worker_that_is_killed_leaves_its_deliveries_to_the_next_one(shop: Ter
     queue_orders(shop, 1)
     wait_until(lambda: len(told()) == 1, 60)
     killed.kill()
-    killed.wait(20)
+    killed.wait(60)
     shop.set(OUTCOMES__LISTENER="shop_hooks:settled")
     with running_worker(shop):
         # Its claim would expire after a minute; a person need not wait for that.
@@ -148,8 +148,8 @@ def test_the_process_that_delivers_can_be_killed_and_ends_with_a_worker_that_is_
             second = _delivering(worker)
             assert second.pid != first.pid
             worker.process.kill()
-            worker.process.wait(20)
-            wait_until(lambda: not second.is_running(), 20)
+            worker.process.wait(60)
+            wait_until(lambda: not second.is_running(), 60)
 
 
 def test_what_the_process_that_delivers_logs_is_in_the_workers_log(shop: Terminal) -> None:

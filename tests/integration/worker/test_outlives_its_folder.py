@@ -10,10 +10,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from breakwall.broker.depth import queue_depth
 from breakwall.broker.embedded.folder import ServerFolder
 from tests.command import Terminal
 from tests.integration.broker_worker import BrokerWorker, wait_until
+from tests.integration.publish_fixtures import depth_of
 from tests.servers import UnavailableError, Workspace
 from tests.servers.disk import SmallDisk
 
@@ -97,4 +97,4 @@ def test_a_folder_that_is_removed_or_damaged_under_a_worker_is_begun_anew(worker
     (kept,) = ServerFolder(worker.settings.home).kept()
     assert worker.says(str(kept))
     assert (True, f"damaged files are kept: {kept}") in doctor(worker)
-    assert queue_depth(worker.settings) == 0
+    assert depth_of(worker.settings) == 0

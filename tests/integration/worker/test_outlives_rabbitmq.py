@@ -15,11 +15,11 @@ from celery import Celery
 from kombu import Connection
 
 from breakwall.broker.config import DEAD_LETTERS, QUEUE, TASK
-from breakwall.broker.depth import queue_depth
 from breakwall.broker.publisher import Publisher
 from breakwall.broker.rabbitmq_queues import retry_queue
 from breakwall.doctor.broker import broker
 from tests.integration.broker_worker import BrokerWorker, wait_until
+from tests.integration.publish_fixtures import depth_of, publish_each
 from tests.servers import RabbitServer
 from tests.servers.silent_relay import SilentRelay
 
@@ -84,7 +84,7 @@ def test_a_queue_that_is_deleted_twice_under_load_is_consumed_from_again(
             time.sleep(1)  # within three seconds, as it was seen
             delete_and_declare_again(url)
     assert worker.works()
-    assert wait_until(lambda: queue_depth(worker.settings) == 0)
+    assert wait_until(lambda: depth_of(worker.settings) == 0)
 
 
 def test_a_queue_that_is_declared_otherwise_ends_no_worker_and_is_said(
@@ -111,7 +111,7 @@ def test_a_virtual_host_that_is_deleted_and_made_again_ends_no_worker(
 
 def test_an_alarm_stops_no_worker(rabbitmq_server: RabbitServer, worker: BrokerWorker) -> None:
     worker.freeze()
-    assert worker.publisher.publish_many(f"before-{number}" for number in range(100)) == 100
+    publish_each(worker.settings, [f"before-{number}" for number in range(100)])
     rabbitmq_server.raise_memory_alarm()
     try:
         worker.thaw()
@@ -199,5 +199,5 @@ def test_strange_messages_are_set_aside_once_and_the_next_one_worked_on(
         "no command",
     ):
         assert worker.says(reason), worker.log()
-    assert queue_depth(worker.settings) == 0
-    assert queue_depth(worker.settings, DEAD_LETTERS) == 0
+    assert depth_of(worker.settings) == 0
+    assert depth_of(worker.settings, DEAD_LETTERS) == 0

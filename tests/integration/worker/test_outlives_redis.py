@@ -253,7 +253,7 @@ def test_a_revoke_ends_no_order(worker: BrokerWorker, client: redis.Redis) -> No
     app = Celery(set_as_current=False)
     app.conf.update(celery_config(worker.settings))
     for options in ({}, {"terminate": True}):
-        replies = app.control.revoke("revoked-1", reply=True, timeout=20, limit=1, **options)
+        replies = app.control.revoke("revoked-1", reply=True, timeout=60, limit=1, **options)
         assert replies
     for times in (1, 2):  # again, as the dispatcher does
         client.lpush(QUEUE, json.dumps(message("revoked-1", headers={"task": TASK, "id": "revoked-1"})))
@@ -291,7 +291,7 @@ def test_what_celery_control_or_flower_ask_ends_no_worker_and_stops_none(
     app.conf.update(celery_config(worker.settings))
 
     def ask(command: str, **arguments: Any) -> str:
-        return str(app.control.broadcast(command, arguments=arguments, reply=True, timeout=20, limit=1))
+        return str(app.control.broadcast(command, arguments=arguments, reply=True, timeout=60, limit=1))
 
     assert "pong" in ask("ping")
     for refused in ("shutdown", "pool_shrink", "pool_restart"):

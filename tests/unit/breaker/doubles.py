@@ -101,7 +101,7 @@ class BlockableStore(FaultyStore):
     def _check(self) -> None:
         breaks, self.breaks_next = self.breaks_next, False
         self.came.set()
-        assert self.unblocked.wait(20)
+        assert self.unblocked.wait(60)
         if breaks:
             raise ConnectionError("reset by peer")
         super()._check()

@@ -22,7 +22,7 @@ class Batches:
 
     def publish(self, order_ids: list[str]) -> None:
         self.began.set()
-        assert self.may_end.wait(10)
+        assert self.may_end.wait(60)
         self.taken.append(order_ids)
 
 
@@ -35,7 +35,7 @@ def test_what_several_callers_give_is_published_together_and_in_order(batches: B
     behind = PublishThread(batches.publish)
     batches.may_end.clear()
     behind.add(["first"])
-    assert batches.began.wait(10)
+    assert batches.began.wait(60)
     for number in range(30):
         behind.add([str(number)])
     batches.may_end.set()
@@ -55,7 +55,7 @@ def test_a_publish_that_hangs_holds_no_caller_up_and_fills_no_memory(batches: Ba
     behind = PublishThread(batches.publish)
     batches.may_end.clear()
     behind.add(["first"])
-    assert batches.began.wait(10)
+    assert batches.began.wait(60)
     for number in range(CAPACITY // 500 + 2):
         behind.add([f"{number}-{one}" for one in range(500)])
     behind.flush(0.01)

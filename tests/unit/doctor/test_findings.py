@@ -12,7 +12,7 @@ def test_findings_come_in_the_order_of_the_checks() -> None:
     second = threading.Event()
 
     def slow() -> list[Finding]:
-        assert second.wait(5)
+        assert second.wait(60)
         return [fine("first", "")]
 
     def quick() -> list[Finding]:

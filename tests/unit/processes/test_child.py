@@ -113,7 +113,7 @@ def test_stopping_waits_for_one_that_listens_and_kills_one_that_does_not(
 
 def test_an_end_with_a_code_is_described_with_it(tmp_path: Path, started: list[Child]) -> None:
     child = start(started, [sys.executable, "-c", "raise SystemExit(3)"], HOWS[-1], tmp_path)
-    child.process.wait(10)
+    child.process.wait(60)
     assert child.how_it_ended == "ended with code 3"
 
 
@@ -137,11 +137,11 @@ def test_a_second_request_to_stop_leaves_no_program_behind(how: str, tmp_path: P
     child.process.stdout.readline()
     running = [child.process.pid, *(one.pid for one in psutil.Process(child.pid).children())]
     child.ask_to_stop()
-    wait_until(lambda: child.process.poll() is not None or _has_heard(child), 10)
+    wait_until(lambda: child.process.poll() is not None or _has_heard(child), 60)
     child.ask_to_stop()
-    child.process.wait(10)
+    child.process.wait(60)
     child.kill()
-    wait_until(lambda: not any(map(psutil.pid_exists, running)), 10)
+    wait_until(lambda: not any(map(psutil.pid_exists, running)), 60)
 
 
 def _has_heard(child: Child) -> bool:
@@ -157,5 +157,5 @@ def test_without_a_folder_it_has_this_process_s_own(
     monkeypatch.chdir(gone)
     gone.rmdir()
     child = Child("true", ["/bin/true"], environment={}, folder=None, how=how)
-    assert child.process.wait(10) == 0
+    assert child.process.wait(60) == 0
     child.kill()

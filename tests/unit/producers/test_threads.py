@@ -223,7 +223,7 @@ def test_a_forked_child_starts_threads_of_its_own(pool: NamedPool) -> None:
         done = threading.Event()
         for _ in range(3):
             pool.submit(done.set)
-        os._exit(0 if done.wait(10) else 1)
+        os._exit(0 if done.wait(60) else 1)
     for work in held:
         work.may_end.set()
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0

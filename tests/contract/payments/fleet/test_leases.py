@@ -98,7 +98,7 @@ def test_of_two_that_take_it_at_once_one_gets_it(migrated_postgres_url: str, bef
         second = other.submit(take_as, "web-2")
         wait_until(lambda: first.scalar(text("SELECT count(*) FROM pg_locks WHERE NOT granted")))
         first.commit()
-        assert not second.result(timeout=15)
+        assert not second.result(timeout=60)
     database.close()
 
 

@@ -266,7 +266,7 @@ def together(*works: Callable[[], Any]) -> list[Any]:
     start = Barrier(len(works))
 
     def begin(work: Callable[[], Any]) -> Any:
-        start.wait(10)
+        start.wait(60)
         return work()
 
     with ThreadPoolExecutor(len(works)) as threads:
@@ -310,7 +310,7 @@ class TestTwoAtOnce:
                     waiting.result(0.3)
                 return waiting
 
-            assert site.database.write(work).result(10) == first
+            assert site.database.write(work).result(60) == first
         other.close()
 
     def test_of_an_answer_and_a_persons_resolution_one_counts(self, site: Site) -> None:
@@ -363,14 +363,14 @@ class TestTwoOpenTransactions:
         at_once = Recording._pay_at_once
 
         def begun(*args: Any, **options: Any) -> bool:
-            meeting.wait(10)
+            meeting.wait(60)
             return at_once(*args, **options)
 
         def stopped(*args: Any) -> Any:
             verified = register_charge(*args)
             if not getattr(met, "already", False):
                 met.already = True
-                meeting.wait(10)
+                meeting.wait(60)
             return verified
 
         if before:

@@ -99,7 +99,7 @@ def test_while_one_reader_waits_for_the_history_the_others_take_the_one_before(d
         if len(samples) == 1:
             return samples[0]
         asked.set()
-        assert go_on.wait(5)
+        assert go_on.wait(60)
         return samples[1]
 
     data = PageData(desk.live, CONFIG, read)
@@ -108,7 +108,7 @@ def test_while_one_reader_waits_for_the_history_the_others_take_the_one_before(d
     desk.seconds += INTERVAL
     with ThreadPoolExecutor(1) as threads:
         slow = threads.submit(data.latest)
-        assert asked.wait(5)
+        assert asked.wait(60)
         other = data.latest()
         go_on.set()
         newest = slow.result()

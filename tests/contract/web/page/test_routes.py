@@ -217,7 +217,7 @@ class Changing:
         self.go_on = threading.Semaphore(1)
 
     def snapshot_with_workers(self) -> tuple[Backlog, list[Worker]]:
-        assert self.go_on.acquire(timeout=5)
+        assert self.go_on.acquire(timeout=60)
         self.asked += 1
         return backlog(queued=self.asked), []
 

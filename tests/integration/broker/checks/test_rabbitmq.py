@@ -15,13 +15,12 @@ import pytest
 from breakwall.broker.backoff import PAUSE
 from breakwall.broker.checks.run import check_queue
 from breakwall.broker.config import DEAD_LETTERS, QUEUE
-from breakwall.broker.depth import queue_depth
 from breakwall.broker.publisher import Publisher
 from breakwall.doctor.broker import broker
 from breakwall.doctor.strange_messages import dead_letters
 from tests.command import Terminal
 from tests.integration.broker.checks.told import NO_LOSS, told_by_check
-from tests.integration.publish_fixtures import publish_each, settings_for
+from tests.integration.publish_fixtures import depth_of, publish_each, settings_for
 from tests.integration.worker_fixtures import running_worker
 from tests.manual_clock import MonotonicClock
 from tests.servers import RabbitServer
@@ -123,7 +122,7 @@ def test_of_several_nodes_worker_publisher_and_depth_use_the_one_that_answers(
     both = f"{rabbitmq_url.replace(str(rabbitmq_server.port), '9')};{rabbitmq_url}"
     publisher, order = Publisher(settings_for(both)), uuid4().hex
     assert publisher.publish_many([order])
-    assert queue_depth(settings_for(both)) == 1
+    assert depth_of(settings_for(both)) == 1
     terminal.set(BROKER_URL=both)
     with running_worker(terminal) as worker:
         worker.wait_for(f"order (id {order}): nothing to do")
@@ -165,7 +164,7 @@ def test_messages_that_a_policy_removes_are_not_blamed_on_workers(
     settings, vhost = settings_for(rabbitmq_url), urlsplit(rabbitmq_url).path[1:]
     rabbitmq_server.control("set_policy", "-p", vhost, "short", "retry$", '{"max-length": 1}')
     publish_each(settings, ["order-1", "order-2", "order-3"])
-    wait_until(lambda: not dead_letters(settings)[0].ok, 30)  # it arrives there after the confirmation
+    wait_until(lambda: not dead_letters(settings)[0].ok, 60)  # it arrives there after the confirmation
     (found,) = dead_letters(settings)
     assert "max-length" in found.detail
     assert "policy" in found.advice
@@ -179,4 +178,4 @@ def test_looking_whether_rabbitmq_refuses_leaves_no_message(rabbitmq_url: str) -
     publisher.close()
     (found,) = broker(settings_for(rabbitmq_url))
     assert found.ok
-    assert queue_depth(settings_for(rabbitmq_url)) == 1
+    assert depth_of(settings_for(rabbitmq_url)) == 1

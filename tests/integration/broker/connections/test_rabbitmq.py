@@ -10,13 +10,14 @@ from celery import Celery
 
 from breakwall.broker.config import DEAD_LETTERS, QUEUE, celery_config
 from breakwall.broker.connections.base import IDS_A_MESSAGE
-from breakwall.broker.depth import queue_depth
 from breakwall.broker.publisher import Publisher
 from breakwall.broker.rabbitmq_queues import DELIVERY_LIMIT
 from tests.integration.publish_fixtures import (
     BOUND,
+    IN_TIME,
     assert_fails_in_time,
     cold_publisher,
+    depth_of,
     publish_from_threads,
     settings_for,
     warm_publisher,
@@ -44,7 +45,7 @@ def test_a_publish_to_an_empty_server_makes_a_replicated_queue_and_its_place_for
 ) -> None:
     assert Publisher(settings_for(rabbitmq_url)).publish_many(["order-1"])
     assert queue_types(rabbitmq_server, rabbitmq_url) == {QUEUE: "quorum", DEAD_LETTERS: "classic"}
-    assert queue_depth(settings_for(rabbitmq_url)) == 1
+    assert depth_of(settings_for(rabbitmq_url)) == 1
 
 
 @pytest.mark.parametrize("first", ["publisher", "worker"])
@@ -62,7 +63,7 @@ def test_many_messages_share_round_trips(rabbitmq_url: str) -> None:
     publisher = warm_publisher(rabbitmq_url)
     sent, took = timed(lambda: publisher.publish_many(str(number) for number in range(10_000)))
     assert sent == 10_000
-    assert queue_depth(settings_for(rabbitmq_url)) == 1 + 10_000 / IDS_A_MESSAGE
+    assert depth_of(settings_for(rabbitmq_url)) == 1 + 10_000 / IDS_A_MESSAGE
     assert took < 20
 
 
@@ -86,6 +87,7 @@ def test_a_warm_publish_sends_one_method_and_waits_for_its_confirmation(
     assert methods == [(60, 40)]  # basic.publish
 
 
+@IN_TIME
 @pytest.mark.parametrize("make", [warm_publisher, cold_publisher])
 def test_a_frozen_rabbitmq_costs_under_a_second(
     rabbitmq_server: RabbitServer, rabbitmq_url: str, make: Any
@@ -95,6 +97,7 @@ def test_a_frozen_rabbitmq_costs_under_a_second(
     assert_fails_in_time(lambda: publisher.publish_many(["order-1"]))
 
 
+@IN_TIME
 @pytest.mark.parametrize("make", [warm_publisher, cold_publisher])
 def test_a_memory_alarm_costs_under_a_second_and_is_not_taken_for_success(
     rabbitmq_server: RabbitServer, rabbitmq_url: str, make: Any
@@ -107,6 +110,7 @@ def test_a_memory_alarm_costs_under_a_second_and_is_not_taken_for_success(
         rabbitmq_server.clear_memory_alarm()
 
 
+@IN_TIME
 def test_a_rabbitmq_that_is_down_costs_a_moment(rabbitmq_server: RabbitServer, rabbitmq_url: str) -> None:
     warm, cold = warm_publisher(rabbitmq_url), cold_publisher(rabbitmq_url)
     rabbitmq_server.kill()
@@ -114,6 +118,7 @@ def test_a_rabbitmq_that_is_down_costs_a_moment(rabbitmq_server: RabbitServer, r
     assert_fails_in_time(lambda: cold.publish_many(["order-1"]), 0.3)
 
 
+@IN_TIME
 def test_a_rabbitmq_that_freezes_under_many_threads_holds_none_of_them_for_a_second(
     rabbitmq_server: RabbitServer, rabbitmq_url: str
 ) -> None:
@@ -138,7 +143,7 @@ def test_a_queue_that_was_deleted_is_made_again_and_the_message_kept(
     publisher = warm_publisher(rabbitmq_url)
     rabbitmq_server.control("delete_queue", QUEUE, "--vhost", rabbitmq_url.rpartition("/")[2])
     assert publisher.publish_many(["order-1"])
-    assert queue_depth(settings_for(rabbitmq_url)) == 1
+    assert depth_of(settings_for(rabbitmq_url)) == 1
 
 
 @pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning")  # on purpose
@@ -172,4 +177,4 @@ def test_a_message_that_kills_every_worker_becomes_a_dead_letter(rabbitmq_url: s
         while dead is None:
             dead = channel.basic_get(DEAD_LETTERS)
     assert dead.headers["id"] == "poison"
-    assert queue_depth(settings_for(rabbitmq_url)) == 0
+    assert depth_of(settings_for(rabbitmq_url)) == 0

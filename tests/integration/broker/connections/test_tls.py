@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from breakwall.broker.connections.factory import client_app, new_connection
-from tests.integration.publish_fixtures import BOUND, cold_publisher, settings_for
+from tests.integration.publish_fixtures import BOUND, IN_TIME, cold_publisher, settings_for
 from tests.integration.tls_fixtures import TlsFront, make_certificate
 from tests.servers import RabbitServer, RedisServer
 from tests.stopwatch import timed
@@ -74,6 +74,7 @@ def test_each_of_several_nodes_proves_its_own_name(
     assert cold_publisher(";".join(nodes)).publish_many(["order-1"])
 
 
+@IN_TIME
 @pytest.mark.parametrize("front", ["IP:127.0.0.1"], indirect=True)
 def test_a_broker_that_falls_silent_behind_tls_costs_under_a_second(
     front: TlsFront, plain_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

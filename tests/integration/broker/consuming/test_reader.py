@@ -12,11 +12,11 @@ from kombu import Connection
 
 from breakwall.broker.connections.factory import client_app
 from breakwall.broker.consuming.reader import QueueReader
-from breakwall.broker.depth import queue_depth
 from breakwall.broker.messages.strange import StrangeMessage
 from breakwall.broker.publisher import Publisher
 from breakwall.settings import Settings, load_settings
 from tests.integration.broker_worker import wait_until
+from tests.integration.publish_fixtures import depth_of
 from tests.servers import RedisServer
 
 NONE_COMES = 0.5  # Seconds; a message comes in milliseconds.
@@ -103,7 +103,7 @@ def test_nothing_is_taken_while_there_is_no_demand_and_all_once_there_is(site: S
     site.demand.capacity = 0
     site.reader.start()
     assert not wait_until(lambda: bool(site.taken), NONE_COMES)
-    assert queue_depth(site.settings) == 1
+    assert depth_of(site.settings) == 1
     site.demand.capacity = 100
     site.reader.wake()
     assert site.has("warm-up")

@@ -22,7 +22,7 @@ def home() -> Iterator[Path]:
     """A data folder with a short path whose characters must be escaped in a URL."""
     folder = Path(tempfile.mkdtemp(prefix="bw ü%-", dir="/tmp"))
     yield folder
-    left = wait_until_none_is_left(folder, 5)
+    left = wait_until_none_is_left(folder, 60)
     for process in left:
         os.kill(int(process.split()[0]), signal.SIGKILL)
     shutil.rmtree(folder)

@@ -14,10 +14,9 @@ import pytest
 
 from breakwall.broker.depth import queue_depth
 from breakwall.broker.embedded.broker import EmbeddedBroker, start_embedded_broker
-from breakwall.broker.publisher import Publisher
 from breakwall.settings import Settings, load_settings
 from tests.integration.broker.embedded.workers import Worker, servers, wait_for
-from tests.integration.publish_fixtures import publish_each
+from tests.integration.publish_fixtures import depth_of, publish_each
 from tests.servers.processes import wait_until_none_is_left
 from tests.stopwatch import Stopwatch
 
@@ -26,7 +25,7 @@ def test_it_serves_orders_on_a_socket_that_only_its_user_can_open(
     broker: EmbeddedBroker, settings: Settings
 ) -> None:
     publish_each(settings, ["a", "b"])
-    assert queue_depth(settings) == 2
+    assert depth_of(settings) == 2
     assert stat.S_IMODE(settings.broker_socket.stat().st_mode) == 0o700
 
 
@@ -43,7 +42,7 @@ def test_what_was_published_is_there_after_a_stop_and_a_start(
     publish_each(settings, ["a", "b", "c"])
     broker.stop()
     broker.ensure()
-    assert queue_depth(settings) == 3
+    assert depth_of(settings) == 3
 
 
 def test_processes_that_start_it_at_the_same_moment_get_one_server(
@@ -62,7 +61,7 @@ def test_nothing_is_left_when_the_only_worker_is_killed(
     worker = start_worker()
     assert len(servers(home)) == 1
     worker.kill()
-    assert wait_until_none_is_left(home, 15) == []
+    assert wait_until_none_is_left(home, 60) == []
 
 
 def test_another_worker_takes_over_within_a_second_when_the_owner_is_killed(
@@ -73,7 +72,7 @@ def test_another_worker_takes_over_within_a_second_when_the_owner_is_killed(
     before = servers(home)
     owner.kill()
     watch = Stopwatch(processes=True)
-    assert wait_for(lambda: queue_depth(settings) == 3 and servers(home) != before, 5)
+    assert wait_for(lambda: queue_depth(settings) == 3 and servers(home) != before, 60)
     assert watch.seconds < 1.5
     assert len(servers(home)) == 1
 
@@ -82,22 +81,22 @@ def test_another_worker_takes_over_when_the_owner_ends_normally(
     home: Path, start_worker: Callable[..., Worker], settings: Settings
 ) -> None:
     owner, guest = start_worker(), start_worker()
-    Publisher(settings).publish_many(["a"])
+    publish_each(settings, ["a"])
     assert owner.stop() == 0
-    assert wait_for(lambda: queue_depth(settings) == 1, 5)
+    assert wait_for(lambda: queue_depth(settings) == 1, 60)
     assert guest.stop() == 0
-    assert wait_until_none_is_left(home, 15) == []
+    assert wait_until_none_is_left(home, 60) == []
 
 
 def test_if_the_workers_are_killed_in_turn_the_server_ends_with_the_last(
     home: Path, start_worker: Callable[..., Worker], settings: Settings
 ) -> None:
     workers = [start_worker() for _ in range(4)]
-    Publisher(settings).publish_many(["a"])
+    publish_each(settings, ["a"])
     for worker in workers:
-        assert wait_for(lambda: queue_depth(settings) == 1, 5)
+        assert wait_for(lambda: queue_depth(settings) == 1, 60)
         worker.kill()
-    assert wait_until_none_is_left(home, 15) == []
+    assert wait_until_none_is_left(home, 60) == []
 
 
 def test_ctrl_c_in_the_terminal_does_not_reach_it(home: Path, start_worker: Callable[..., Worker]) -> None:
@@ -132,13 +131,13 @@ def test_the_end_of_a_fork_does_not_end_it(broker: EmbeddedBroker, home: Path) -
 
 
 def test_two_data_folders_have_two_brokers(broker: EmbeddedBroker, home: Path, settings: Settings) -> None:
-    Publisher(settings).publish_many(["a"])
+    publish_each(settings, ["a"])
     other = load_settings({"BREAKWALL_DATA_DIR": str(home / "b")})
     second = EmbeddedBroker(other.home)
     second.ensure()
-    assert queue_depth(other) == 0
+    assert depth_of(other) == 0
     second.stop()
-    assert queue_depth(settings) == 1
+    assert depth_of(settings) == 1
 
 
 def test_it_is_not_started_where_the_settings_name_a_broker(home: Path) -> None:

@@ -62,8 +62,8 @@ def test_without_the_kernels_parent_death_signal_a_pipe_ends_it(home: Path, end:
         else:
             owner.stdin.write("\n")
             owner.stdin.flush()
-        owner.wait(10)
-    assert wait_until_none_is_left(home, 15) == []
+        owner.wait(60)
+    assert wait_until_none_is_left(home, 60) == []
 
 
 def test_the_lock_is_free_exactly_while_no_server_runs(home: Path) -> None:

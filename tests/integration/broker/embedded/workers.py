@@ -61,7 +61,7 @@ class Worker:
 
     def stop(self) -> int:
         self.process.terminate()
-        return self.process.wait(15)
+        return self.process.wait(60)
 
     def close(self) -> None:
         self.kill()

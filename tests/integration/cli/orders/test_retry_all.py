@@ -170,7 +170,7 @@ class TestRetryingAllThatMatch:
         with ledger_of(terminal) as ledger:
             wait_until(lambda: ledger.database.read(retried) > 0, look_every=0.002)
             running.send_signal(signal.SIGINT)
-            said = json.loads(running.communicate(timeout=30)[0])
+            said = json.loads(running.communicate(timeout=60)[0])
             sent = ledger.database.read(retried)
         assert (running.returncode, said["finished"]) == (130, False)
         assert said["bulk_retry"] is not None

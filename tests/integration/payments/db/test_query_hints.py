@@ -143,7 +143,7 @@ class Site:
         charger = Charger(self.gateway, self.ledger, RetryPolicy(), lambda: 0.5)
         self.producer = OrderProducer(
             *(self.ledger, charger, self.breaker, NoPublisher()),
-            timeout=10,
+            timeout=60,
             jitter=lambda: 0.5,
             wait=30.0,
         )

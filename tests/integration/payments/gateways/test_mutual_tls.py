@@ -124,7 +124,7 @@ def refuse(connection: StubConnection, context: ssl.SSLContext, written: threadi
                 if sent.pending:
                     connection.send(sent.read())
                 received.write(connection.sock.recv(65_536))
-    assert written.wait(10)
+    assert written.wait(60)
     connection.send(sent.read())
     connection.hang()
 

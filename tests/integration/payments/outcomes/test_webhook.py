@@ -119,7 +119,7 @@ def test_a_shop_under_gunicorn_takes_events_on_kept_and_on_closed_connections(tm
         assert all(shop.deliver(EVENT, deadline=soon()).delivered for _ in range(20))
     finally:
         server.terminate()
-        server.wait(20)
+        server.wait(60)
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ OPTIONS = [
 
 
 # Milliseconds that a page may take to show what is expected: a busy machine is slow.
-expect.set_options(timeout=30_000)
+expect.set_options(timeout=60_000)
 
 
 @pytest.fixture(scope="module")

@@ -107,7 +107,7 @@ class PageSite:
 
     def close(self) -> None:
         self._server.should_exit = True
-        self._thread.join(10)
+        self._thread.join(60)
         self.site.producer.close()
 
 

@@ -33,7 +33,7 @@ class TestAnOperatorsOverride:
         blockable.breaks_next = True
         caller = threading.Thread(target=breaker.call, args=(answer,))
         caller.start()
-        assert blockable.came.wait(5)
+        assert blockable.came.wait(60)
         threading.Timer(0.1, blockable.unblocked.set).start()
         breaker.force_open("maintenance", "kim")
         caller.join()

@@ -45,7 +45,7 @@ class Outcome:
             dispatcher, interval=0.001, batch=100, report=self.reports.append, exhaustion=exhaustion
         )
         dispatcher.loop.start()
-        dispatcher.loop.join(10)
+        dispatcher.loop.join(60)
         self.runs = dispatcher.runs
 
 

@@ -139,7 +139,7 @@ def failures(tmp_path_factory: pytest.TempPathFactory) -> Failures:
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=170,
         check=False,
     )
     assert ran.returncode == 1, ran.stdout + ran.stderr

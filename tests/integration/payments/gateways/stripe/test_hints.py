@@ -39,7 +39,7 @@ def delivered(stripe: LocalStripe) -> Iterator[Callable[[], Delivery]]:
             pass
 
     def wait() -> Delivery:
-        assert arrived.wait(20)
+        assert arrived.wait(60)
         return came[0]
 
     with HTTPServer(("127.0.0.1", 0), Endpoint) as server:

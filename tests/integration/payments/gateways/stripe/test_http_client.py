@@ -148,7 +148,7 @@ def test_a_forked_child_uses_connections_of_its_own(
     assert isinstance(gateway.prepare(new_order(), deadline=soon(30)), Prepared)
     assert receiving.poll(60)
     assert receiving.recv() is Outcome.SUCCEEDED
-    child.join(20)
+    child.join(60)
 
 
 def test_after_close_a_gateway_opens_new_connections(make_gateway: Gateways, new_order: Orders) -> None:

@@ -180,4 +180,4 @@ def test_fifty_threads_each_keep_their_own_deadline(serve: Serve) -> None:
             thread.join()
     assert outcomes == [Outcome.UNKNOWN] * 50
     assert min(late) >= -0.05, "a call was bounded by another call's deadline"
-    assert max(late) <= 0.35, "a call outlived its deadline"
+    assert max(late) <= 1.0, "a call outlived its deadline"

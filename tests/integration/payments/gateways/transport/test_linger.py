@@ -49,7 +49,7 @@ class ObservingService:
 
     def end(self) -> str:
         """How the next connection to end did: ``"in order"`` or by a ``"reset"``."""
-        return self._ends.get(timeout=10)
+        return self._ends.get(timeout=60)
 
     def has_ended(self) -> bool:
         return not self._ends.empty()
@@ -60,7 +60,7 @@ class ObservingService:
             connection.send(response(200, PAID))
         # Checked below TLS: OpenSSL answers an unannounced end with an alert, which would cause a reset.
         with socket.socket(fileno=os.dup(connection.sock.fileno())) as raw:
-            raw.settimeout(20)
+            raw.settimeout(60)
             try:
                 while raw.recv(1, socket.MSG_PEEK):
                     connection.request()
@@ -122,7 +122,7 @@ def test_the_service_sees_a_reset_when_it_says_nothing_more_itself() -> None:
     server = StubServer(fall_silent)
     with gateway_to(server.url) as gateway:
         assert charge(gateway).outcome is Outcome.UNKNOWN
-    assert isinstance(ends.get(timeout=10), ConnectionResetError)
+    assert isinstance(ends.get(timeout=60), ConnectionResetError)
     server.close()
 
 
@@ -141,7 +141,7 @@ def caller(service: ObservingService) -> subprocess.Popen[str]:
 def test_the_service_sees_a_reset_when_the_process_is_killed_in_a_call(start: Start) -> None:
     service = start(0)
     with caller(service) as process:
-        assert service.asked.wait(20)
+        assert service.asked.wait(60)
         process.kill()
         assert service.end() == "reset"
 
@@ -180,7 +180,7 @@ def test_a_forked_child_that_exits_disturbs_no_call_of_its_parent(start: Start) 
     with gateway_to(service.url) as gateway:
         calling = threading.Thread(target=charge, args=(gateway, 2.0))
         calling.start()
-        assert service.asked.wait(10)
+        assert service.asked.wait(60)
         if not (child := fork()):
             os._exit(0)
         os.waitpid(child, 0)
@@ -207,7 +207,7 @@ def executed(connection: socket.socket) -> bool:
     """Whether the service, now that it reads, gets a whole request."""
     received = b""
     with connection:
-        connection.settimeout(10)
+        connection.settimeout(60)
         try:
             while more := connection.recv(65_536):
                 received += more
@@ -266,7 +266,7 @@ def test_an_open_copy_of_the_socket_does_not_change_that(
         assert charge(gateway, SECONDS, LARGE).outcome is Outcome.UNKNOWN
     ended = select.poll()
     ended.register(copies[0], 0)  # an error and a hang-up are always reported
-    ended.poll(10_000)
+    ended.poll(60_000)
     assert not executed(deaf.accept()[0])
     copies[0].close()
 
