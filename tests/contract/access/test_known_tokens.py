@@ -3,12 +3,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from queue import Queue
 
 import pytest
 
-from breakwall.access.known_tokens import LONGEST, REREAD, KnownTokens, _in_a_thread
+from breakwall.access.known_tokens import LONGEST, KnownTokens
 from breakwall.access.scopes import ALL_SCOPES
+from breakwall.access.shared_read import REREAD
 from breakwall.access.stored_tokens import create_token, list_tokens, revoke_token
 from breakwall.access.tokens import digest_of, new_token
 from breakwall.api_tokens import ConfiguredToken
@@ -39,6 +39,7 @@ class Process:
             clock=self.clock,
             monotonic=lambda: self.seconds,
             run_behind=self.behind.append,
+            run_read=lambda work: work(),
         )
 
     def advance(self, seconds: float) -> None:
@@ -193,11 +194,3 @@ def test_requests_that_come_at_the_same_time_share_one_read(process: Process) ->
         everybody_has_come.wait(20.0)
         assert all(answer.result(20.0) for answer in answers)
     assert process.reads == 1
-
-
-def test_what_runs_behind_does_not_hold_up_the_request_or_the_exit() -> None:
-    seen: Queue[threading.Thread] = Queue()
-    _in_a_thread(lambda: seen.put(threading.current_thread()))
-    thread = seen.get(timeout=20.0)
-    assert thread is not threading.current_thread()
-    assert thread.daemon

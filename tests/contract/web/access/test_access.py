@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from breakwall.access.known_tokens import REREAD
+from breakwall.access.shared_read import REREAD
 from breakwall.access.tokens import digest_of, new_token
 from breakwall.payments.db.database import Database, DatabaseUnavailableError
 from breakwall.web.access.failed_tries import MOST_FROM_ONE, WINDOW

@@ -9,8 +9,8 @@ from fastapi.testclient import TestClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from breakwall.access.known_tokens import REREAD
 from breakwall.access.sessions import LIFE
+from breakwall.access.shared_read import REREAD
 from breakwall.access.tokens import digest_of, new_token
 from breakwall.payments.db.database import Database, DatabaseUnavailableError
 from tests.contract.web.access.protected_app import READ, WRITE, ProtectedApp
