@@ -131,8 +131,8 @@ class TestGoingBack:
         ran = terminal.run("db", "downgrade", "--yes", "-o", "json")
         assert (ran.document["before"], ran.document["after"]) == (HEAD, BEFORE)
         assert {"tokens_lost", "actions_lost", "bulk_retries_lost"} <= ran.document.keys()
-        # Nothing is left to delete, so nothing is asked.
         assert "open to everybody on this machine" in ran.err
+        # Nothing is left to delete, so nothing is asked.
         again = terminal.run("db", "downgrade")
         assert (again.code, again.out) == (
             0,
@@ -151,7 +151,7 @@ class TestGoingBack:
         ran = terminal.run("db", "downgrade", "--yes")
         assert ran.code == 4
         assert "1 bulk retry is not finished" in ran.err
-        [entry] = terminal.run("audit", "-o", "json").document
+        [entry] = terminal.run("audit", "--action", "database", "-o", "json").document
         assert (entry["action"], entry["result"]) == ("database_downgrade", "refused")
 
     def test_of_a_database_that_is_not_there_makes_none(self, short_terminal: Terminal) -> None:
