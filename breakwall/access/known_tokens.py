@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from sqlalchemy import Connection
 
 from breakwall.access import shared_read
-from breakwall.access.sessions import Session, read_sessions
-from breakwall.access.shared_read import Reading, SharedRead, Work
+from breakwall.access.sessions import BrowserSession, read_sessions
+from breakwall.access.shared_read import LastRead, SharedRead, Work
 from breakwall.access.stored_tokens import USED_AT_PRECISION, TokensRead, read_tokens, record_use
 from breakwall.access.tokens import AccessToken, digest_of
 from breakwall.api_tokens import ConfiguredToken
@@ -34,7 +34,7 @@ class _Known:
     """What was read. ``sessions``: by the digests of their cookies."""
 
     tokens: TokensRead
-    sessions: Mapping[str, Session]
+    sessions: Mapping[str, BrowserSession]
 
 
 class KnownTokens:
@@ -111,9 +111,9 @@ class KnownTokens:
         """Read again unless that was done since ``since``, by ``monotonic`` (default: `REREAD` ago).
 
         Returns whether what is known is as new as that: False while the database does not answer; then what was read
-        last counts. It waits `PATIENCE` at most. Threads that come at the same time share one read.
+        last counts. It waits `shared_read.TIMEOUT` at most. Threads that come at the same time share one read.
         """
-        return self._reads.renew(since)
+        return self._reads.refresh(since)
 
     def _read(self, connection: Connection) -> _Known:
         found = _Known(read_tokens(connection, self._clock), read_sessions(connection, self._clock))
@@ -139,7 +139,7 @@ class KnownTokens:
             self._note_use(found)
         return found
 
-    def _counting(self) -> Reading[_Known] | None:
+    def _counting(self) -> LastRead[_Known] | None:
         """What was read last, while it counts."""
         read = self._reads.latest
         return None if read is None or self._monotonic() >= read.at + LONGEST else read

@@ -27,7 +27,7 @@ _NAME = "browser_session"  # The transactions'. They are no crash points, becaus
 
 
 @dataclass(frozen=True, slots=True)
-class Session:
+class BrowserSession:
     """A browser that is signed in."""
 
     token_digest: str = field(repr=False)  # Of the token that it signed in with.
@@ -68,14 +68,14 @@ def _surplus(connection: Connection, token_digest: str) -> list[str]:
     return list(connection.scalars(newest.offset(MOST_OF_A_TOKEN - 1)))
 
 
-def read_sessions(connection: Connection, clock: Clock) -> dict[str, Session]:
+def read_sessions(connection: Connection, clock: Clock) -> dict[str, BrowserSession]:
     """All sessions that have not expired, by the digests of their cookies, within a running transaction."""
     if not has_table(connection, browser_sessions.name):
         return {}
     now = clock.after(0)
     wanted = select(_S.digest, _S.token_digest, _S.expires_at, now.label("now")).where(_S.expires_at > now)
     return {
-        row.digest: Session(row.token_digest, (row.expires_at - row.now).total_seconds())
+        row.digest: BrowserSession(row.token_digest, (row.expires_at - row.now).total_seconds())
         for row in connection.execute(wanted)
     }
 

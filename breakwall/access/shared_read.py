@@ -21,13 +21,13 @@ Work = Callable[[], None]
 # Seconds for which what was read is fresh. A revoked token works for so long.
 REREAD = 5.0
 FAILURE_PAUSE = 1.0  # Seconds after a failed read until the next one.
-PATIENCE = 3.0  # Seconds after the beginning of a read for which threads wait for it.
+TIMEOUT = 3.0  # Seconds after the beginning of a read for which threads wait for it.
 # The same for the first read of a process: there is nothing else, and it may have to migrate the database.
-FIRST_PATIENCE = 15.0
+FIRST_TIMEOUT = 15.0
 
 
 @dataclass(frozen=True, slots=True)
-class Reading(Generic[T]):
+class LastRead(Generic[T]):
     """What was read. ``at``: when the read began, by this process's clock. ``edition``: of what was known then."""
 
     value: T
@@ -55,7 +55,7 @@ class SharedRead(Generic[T]):
         self._read = read
         self._monotonic = monotonic
         self._start = start
-        self.latest: Reading[T] | None = None
+        self.latest: LastRead[T] | None = None
         self.error: DatabaseUnavailableError | None = None  # Why the last read has failed.
         self._edition = 0
         self._does_not_answer = False
@@ -87,7 +87,7 @@ class SharedRead(Generic[T]):
         self._join(None)
         return True
 
-    def renew(self, since: float | None = None) -> bool:
+    def refresh(self, since: float | None = None) -> bool:
         """Read again unless `is_new`, and say whether it is. Threads that come at the same time share one read."""
         if since is None and self.is_at_hand():
             return self.is_new()
@@ -120,14 +120,14 @@ class SharedRead(Generic[T]):
     def _run(self, attempt: _Attempt) -> None:
         found = None
         try:
-            found = Reading(self._read(), attempt.began, attempt.edition)
+            found = LastRead(self._read(), attempt.began, attempt.edition)
         except DatabaseUnavailableError as error:
             self.error = error
             logger.warning("the API's tokens cannot be read: %s", error)
         finally:
             self._end(attempt, found)
 
-    def _end(self, attempt: _Attempt, found: Reading[T] | None) -> None:
+    def _end(self, attempt: _Attempt, found: LastRead[T] | None) -> None:
         with self._lock:
             self._attempt = None
             self._does_not_answer = found is None
@@ -137,8 +137,8 @@ class SharedRead(Generic[T]):
 
     def _wait(self, attempt: _Attempt) -> bool:
         """Whether the read ended in time."""
-        patience = FIRST_PATIENCE if self.latest is None else PATIENCE
-        left = 0.0 if attempt.is_late else attempt.began + patience - self._monotonic()
+        timeout = FIRST_TIMEOUT if self.latest is None else TIMEOUT
+        left = 0.0 if attempt.is_late else attempt.began + timeout - self._monotonic()
         if attempt.done.wait(max(0.0, left)):
             return True
         with self._lock:

@@ -66,9 +66,10 @@ def downgrade_database(
     Running processes of this version continue without the deleted tables. But the next command, worker or producer of
     this version migrates the embedded database again, so stop those first, and start only the old version afterwards.
 
-    It shows what it deletes, and asks for confirmation. The audit trail goes, too; so it keeps this command only if that
-    was refused. The API's tokens go: from then on an API of this version on loopback needs none. Exits with 4 if there is neither --yes nor a terminal to ask
-    on, or while a bulk retry is not finished.
+    It shows what it deletes, and asks for confirmation. The audit trail is deleted, too: it keeps this command only if
+    it was refused. The API's tokens are deleted: from then on an API of this version on loopback needs none.
+
+    Exits with 4 if there is neither --yes nor a terminal to ask on, or while a bulk retry is not finished.
     """
     from breakwall.payments.db.revisions import BEFORE, current_revision
     from breakwall.payments.operator.downgrade import losses

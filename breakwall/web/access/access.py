@@ -95,11 +95,7 @@ class Access:
         if "authorization" in request.headers:
             token = bearer_token(request)
             return _principal(None if token is None else self.tokens.find_at_once(token))
-        if not self.tokens.is_at_hand():
-            return None
-        return (
-            self._anybody(request) if not self.requires_token() else _principal(self._known_session(request))
-        )
+        return self._without_header(request) if self.tokens.is_at_hand() else None
 
     def identify(self, request: HTTPConnection) -> Principal:
         """The same, with the database.
@@ -122,9 +118,14 @@ class Access:
         self.tokens.refresh()
         if "authorization" in request.headers:
             return _principal(self.tokens.find(bearer_token(request) or ""))
-        return (
-            self._anybody(request) if not self.requires_token() else _principal(self._known_session(request))
-        )
+        return self._without_header(request)
+
+    def _without_header(self, request: HTTPConnection) -> Principal | None:
+        """By what was read last."""
+        if not self.requires_token():
+            return self._anybody(request)
+        cookie = request.cookies.get(cookie_name(request), "")
+        return _principal(self.tokens.find_session(cookie)) if is_cookie(cookie) else None
 
     def _anybody(self, request: HTTPConnection) -> Principal:
         if any(name in FORWARDED or name.startswith("x-forwarded-") for name in request.headers):
@@ -180,10 +181,6 @@ class Access:
                 raise unavailable()
             self._tries.add(address)
         return found
-
-    def _known_session(self, request: HTTPConnection) -> AccessToken | None:
-        cookie = request.cookies.get(cookie_name(request), "")
-        return self.tokens.find_session(cookie) if is_cookie(cookie) else None
 
 
 def _principal(token: AccessToken | None) -> Principal | None:

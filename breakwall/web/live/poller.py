@@ -20,7 +20,7 @@ log = logging.getLogger("breakwall.web")
 
 INTERVAL = 2.0  # Seconds from one snapshot to the next: people do not read faster.
 SLOW = 10.0  # Seconds for which a snapshot is shown as the newest one while the next one is awaited.
-FIRST_PATIENCE = 5.0  # Seconds for which the other threads wait for the first snapshot of a process.
+FIRST_TIMEOUT = 5.0  # Seconds for which the other threads wait for the first snapshot of a process.
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ class Live:
 
         While one thread looks, the others get what was seen before. If that is old, it says so as a problem.
         """
-        if self._is_due(max_age) and self._lock.acquire(timeout=0.0 if self._seen.number else FIRST_PATIENCE):
+        if self._is_due(max_age) and self._lock.acquire(timeout=0.0 if self._seen.number else FIRST_TIMEOUT):
             try:
                 if self._is_due(max_age):
                     self._seen = self._look()

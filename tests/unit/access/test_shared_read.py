@@ -49,45 +49,45 @@ def source() -> Source:
 @pytest.fixture
 def hanging(source: Source, monkeypatch: pytest.MonkeyPatch) -> Source:
     """It has given 1, and does not answer any more."""
-    assert source.reads.renew()
+    assert source.reads.refresh()
     source.at_once = False
     source.clock.advance(REREAD)
-    monkeypatch.setattr(shared_read, "PATIENCE", 0.01)
-    assert not source.reads.renew()
-    monkeypatch.setattr(shared_read, "PATIENCE", 60.0)
+    monkeypatch.setattr(shared_read, "TIMEOUT", 0.01)
+    assert not source.reads.refresh()
+    monkeypatch.setattr(shared_read, "TIMEOUT", 60.0)
     return source
 
 
 def test_what_was_read_is_fresh_for_seconds(source: Source) -> None:
-    assert source.reads.renew()
+    assert source.reads.refresh()
     source.clock.advance(REREAD - 0.1)
-    assert source.reads.renew()
+    assert source.reads.refresh()
     assert source.known == 1
     source.clock.advance(0.1)
-    assert source.reads.renew()
+    assert source.reads.refresh()
     assert source.known == 2
 
 
 def test_a_thread_does_not_wait_for_ever(source: Source, monkeypatch: pytest.MonkeyPatch) -> None:
     source.at_once = False
-    monkeypatch.setattr(shared_read, "FIRST_PATIENCE", 0.01)
-    assert not source.reads.renew()
+    monkeypatch.setattr(shared_read, "FIRST_TIMEOUT", 0.01)
+    assert not source.reads.refresh()
     assert source.known is None
 
 
 def test_after_one_thread_has_waited_no_other_waits(hanging: Source) -> None:
     began = time.monotonic()
     assert hanging.reads.is_at_hand()
-    assert not hanging.reads.renew()
-    assert not hanging.reads.renew(hanging.clock())
+    assert not hanging.reads.refresh()
+    assert not hanging.reads.refresh(hanging.clock())
     assert time.monotonic() - began < 30.0  # Each would have waited a minute.
     assert hanging.known == 1
 
 
 def test_one_read_at_a_time_hangs(hanging: Source) -> None:
     for _ in range(20):
-        hanging.reads.renew()
-        hanging.reads.renew(hanging.clock())
+        hanging.reads.refresh()
+        hanging.reads.refresh(hanging.clock())
         hanging.clock.advance(REREAD)
     assert len(hanging.works) == 2
 
@@ -99,10 +99,10 @@ def test_an_answer_that_comes_late_counts(hanging: Source) -> None:
 
 
 def test_while_the_database_is_down_nobody_waits_for_the_next_read(source: Source) -> None:
-    assert source.reads.renew()
+    assert source.reads.refresh()
     source.fails = True
     source.clock.advance(REREAD)
-    assert not source.reads.renew()
+    assert not source.reads.refresh()
     source.at_once = False
     source.clock.advance(FAILURE_PAUSE)
     assert source.reads.is_at_hand()
@@ -113,9 +113,9 @@ def test_while_the_database_is_down_nobody_waits_for_the_next_read(source: Sourc
 
 
 def test_a_request_that_needs_a_newer_read_gets_one(source: Source) -> None:
-    assert source.reads.renew()
+    assert source.reads.refresh()
     source.clock.advance(0.1)
-    assert source.reads.renew(source.clock())
+    assert source.reads.refresh(source.clock())
     assert source.known == 2
 
 
@@ -127,7 +127,7 @@ def test_a_read_that_began_before_a_change_is_not_fresh_after_it(source: Source)
     assert source.known == 1
     assert not source.reads.is_new()
     source.at_once = True
-    assert source.reads.renew()
+    assert source.reads.refresh()
     assert source.known == 2
 
 
@@ -138,10 +138,10 @@ def test_a_thread_that_cannot_be_started_is_a_failed_read(
         raise RuntimeError("can't start new thread")
 
     monkeypatch.setattr(source.reads, "_start", fail)
-    assert not source.reads.renew()
+    assert not source.reads.refresh()
     monkeypatch.setattr(source.reads, "_start", source._start)
     source.clock.advance(FAILURE_PAUSE)
-    assert source.reads.renew()
+    assert source.reads.refresh()
 
 
 def test_a_bug_in_a_read_leaves_nobody_waiting(source: Source, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -150,10 +150,10 @@ def test_a_bug_in_a_read_leaves_nobody_waiting(source: Source, monkeypatch: pyte
 
     monkeypatch.setattr(source.reads, "_read", fail)
     with pytest.raises(KeyError):
-        source.reads.renew()
+        source.reads.refresh()
     monkeypatch.undo()
     source.clock.advance(FAILURE_PAUSE)
-    assert source.reads.renew()
+    assert source.reads.refresh()
 
 
 def test_a_read_does_not_hold_up_the_exit() -> None:
