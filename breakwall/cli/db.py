@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from breakwall.cli.bulk import check_attended, summarised
+from breakwall.terminal.authors import ActorOption, ReasonOption, author
 from breakwall.terminal.options import DryRunOption, Format, OutputOption, YesOption, refuse_where, require
-from breakwall.terminal.output import notes, say, write_result
+from breakwall.terminal.output import notes, say, write_note, write_result
 from breakwall.terminal.times import parse_duration
-from breakwall.terminal.words import count
+from breakwall.terminal.words import count, duration
 
 if TYPE_CHECKING:
     from breakwall.payments.db.database import Database
+    from breakwall.payments.interventions import Author
     from breakwall.payments.ledger.pruning import Pruning
     from breakwall.settings import Settings
 
@@ -51,7 +53,12 @@ def upgrade_database(output: OutputOption = Format.TEXT) -> None:
 
 
 @database_app.command("downgrade")
-def downgrade_database(yes: YesOption = False, output: OutputOption = Format.TEXT) -> None:
+def downgrade_database(
+    yes: YesOption = False,
+    reason: ReasonOption = None,
+    actor: ActorOption = None,
+    output: OutputOption = Format.TEXT,
+) -> None:
     """Take the orders database back to the tables of the version before.
 
     You rarely need it: the version before also works with the tables of this version. Then leave the database as it is.
@@ -59,20 +66,23 @@ def downgrade_database(yes: YesOption = False, output: OutputOption = Format.TEX
     Running processes of this version continue without the deleted tables. But the next command, worker or producer of
     this version migrates the embedded database again, so stop those first, and start only the old version afterwards.
 
-    It shows what it deletes, and asks for confirmation. Exits with 4 if there is neither --yes nor a terminal to ask
-    on, or while a bulk retry is not finished.
+    It shows what it deletes, and asks for confirmation. The audit trail is deleted, too: it keeps this command only if
+    it was refused. The API's tokens are deleted: from then on an API of this version on loopback needs none.
+
+    Exits with 4 if there is neither --yes nor a terminal to ask on, or while a bulk retry is not finished.
     """
     from breakwall.payments.db.revisions import BEFORE, current_revision
-    from breakwall.payments.operator.downgrade import downgrade, losses
+    from breakwall.payments.operator.downgrade import losses
     from breakwall.settings import load_settings
 
+    who = author(actor, reason)
     with closing(_opened(load_settings())) as database:
         before = database.read(lambda connection: current_revision(connection.engine))
         lost = database.read(lambda connection: losses(connection.engine))
         if not (yes or lost.open_bulk_retries or before == BEFORE):
             check_attended(f"this deletes {lost}", "to confirm, add --yes")
-            typer.confirm(f"This deletes {lost}. Continue?", abort=True, err=True)
-        after = database.read(lambda connection: downgrade(connection.engine))
+            typer.confirm(f"This deletes {lost}. {_OPEN_API} Continue?", abort=True, err=True)
+        after = BEFORE if before == BEFORE else _take_back(database, who, before)
     was = "already; nothing was changed" if before == after else f"now; it was {before}. Deleted: {lost}"
     document = {
         "before": before,
@@ -82,6 +92,22 @@ def downgrade_database(yes: YesOption = False, output: OutputOption = Format.TEX
         "bulk_retries_lost": lost.bulk_retries,
     }
     write_result(output, document, f"The orders database is at revision {after} {was}.")
+    if before != after:
+        write_note(_OPEN_API)
+
+
+_OPEN_API = (
+    "Without the tokens an API of this version on loopback is open to everybody on this machine, unless "
+    "BREAKWALL_API_TOKENS has one: stop it."
+)
+
+
+def _take_back(database: Database, who: Author, before: str | None) -> str:
+    from breakwall.payments.operator.action_log import OperatorAction, recorded
+    from breakwall.payments.operator.downgrade import downgrade
+
+    with recorded(database, who, OperatorAction.DATABASE_DOWNGRADE, before):
+        return database.read(lambda connection: downgrade(connection.engine))
 
 
 @database_app.command("prune")
@@ -93,6 +119,8 @@ def prune_database(
         ),
     ] = "",
     dry_run: DryRunOption = False,
+    reason: ReasonOption = None,
+    actor: ActorOption = None,
     output: OutputOption = Format.TEXT,
 ) -> None:
     """Delete old orders that are paid, declined or cancelled, with their attempts, interventions and closed incidents.
@@ -106,9 +134,10 @@ def prune_database(
     does the rest. With BREAKWALL_RETENTION__DAYS set, the workers do the same by themselves.
     """
     from breakwall.payments.ledger.pruning import Pruning
+    from breakwall.payments.operator.action_log import OperatorAction, recorded
     from breakwall.settings import DAY, load_settings
 
-    settings = load_settings()
+    settings, who = load_settings(), author(actor, reason)
     age = _age(older_than, settings)
     with closing(_opened(settings)) as database:
         pruning = Pruning(database, keys_for=settings.retention.keys_days * DAY)
@@ -117,7 +146,8 @@ def prune_database(
             dry = "A dry run: nothing was changed. The result would be: {}"
             _write_pruned(output, orders, keys, {"dry_run": True}, dry)
         else:
-            _prune(pruning, age, output)
+            with recorded(database, who, OperatorAction.DATABASE_PRUNE, None, f"older than {duration(age)}"):
+                _prune(pruning, age, output)
 
 
 def _age(text: str, settings: Settings) -> float:

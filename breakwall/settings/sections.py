@@ -9,7 +9,7 @@ from breakwall.credentials import parse_headers
 from breakwall.host.dotted_paths import check_dotted_path
 from breakwall.settings.values import UNSET, checked, file, plain_name, secret
 from breakwall.urls.brokers import check_broker_url
-from breakwall.urls.host_names import parse_host_names
+from breakwall.urls.host_names import parse_host_names, parse_networks
 from breakwall.urls.http import check_collector_url, check_webhook_url
 from breakwall.webhook_secrets import parse_secrets, read_secrets
 
@@ -106,6 +106,9 @@ class ApiSettings(SettingsSection):
 
     # Names of this server beside loopback and its address, with commas between: others are refused in `Host`.
     hosts: Annotated[str, checked(parse_host_names)] = ""
+    # Addresses or networks of the proxies before this server, with commas between. Only their `X-Forwarded-For` and
+    # `X-Forwarded-Proto` are believed.
+    proxies: Annotated[str, checked(parse_networks)] = ""
 
 
 class OutcomeSettings(SettingsSection):

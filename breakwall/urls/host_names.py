@@ -1,7 +1,7 @@
 """The hosts in a `Host` header and in a setting, and which of them are this machine's own."""
 
 import re
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 _NAME = re.compile(r"(?=.{1,253}\Z)[a-z0-9_]([a-z0-9_-]{0,62})(\.[a-z0-9_]([a-z0-9_-]{0,62}))*\.?")
 _HEADER = re.compile(r"(\[[0-9a-f:.]+\]|[^:\[\]@/?#\\\s]+)(?::[0-9]{0,5})?", re.IGNORECASE | re.ASCII)
@@ -22,6 +22,22 @@ def parse_host_names(text: str) -> frozenset[str]:
                 "should be names of hosts, without port and scheme, with commas between them: shop.example,10.0.0.7"
             )
     return frozenset(name.rstrip(".") for name in names)
+
+
+def parse_networks(text: str) -> tuple[IPv4Network | IPv6Network, ...]:
+    """The addresses and networks in a setting, with commas between them; none for an empty text.
+
+    Raises `ValueError`, also for a network of all addresses.
+    """
+    try:
+        found = tuple(ip_network(name.strip()) for name in text.split(",")) if text.strip() else ()
+    except ValueError:
+        found = None
+    if found is None or any(one.prefixlen == 0 for one in found):
+        raise ValueError(
+            "should be addresses or networks, with commas between them: 10.0.0.2,172.18.0.0/16"
+        ) from None
+    return found
 
 
 def address_in(host: str) -> IPv4Address | IPv6Address | None:

@@ -72,7 +72,7 @@ def create_app(services: Services, *, host: str = "127.0.0.1") -> FastAPI:
     # The last one that is added stands before the others.
     limit_bodies(app)
     app.add_middleware(HeadRequests)
-    protect(app, services.settings, services.database, host, clock=services.clock)
+    protect(app, services.settings, services.access, host, clock=services.clock)
     return app
 
 

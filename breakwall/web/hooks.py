@@ -58,7 +58,7 @@ async def take_hint(
     """
     read = _read(services, request, body)
     if not read.verified:
-        await run_in_threadpool(require, request, Scope.ORDERS_WRITE)
+        await require(request, Scope.ORDERS_WRITE)
     if read.name is not None:
         await run_in_threadpool(_follow, services, read.name, verified=read.verified)
     return HintTaken()

@@ -90,6 +90,13 @@ class ProblemType(Enum):
         "The request comes from another site",
         "A browser's requests are taken from this server's own pages only. Programs send a token in `Authorization`.",
     )
+    FORWARDED = ProblemKind(
+        "forwarded",
+        403,
+        "Without a token, no forwarded request is taken",
+        "A server without tokens is for its own machine alone, and a proxy forwards the requests of others. Make a "
+        "token with `breakwall token create`: from then on every request needs one.",
+    )
     NOT_FOUND = ProblemKind(
         "not-found", 404, "There is no such thing", "Nothing has this id, key or address."
     )

@@ -16,10 +16,11 @@ from contextlib import contextmanager
 import uvicorn
 from fastapi import FastAPI
 
+from breakwall.access.shared_read import in_a_thread
 from breakwall.errors import ExitCode
 from breakwall.settings import Settings
 from breakwall.trace_export import start_tracing
-from breakwall.web.access.protect import refuse_open_bind
+from breakwall.web.access.protect import refuse_open_bind, warn_if_open
 from breakwall.web.app import create_app
 from breakwall.web.listening import BACKLOG, url_of
 from breakwall.web.services import Services
@@ -36,8 +37,9 @@ def serve(settings: Settings, listener: socket.socket) -> int:
     """
     stop_tracing = start_tracing(settings, "api")
     host, services = listener.getsockname()[0], Services.from_settings(settings)
-    refuse_open_bind(host, settings, services.database)
+    refuse_open_bind(host, settings, services.access)
     app = create_app(services, host=host)
+    in_a_thread(lambda: warn_if_open(app))
     try:
         _Server(app).run(sockets=[listener])
     except SystemExit:  # The application could not start, and uvicorn has logged why.
@@ -65,7 +67,7 @@ class _Server(uvicorn.Server):
             log_config=None,
             access_log=False,
             server_header=False,
-            # Anybody can send the headers of a proxy.
+            # Anybody can send the headers of a proxy: `protect` believes those of the setting API__PROXIES.
             proxy_headers=False,
             backlog=BACKLOG,
             timeout_graceful_shutdown=GRACE,

@@ -18,6 +18,7 @@ from breakwall.settings import Settings
 from breakwall.web.live.poller import Live
 from breakwall.web.readiness import Readiness, checks_of
 from breakwall.web.stopping import Stopping
+from breakwall.wiring import open_database
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,8 @@ class Services:
     """The parts of an API process. Safe for threads and for the event loop.
 
     ``hints`` reads the messages of the payment service.
-    ``monitor`` has a pool of connections of its own, so that placing orders never waits for a page.
+    ``monitor`` has a pool of connections of its own, so that placing orders never waits for a page. So have the tokens
+    (``own_access``; None: the monitor's), for which every request waits.
     """
 
     settings: Settings
@@ -33,13 +35,15 @@ class Services:
     monitor: Monitor
     hints: HintReadingGateway
     stopping: Stopping = field(default_factory=Stopping)  # What lasts ends when it says so.
+    own_access: Database | None = None
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:
         """Build all parts. Raises as `AsyncOrderProducer.from_settings`."""
         hints = hint_reader(settings)
         producer = AsyncOrderProducer.from_settings(settings)
-        return cls(settings, producer, Monitor.from_settings(settings), hints)
+        monitor, access = Monitor.from_settings(settings), open_database(settings)
+        return cls(settings, producer, monitor, hints, own_access=access)
 
     @cached_property
     def live(self) -> Live:
@@ -53,8 +57,13 @@ class Services:
 
     @property
     def database(self) -> Database:
-        """For everything but placing orders."""
+        """For everything but placing orders and who may."""
         return self.monitor.database
+
+    @property
+    def access(self) -> Database:
+        """For tokens and sessions."""
+        return self.own_access or self.monitor.database
 
     @property
     def breaker(self) -> CircuitBreaker:
@@ -70,6 +79,8 @@ class Services:
         """Wait for the orders in hand until their deadlines, then close every connection."""
         await self.producer.close()
         self.monitor.close()
+        if self.own_access is not None:
+            self.own_access.close()
         self.hints.close()
 
 

@@ -95,7 +95,11 @@ WATCH_TESTS = "tests/unit/payments/outcomes/test_outage_watch.py"
 POOL_TESTS = "tests/unit/payments/outcomes/test_call_pool.py"
 KNOWN_TOKENS = "breakwall/access/known_tokens.py"
 KNOWN_TOKENS_TESTS = "tests/contract/access/test_known_tokens.py"
+SHARED_READ = "breakwall/access/shared_read.py"
+SHARED_READ_TESTS = "tests/unit/access/test_shared_read.py"
 WEB_ACCESS = "breakwall/web/access/access.py"
+PRINCIPAL_TESTS = "tests/contract/web/access/test_principal.py"
+SIGN_IN_TESTS = "tests/contract/web/access/test_sign_in.py"
 WEB_ACCESS_TESTS = "tests/contract/web/access/test_access.py"
 GUARD = "breakwall/web/access/request_guard.py"
 GUARD_TESTS = "tests/contract/web/access/test_request_guard.py"
@@ -4110,8 +4114,8 @@ MUTANTS = (
     Mutant(
         "all pages share one snapshot",
         "breakwall/web/page/page_data.py",
-        "self._live.latest(INTERVAL)",
-        "self._live.latest(0.0)",
+        "self.of(self._live.latest(INTERVAL))",
+        "self.of(self._live.latest(0.0))",
         ("tests/contract/web/page/test_page_data.py",),
         simulated=False,
     ),
@@ -4197,10 +4201,10 @@ MUTANTS = (
     ),
     Mutant(
         "a revoked token is read again within seconds",
-        KNOWN_TOKENS,
-        "return self._read is not None and self._monotonic() < self._read.at + REREAD",
-        "return self._read is not None",
-        (KNOWN_TOKENS_TESTS, WEB_ACCESS_TESTS),
+        SHARED_READ,
+        "return self._monotonic() < known.at + REREAD if since is None else known.at >= since",
+        "return since is None or known.at >= since",
+        (SHARED_READ_TESTS, KNOWN_TOKENS_TESTS),
         simulated=False,
     ),
     Mutant(
@@ -4214,17 +4218,89 @@ MUTANTS = (
     Mutant(
         "a wrong token has to wait",
         "breakwall/web/access/failed_tries.py",
-        "self._by_address[address] >= MOST_FROM_ONE or ",
+        "self._by_group[group] >= MOST_FROM_ONE or ",
         "",
         ("tests/unit/web/access/test_failed_tries.py", WEB_ACCESS_TESTS),
         simulated=False,
     ),
     Mutant(
         "a session is as good as its token",
+        KNOWN_TOKENS,
+        "        return self._match(session.token_digest, self._valid())",
+        '        return AccessToken("anna", frozenset(), session.token_digest)',
+        (SIGN_IN_TESTS,),
+        simulated=False,
+    ),
+    Mutant(
+        "no slow page holds up a token check",
         WEB_ACCESS,
-        "        return self.tokens.find_digest(digest)",
-        '        return AccessToken("anna", ALL_SCOPES, digest)',
-        ("tests/contract/web/access/test_sign_in.py",),
+        "limiter=self._threads",
+        "limiter=None",
+        (PRINCIPAL_TESTS,),
+        simulated=False,
+    ),
+    Mutant(
+        "while the tokens cannot be read nobody waits again",
+        SHARED_READ,
+        "            attempt.is_late = True\n",
+        "",
+        (SHARED_READ_TESTS,),
+        simulated=False,
+    ),
+    Mutant(
+        "an event stream ends with its token",
+        "breakwall/web/access/principal.py",
+        "            if not await request.app.state.access.may_go_on(request, frozenset(scopes)):",
+        "            if request is None:",
+        (PRINCIPAL_TESTS,),
+        simulated=False,
+    ),
+    Mutant(
+        "a forwarded request needs a token",
+        WEB_ACCESS,
+        'any(name in FORWARDED or name.startswith("x-forwarded-") for name in request.headers)',
+        "FORWARDED.issuperset(request.headers)",
+        (WEB_ACCESS_TESTS,),
+        simulated=False,
+    ),
+    Mutant(
+        "only a proxy that is named says who calls",
+        "breakwall/web/access/protect.py",
+        "trusted_hosts=[str(one) for one in proxies]",
+        'trusted_hosts="*"',
+        (WEB_ACCESS_TESTS,),
+        simulated=False,
+    ),
+    Mutant(
+        "a made-up cookie writes nothing",
+        "breakwall/web/access/sign_in.py",
+        "        if access.session_token(request) is not None:",
+        "        if name in request.cookies:",
+        (SIGN_IN_TESTS,),
+        simulated=False,
+    ),
+    Mutant(
+        "a database that was taken back opens no server",
+        KNOWN_TOKENS,
+        "self._was_any = self._was_any or found.tokens.any_ever",
+        "self._was_any = found.tokens.any_ever",
+        (KNOWN_TOKENS_TESTS,),
+        simulated=False,
+    ),
+    Mutant(
+        "all charts share one read of the history",
+        "breakwall/web/page/page_data.py",
+        "        return self._history_with(self._live.latest(INTERVAL))",
+        "        return self._read_history()",
+        ("tests/contract/web/page/test_page_data.py",),
+        simulated=False,
+    ),
+    Mutant(
+        "whoever deletes old orders is recorded",
+        "breakwall/cli/db.py",
+        '            with recorded(database, who, OperatorAction.DATABASE_PRUNE, None, f"older than {duration(age)}"):',
+        "            if True:",
+        ("tests/integration/cli/test_db.py",),
         simulated=False,
     ),
     Mutant(

@@ -125,7 +125,6 @@ COVERED: dict[str, str] = {
     "breakwall.web.page.overview_lists": "tests/contract/web/page/test_people_routes.py",
     "breakwall.web.page.situations": "tests/unit/web/page/test_verdict.py",
     "breakwall.web.page.snapshot": "tests/unit/web/page/test_verdict.py",
-    "breakwall.web.access.principal": "tests/contract/web/access/test_access.py",
     "breakwall.web.live.document_models": "tests/contract/web/live/test_routes.py",
     "breakwall.web.allowed_methods": "tests/contract/web/test_errors.py",
     "breakwall.web.body_limit": "tests/contract/web/test_errors.py",

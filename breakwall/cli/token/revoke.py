@@ -27,7 +27,7 @@ def revoke(
     Exits with 3 if no valid token has the name.
     """
     who = author(actor, reason)
-    from breakwall.access.known_tokens import REREAD
+    from breakwall.access.shared_read import REREAD
     from breakwall.access.stored_tokens import revoke_token
     from breakwall.payments.operator.action_log import OperatorAction, recorded
 

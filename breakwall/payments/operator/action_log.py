@@ -37,9 +37,12 @@ class OperatorAction(StrEnum):
     BREAKER_PROBE = "breaker_probe"
     TOKEN_CREATE = "token_create"  # noqa: S105 - no token
     TOKEN_REVOKE = "token_revoke"  # noqa: S105
+    TOKEN_SIGN_IN = "token_sign_in"  # noqa: S105
     OUTCOMES_REDELIVER = "outcomes_redeliver"
     OUTCOMES_ENABLE = "outcomes_enable"
     OUTCOMES_FORGET = "outcomes_forget"
+    DATABASE_PRUNE = "database_prune"
+    DATABASE_DOWNGRADE = "database_downgrade"
 
 
 @contextmanager
@@ -92,8 +95,13 @@ def _finish(database: Database, number: int | None, result: ActionResult) -> Non
     if number is None:
         return
     row = update(operator_actions).where(operator_actions.c.id == number).values(result=result)
+
+    def work(connection: Connection) -> None:
+        if has_table(connection, operator_actions.name):  # Unless the action was the downgrade.
+            connection.execute(row)
+
     try:
-        database.write(lambda connection: connection.execute(row), name=RECORDING)
+        database.write(work, name=RECORDING)
     except DatabaseUnavailableError as error:
         logger.warning("how action %s went could not be recorded: %s", number, error)
 

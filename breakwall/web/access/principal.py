@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Annotated, Any
 
 from fastapi import Depends, Request, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
-from starlette.concurrency import run_in_threadpool
 
 from breakwall.access.scopes import Scope
 from breakwall.web.problems import ProblemError, ProblemType
@@ -39,21 +39,26 @@ def allow(*scopes: Scope) -> Any:
     return Depends(_check(frozenset(scopes)))
 
 
-def require(request: Request, *scopes: Scope) -> Principal:
-    """The same for a route that finds out by itself whether it needs a token. It may read the database."""
-    principal: Principal = request.app.state.access.identify(request)
+async def require(request: Request, *scopes: Scope) -> Principal:
+    """The same for a route that finds out by itself whether it needs a token."""
+    principal: Principal = await request.app.state.access.principal(request)
     return _permitted(principal, frozenset(scopes))
+
+
+async def while_allowed(request: Request, events: AsyncGenerator[str], *scopes: Scope) -> AsyncGenerator[str]:
+    """An event stream, until its token or session has ended. Before each event that is asked, of the memory."""
+    async with aclosing(events):
+        async for event in events:
+            if not await request.app.state.access.may_go_on(request, frozenset(scopes)):
+                return
+            yield event
 
 
 def _check(scopes: frozenset[Scope]) -> Callable[..., Awaitable[Principal]]:
     async def principal(
         request: Request, _: Annotated[HTTPAuthorizationCredentials | None, Security(_DOCUMENTED)]
     ) -> Principal:
-        access = request.app.state.access
-        # Most requests are answered from memory. The others read the database, which must not hold up the event loop.
-        found = access.identify_at_once(request)
-        known: Principal = found or await run_in_threadpool(access.identify, request)
-        return _permitted(known, scopes)
+        return await require(request, *scopes)
 
     principal.scopes = scopes  # type: ignore[attr-defined]  # For the OpenAPI document.
     return principal

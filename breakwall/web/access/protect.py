@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 from fastapi import FastAPI
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from breakwall.access.known_tokens import KnownTokens
 from breakwall.errors import BreakwallError, ExitCode
 from breakwall.payments.db.clock import DATABASE_CLOCK, Clock
 from breakwall.payments.db.database import Database
 from breakwall.settings import Settings
-from breakwall.urls.host_names import is_loopback, parse_host_names
+from breakwall.urls.host_names import is_loopback, parse_host_names, parse_networks
 from breakwall.web.access import sign_in
 from breakwall.web.access.access import Access, SignInNeededError
 from breakwall.web.access.request_guard import RequestGuard, own_hosts
 from breakwall.web.access.security_headers import SecurityHeaders
+from breakwall.web.problems import ProblemError
+
+log = logging.getLogger("breakwall.api")
 
 
 class OpenToAllError(BreakwallError):
@@ -44,6 +50,9 @@ def protect(
     app.include_router(sign_in.router)
     app.add_exception_handler(SignInNeededError, sign_in.redirect_to_form)
     app.add_middleware(RequestGuard, is_own_host=own_hosts(host, parse_host_names(settings.api.hosts)))
+    if proxies := parse_networks(settings.api.proxies):
+        # It gives the request the scheme and the address that the caller used: for all who ask, as `address_of`.
+        app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=[str(one) for one in proxies])
     # Starlette answers a crash outside of all middlewares. That answer needs the headers, too.
     build = app.build_middleware_stack
     app.build_middleware_stack = lambda: SecurityHeaders(build())  # type: ignore[method-assign]
@@ -60,3 +69,14 @@ def refuse_open_bind(host: str, settings: Settings, database: Database) -> None:
         f"other machines can reach {host}, and there is no token: anybody could place orders. Make a token with "
         "`breakwall token create`, or set BREAKWALL_API_TOKENS, or use --host 127.0.0.1"
     )
+
+
+def warn_if_open(app: FastAPI) -> None:
+    """Log that no token is needed. It reads the tokens, and does nothing if the database does not answer."""
+    access: Access = app.state.access
+    with suppress(ProblemError):
+        if not access.requires_token():
+            log.warning(
+                "there is no token yet: everybody on this machine, and whatever forwards to it, may do everything "
+                "here. `breakwall token create` makes one; from then on every request needs one"
+            )

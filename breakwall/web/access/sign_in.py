@@ -10,8 +10,11 @@ from fastapi.responses import RedirectResponse, Response
 from starlette.concurrency import run_in_threadpool
 
 from breakwall.access.sessions import LIFE, begin_session, end_session
+from breakwall.access.tokens import AccessToken
 from breakwall.payments.db.database import DatabaseUnavailableError
-from breakwall.web.access.access import Access, address_of, cookie_name, unavailable
+from breakwall.payments.interventions import Author
+from breakwall.payments.operator.action_log import OperatorAction, recorded
+from breakwall.web.access.access import Access, address_of, cookie_name, is_https, unavailable
 from breakwall.web.page.labels import SIGN_IN_PROBLEMS, label
 from breakwall.web.page.rendering import answer, reader
 from breakwall.web.problems import ProblemError, ProblemType
@@ -53,40 +56,51 @@ def _sign_in(request: Request, token: str, next_page: str) -> Response:
     access = _access(request)
     try:
         found = access.check_token(token, address_of(request))
-        cookie = begin_session(access.database, found.digest, clock=access.clock)
+        cookie = _begin(access, found)
     except ProblemError as problem:
         return _form(request, next_page, problem=problem)
     except DatabaseUnavailableError:
         return _form(request, next_page, problem=unavailable())
     gone = RedirectResponse(_own_path(next_page), status_code=303)
-    is_https = request.url.scheme == "https"
     gone.set_cookie(
         cookie_name(request),
         cookie,
         max_age=int(LIFE),
         path="/",
-        secure=is_https,
+        secure=is_https(request),
         httponly=True,
         samesite="strict",
     )
     return gone
 
 
+def _begin(access: Access, token: AccessToken) -> str:
+    """A new session, recorded in the audit trail."""
+    with recorded(
+        access.database, Author(token.name), OperatorAction.TOKEN_SIGN_IN, token.name, clock=access.clock
+    ):
+        cookie = begin_session(access.database, token.digest, clock=access.clock)
+    access.tokens.outdate()
+    return cookie
+
+
 @router.post("/logout")
 def sign_out(request: Request) -> Response:
     """End the session in every process, and go to the form."""
-    name = cookie_name(request)
+    name, access = cookie_name(request), _access(request)
     try:
-        if cookie := request.cookies.get(name):
-            end_session(_access(request).database, cookie)
-    except DatabaseUnavailableError as error:
+        # Nothing is written for a cookie that is made up.
+        if access.session_token(request) is not None:
+            end_session(access.database, request.cookies[name])
+            access.tokens.outdate()
+    except (DatabaseUnavailableError, ProblemError) as error:
         raise ProblemError(
             ProblemType.UNAVAILABLE,
             "The orders database does not answer, so this browser is still signed in.",
             headers={"Retry-After": "2"},
         ) from error
     gone = RedirectResponse("/login", status_code=303)
-    gone.delete_cookie(name, path="/", secure=request.url.scheme == "https", httponly=True, samesite="strict")
+    gone.delete_cookie(name, path="/", secure=is_https(request), httponly=True, samesite="strict")
     return gone
 
 

@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from breakwall.log_throttle import throttled
 from breakwall.monitor.backlog import Backlog, Monitor
@@ -19,6 +19,8 @@ from breakwall.web.stopping import Stopping
 log = logging.getLogger("breakwall.web")
 
 INTERVAL = 2.0  # Seconds from one snapshot to the next: people do not read faster.
+SLOW = 10.0  # Seconds for which a snapshot is shown as the newest one while the next one is awaited.
+FIRST_TIMEOUT = 5.0  # Seconds for which the other threads wait for the first snapshot of a process.
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +60,7 @@ class Live:
         self._interval = interval
         self._monotonic = monotonic
         self._report = throttled(log.warning)
-        self._lock = (
-            threading.Lock()
-        )  # Around a look: of many requests one looks, and the others take what it saw.
+        self._lock = threading.Lock()  # Around a look.
         self._seen = Seen(0, None, (), float("-inf"))
         self._looked_at = float("-inf")
         self._listeners = 0
@@ -77,12 +77,26 @@ class Live:
         return self._monotonic() - seen.taken
 
     def latest(self, max_age: float = INTERVAL) -> Seen:
-        """What was seen within the last ``max_age`` seconds, or is seen now. Waits for the database, never raises."""
-        with self._lock:
-            if self._monotonic() - self._looked_at >= max_age:
-                self._seen = self._look()
-                self._looked_at = self._monotonic()
-            return self._seen
+        """What was seen within the last ``max_age`` seconds, or is seen now. Waits for the database, never raises.
+
+        While one thread looks, the others get what was seen before. If that is old, it says so as a problem.
+        """
+        if self._is_due(max_age) and self._lock.acquire(timeout=0.0 if self._seen.number else FIRST_TIMEOUT):
+            try:
+                if self._is_due(max_age):
+                    self._seen = self._look()
+                    self._looked_at = self._monotonic()
+            finally:
+                self._lock.release()
+        return self._dated(self._seen)
+
+    def _is_due(self, max_age: float) -> bool:
+        return self._monotonic() - self._looked_at >= max_age
+
+    def _dated(self, seen: Seen) -> Seen:
+        if seen.problem is not None or seen.backlog is None or self.age(seen) < SLOW:
+            return seen
+        return replace(seen, problem="the orders database has not answered for seconds: the numbers are old")
 
     async def snapshots(self) -> AsyncIterator[Seen]:
         """What was seen last, and then each new one, until the process stops. A slow reader misses those between."""

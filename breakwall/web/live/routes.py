@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse, StreamingResponse
 from pydantic import AwareDatetime
 
@@ -14,7 +14,7 @@ from breakwall.json_documents import backlog_document, fleet_document, history_p
 from breakwall.monitor.backlog import Backlog
 from breakwall.monitor.history.read import MOST_POINTS, read_history
 from breakwall.monitor.history.thin import KEPT
-from breakwall.web.access.principal import allow
+from breakwall.web.access.principal import allow, while_allowed
 from breakwall.web.live.document_models import BacklogDocument, FleetDocument, HistoryDocument
 from breakwall.web.live.poller import Live, Seen
 from breakwall.web.live.stream import event_stream
@@ -64,10 +64,14 @@ def get_history(
 
 
 @router.get("/v1/events", response_class=StreamingResponse, responses=_STREAM)
-async def get_events(services: UsedServices) -> StreamingResponse:
-    """Server-sent events: `backlog` with a snapshot each two seconds, or `problem` while there is none."""
+async def get_events(request: Request, services: UsedServices) -> StreamingResponse:
+    """Server-sent events: `backlog` with a snapshot each two seconds, or `problem` while there is none.
+
+    The stream ends when the token is revoked or expires.
+    """
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-    return StreamingResponse(event_stream(services.live), media_type="text/event-stream", headers=headers)
+    events = while_allowed(request, event_stream(services.live), Scope.OPS_READ)
+    return StreamingResponse(events, media_type="text/event-stream", headers=headers)
 
 
 def _current(live: Live) -> tuple[Backlog, Seen]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 from breakwall.json_documents import backlog_document
 from breakwall.web.live.poller import Live, Seen
@@ -12,7 +12,7 @@ KEEP_ALIVE = 15.0  # Seconds without an event, after which a comment shows that 
 RETRY = 3000  # Milliseconds until a browser connects again.
 
 
-async def event_stream(live: Live, *, keep_alive: float = KEEP_ALIVE) -> AsyncIterator[str]:
+async def event_stream(live: Live, *, keep_alive: float = KEEP_ALIVE) -> AsyncGenerator[str]:
     """An event for each snapshot, until the process stops: ``backlog`` with its document, or ``problem``."""
     yield f"retry: {RETRY}\n\n"
     with live.listening():

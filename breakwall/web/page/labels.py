@@ -133,6 +133,7 @@ AUDIT_KINDS = {
     "incident": message("incidents"),
     "outcomes": message("telling the shop"),
     "token": message("tokens"),
+    "database": message("the database"),
 }
 
 AUDIT_ACTIONS = {
@@ -148,9 +149,12 @@ AUDIT_ACTIONS = {
     "breaker_probe": message("probe asked for"),
     "token_create": message("token made"),
     "token_revoke": message("token revoked"),
+    "token_sign_in": message("signed in with a browser"),
     "outcomes_redeliver": message("shop told again"),
     "outcomes_enable": message("destination enabled again"),
     "outcomes_forget": message("destination forgotten"),
+    "database_prune": message("old orders deleted"),
+    "database_downgrade": message("database taken back"),
     "bulk_retry_create": message("bulk retry made"),
     "bulk_retry_abort": message("bulk retry aborted"),
 }

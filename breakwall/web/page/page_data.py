@@ -45,18 +45,19 @@ class PageData:
             backlog=seen.backlog,
             workers=seen.fleet,
             config=self._config,
-            history=self._history_with(seen.number),
+            history=self._history_with(seen),
             age=self._live.age(seen),
             failed=seen.problem,
         )
 
     def history(self) -> Sequence[Sample]:
-        """The samples of the backlog, first to last, read now."""
-        return self._read_history()
+        """The samples of the backlog, first to last, as all pages show them now."""
+        return self._history_with(self._live.latest(INTERVAL))
 
-    def _history_with(self, number: int) -> Sequence[Sample]:
+    def _history_with(self, seen: Seen) -> Sequence[Sample]:
         """The samples, read once for each snapshot. While one reader waits for them, the others take those before."""
-        if number > self._number and self._lock.acquire(blocking=self._number < 0):
+        number = seen.number
+        if seen.problem is None and number > self._number and self._lock.acquire(blocking=self._number < 0):
             try:
                 if number > self._number:
                     self._samples, self._number = self._read_history(), number

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from datetime import timedelta
 from typing import Annotated
 from urllib.parse import urlencode
@@ -30,7 +30,7 @@ from breakwall.payments.ledger.queries import (
 )
 from breakwall.payments.orders import OrderStatus
 from breakwall.payments.outcomes.operator import deliveries_of
-from breakwall.web.access.principal import allow
+from breakwall.web.access.principal import allow, while_allowed
 from breakwall.web.live.poller import Seen
 from breakwall.web.page import assets, people_routes
 from breakwall.web.page.audit_view import audit_rows
@@ -104,12 +104,11 @@ def overview(request: Request, services: UsedServices, data: Data) -> HTMLRespon
 async def events(request: Request, services: UsedServices, data: Data) -> StreamingResponse:
     """What has changed on the overview, as server-sent events: each is the HTML of its live part."""
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-    return StreamingResponse(
-        _fragments(services, data, reader(request)), media_type="text/event-stream", headers=headers
-    )
+    found = while_allowed(request, _fragments(services, data, reader(request)), Scope.OPS_READ)
+    return StreamingResponse(found, media_type="text/event-stream", headers=headers)
 
 
-async def _fragments(services: Services, data: PageData, words: Words) -> AsyncIterator[str]:
+async def _fragments(services: Services, data: PageData, words: Words) -> AsyncGenerator[str]:
     """An event for each snapshot, until the process stops."""
     with services.live.listening():
         number = 0

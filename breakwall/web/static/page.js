@@ -109,6 +109,7 @@
   async function draw() {
     if (!box || document.hidden) return;
     const response = await fetch(box.dataset.source).catch(() => null);
+    if (response && response.status === 401) return location.reload(); // Signed out: to the form.
     if (!response || !response.ok) return;
     points = await response.json();
     if (!panels.length) build();

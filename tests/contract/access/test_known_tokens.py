@@ -1,15 +1,18 @@
 from __future__ import annotations
 
+import secrets
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from queue import Queue
 
 import pytest
 
-from breakwall.access.known_tokens import LONGEST, REREAD, KnownTokens, _in_a_thread
+from breakwall.access import known_tokens
+from breakwall.access.known_tokens import LONGEST, KnownTokens
 from breakwall.access.scopes import ALL_SCOPES
-from breakwall.access.stored_tokens import create_token, list_tokens, revoke_token
+from breakwall.access.sessions import LIFE, begin_session, end_session
+from breakwall.access.shared_read import REREAD
+from breakwall.access.stored_tokens import TokensRead, create_token, list_tokens, revoke_token
 from breakwall.access.tokens import digest_of, new_token
 from breakwall.api_tokens import ConfiguredToken
 from breakwall.payments.db.database import Database, DatabaseUnavailableError
@@ -39,6 +42,7 @@ class Process:
             clock=self.clock,
             monotonic=lambda: self.seconds,
             run_behind=self.behind.append,
+            run_read=lambda work: work(),
         )
 
     def advance(self, seconds: float) -> None:
@@ -156,6 +160,45 @@ def test_tokens_stay_required_after_the_last_was_revoked(process: Process) -> No
     assert not process.known.has_any()
 
 
+def test_tokens_stay_required_after_the_database_was_taken_back(
+    process: Process, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert process.known.are_required()
+    monkeypatch.setattr(known_tokens, "read_tokens", lambda *_: TokensRead((), any_ever=False))
+    process.advance(REREAD)
+    assert process.known.are_required()
+    assert not process.known.has_any()
+
+
+def test_a_browser_is_known_by_the_same_read(process: Process) -> None:
+    cookie = begin_session(process.database, digest_of(process.token), clock=process.clock)
+    process.known.refresh()
+    found = process.known.find_session(cookie)
+    assert found is not None
+    assert found.name == "shop"
+    assert process.known.find_session(secrets.token_urlsafe(32)) is None
+    assert process.reads == 1
+
+
+def test_what_this_process_has_changed_is_read_again_at_once(process: Process) -> None:
+    cookie = begin_session(process.database, digest_of(process.token), clock=process.clock)
+    process.known.refresh()
+    end_session(process.database, cookie)
+    process.known.outdate()
+    assert not process.known.is_at_hand()
+    process.known.refresh()
+    assert process.known.find_session(cookie) is None
+
+
+def test_a_session_that_was_read_expires_in_time(process: Process) -> None:
+    cookie = begin_session(process.database, digest_of(process.token), clock=process.clock)
+    process.advance(LIFE - 2.0)
+    process.known.refresh()
+    assert process.known.find_session(cookie) is not None
+    process.advance(2.0)
+    assert process.known.find_session(cookie) is None
+
+
 def test_the_use_of_a_token_is_written_behind_and_once_a_minute(process: Process) -> None:
     for _ in range(5):
         assert process.knows()
@@ -193,11 +236,3 @@ def test_requests_that_come_at_the_same_time_share_one_read(process: Process) ->
         everybody_has_come.wait(20.0)
         assert all(answer.result(20.0) for answer in answers)
     assert process.reads == 1
-
-
-def test_what_runs_behind_does_not_hold_up_the_request_or_the_exit() -> None:
-    seen: Queue[threading.Thread] = Queue()
-    _in_a_thread(lambda: seen.put(threading.current_thread()))
-    thread = seen.get(timeout=60.0)
-    assert thread is not threading.current_thread()
-    assert thread.daemon

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from breakwall.access import known_tokens
+from breakwall.access import shared_read
 from tests.contract.site import Site
 from tests.contract.web.api_site import ApiSite
 
@@ -18,5 +18,5 @@ def api(site: Site) -> Iterator[ApiSite]:
 
 @pytest.fixture(autouse=True)
 def _nothing_runs_behind(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No thread writes a token's use when the test, and its database, have ended."""
-    monkeypatch.setattr(known_tokens, "_in_a_thread", lambda work: work())
+    """No thread reads tokens or writes a token's use when the test, and its database, have ended."""
+    monkeypatch.setattr(shared_read, "in_a_thread", lambda work: work())

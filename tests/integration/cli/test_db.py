@@ -54,6 +54,14 @@ class TestPruning:
         terminal.set(RETENTION__DAYS="90")
         assert terminal.run("db", "prune", "-o", "json").document["orders"] == 2
 
+    def test_says_who_did_it_and_a_dry_run_does_not(self, terminal: Terminal) -> None:
+        terminal.run(*PRUNE, "--dry-run")
+        terminal.run(*PRUNE, "--actor", "kim", "--reason", "the year is over")
+        [entry] = terminal.run("audit", "--action", "database", "-o", "json").document
+        assert (entry["action"], entry["result"]) == ("database_prune", "done")
+        assert (entry["actor"], entry["reason"]) == ("kim", "the year is over")
+        assert "older than" in entry["detail"]
+
     @pytest.mark.parametrize(
         ("age", "shown"),
         [
@@ -123,6 +131,7 @@ class TestGoingBack:
         ran = terminal.run("db", "downgrade", "--yes", "-o", "json")
         assert (ran.document["before"], ran.document["after"]) == (HEAD, BEFORE)
         assert {"tokens_lost", "actions_lost", "bulk_retries_lost"} <= ran.document.keys()
+        assert "open to everybody on this machine" in ran.err
         # Nothing is left to delete, so nothing is asked.
         again = terminal.run("db", "downgrade")
         assert (again.code, again.out) == (
@@ -142,6 +151,8 @@ class TestGoingBack:
         ran = terminal.run("db", "downgrade", "--yes")
         assert ran.code == 4
         assert "1 bulk retry is not finished" in ran.err
+        [entry] = terminal.run("audit", "--action", "database", "-o", "json").document
+        assert (entry["action"], entry["result"]) == ("database_downgrade", "refused")
 
     def test_of_a_database_that_is_not_there_makes_none(self, short_terminal: Terminal) -> None:
         ran = short_terminal.run("db", "downgrade", "--yes")

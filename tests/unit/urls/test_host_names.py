@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from breakwall.urls.host_names import host_in, is_loopback, is_wildcard, parse_host_names
+from breakwall.urls.host_names import host_in, is_loopback, is_wildcard, parse_host_names, parse_networks
 
 
 @pytest.mark.parametrize(
@@ -56,3 +56,21 @@ def test_a_wildcard_is_every_address() -> None:
     assert is_wildcard("")
     assert not is_wildcard("10.0.0.7")
     assert not is_wildcard("shop.example")
+
+
+def test_networks_have_commas_between_them() -> None:
+    assert [str(one) for one in parse_networks("10.0.0.2, 172.18.0.0/16,::1")] == [
+        "10.0.0.2/32",
+        "172.18.0.0/16",
+        "::1/128",
+    ]
+    assert parse_networks(" ") == ()
+
+
+@pytest.mark.parametrize(
+    "text", ["proxy", "10.0.0.2/8", "10.9.9.9,", "*", "0.0.0.0/0", "::/0", "10.0.0.2:80"]
+)
+def test_what_is_no_network_or_everybody_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="addresses or networks") as refused:
+        parse_networks(text)
+    assert text not in str(refused.value)

@@ -79,8 +79,8 @@ def write(principal: Annotated[Principal, allow(WRITE)]) -> dict[str, str | None
     return {"name": principal.name}
 
 
-def required(request: Request) -> str | None:
-    return require(request, READ).name
+async def required(request: Request) -> str | None:
+    return (await require(request, READ)).name
 
 
 def nothing() -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import secrets
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from breakwall.access.known_tokens import REREAD
+from breakwall.access.shared_read import REREAD
 from breakwall.access.tokens import digest_of, new_token
 from breakwall.payments.db.database import Database, DatabaseUnavailableError
 from breakwall.web.access.failed_tries import MOST_FROM_ONE, WINDOW
@@ -192,3 +194,107 @@ def test_no_header_makes_a_traceback_or_is_repeated(api: ProtectedApp, header: s
     assert "Traceback" not in log.getvalue()
     if len(text := raw.decode("latin-1").strip()) > 12:
         assert text not in answer.text + log.getvalue()
+
+
+FORWARDING = ["Forwarded", "Via", "X-Real-IP", "X-Forwarded-For", "X-Forwarded-Proto", "x-forwarded-host"]
+
+
+@pytest.mark.parametrize("header", FORWARDING)
+def test_without_any_token_a_forwarded_request_is_refused(api: ProtectedApp, header: str) -> None:
+    answer = api.client.get("/v1/read", headers={header: "10.0.0.7"})
+    assert answer.status_code == 403
+    assert answer.json()["type"] == "/problems/forwarded"
+    assert "breakwall token create" in answer.json()["detail"]
+    # And so once more, when whether a token is needed is known.
+    assert api.client.post("/v1/write", headers={header: "10.0.0.7"}).status_code == 403
+
+
+@pytest.mark.parametrize("header", FORWARDING)
+def test_a_forwarded_request_with_a_token_is_let_in(api: ProtectedApp, header: str) -> None:
+    token = api.new_token()
+    headers = {header: "10.0.0.7", **bearer(token)}
+    assert api.client.get("/v1/read", headers=headers).status_code == 200
+
+
+def made_up() -> dict[str, str]:
+    return {"Cookie": f"breakwall={secrets.token_urlsafe(32)}"}
+
+
+def count_reads(api: ProtectedApp, monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    reads: list[object] = []
+    read = api.database.read
+    monkeypatch.setattr(api.database, "read", lambda work: (reads.append(work), read(work))[1])
+    return reads
+
+
+def test_made_up_cookies_cost_no_read_once_there_were_many(
+    api: ProtectedApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    api.new_token()
+    for _ in range(MOST_FROM_ONE):
+        assert api.client.get("/v1/read", headers=made_up()).status_code == 401
+        api.advance(0.01)
+    reads = count_reads(api, monkeypatch)
+    assert [api.client.get("/v1/read", headers=made_up()).status_code for _ in range(20)] == [401] * 20
+    assert reads == []
+    assert api.client.get("/v1/read", headers=bearer(new_token())).status_code == 429
+
+
+def test_what_is_no_cookie_of_ours_costs_no_read(api: ProtectedApp, monkeypatch: pytest.MonkeyPatch) -> None:
+    api.new_token()
+    assert api.client.get("/v1/read").status_code == 401
+    reads = count_reads(api, monkeypatch)
+    api.advance(0.01)
+    for cookie in ("x", "x" * 44, "x" * 42 + "%"):
+        answer = api.client.get("/v1/read", headers={"Cookie": f"breakwall={cookie}"})
+        assert answer.status_code == 401
+    assert reads == []
+
+
+def test_where_no_token_is_needed_a_cookie_is_not_looked_up(
+    api: ProtectedApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert api.client.get("/v1/read").status_code == 200
+    reads = count_reads(api, monkeypatch)
+    assert [api.client.get("/v1/read", headers=made_up()).status_code for _ in range(20)] == [200] * 20
+    assert reads == []
+
+
+PROXY = "172.18.0.2"
+
+
+@pytest.fixture
+def behind_a_proxy(database: Database) -> ProtectedApp:
+    return ProtectedApp(database, "0.0.0.0", api={"hosts": "shop.example", "proxies": "172.18.0.0/16"})
+
+
+def tries(api: ProtectedApp, came_from: str, says: str) -> int:
+    client = api.client_at("http://shop.example", came_from)
+    headers = {"X-Forwarded-For": says, **bearer(new_token())}
+    return client.get("/v1/read", headers=headers).status_code
+
+
+def test_behind_a_trusted_proxy_each_caller_has_tries_of_its_own(behind_a_proxy: ProtectedApp) -> None:
+    codes = [tries(behind_a_proxy, PROXY, "203.0.113.1") for _ in range(MOST_FROM_ONE + 1)]
+    assert codes == [401] * MOST_FROM_ONE + [429]
+    assert tries(behind_a_proxy, PROXY, "203.0.113.2") == 401
+    # What the caller itself has sent stands before what the proxy has seen.
+    assert tries(behind_a_proxy, PROXY, "198.51.100.7, 203.0.113.1") == 429
+
+
+def test_nobody_else_can_say_who_calls(behind_a_proxy: ProtectedApp) -> None:
+    codes = [tries(behind_a_proxy, "203.0.113.1", f"198.51.100.{number}") for number in range(11)]
+    assert codes == [401] * MOST_FROM_ONE + [429]
+
+
+def test_a_proxy_that_is_not_named_is_not_trusted(database: Database) -> None:
+    api = ProtectedApp(database, "0.0.0.0", api={"hosts": "shop.example"})
+    assert [tries(api, PROXY, f"203.0.113.{number}") for number in range(11)][-1] == 429
+
+
+def test_what_a_proxy_calls_an_address_is_logged_only_if_it_is_one(behind_a_proxy: ProtectedApp) -> None:
+    with everything_logged() as log:
+        tries(behind_a_proxy, PROXY, "<script>")
+        tries(behind_a_proxy, PROXY, "203.0.113.9")
+    assert "script" not in log.getvalue()
+    assert "203.0.113.9" in log.getvalue()

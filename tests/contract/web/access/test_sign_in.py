@@ -9,10 +9,11 @@ from fastapi.testclient import TestClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from breakwall.access.known_tokens import REREAD
 from breakwall.access.sessions import LIFE
+from breakwall.access.shared_read import REREAD
 from breakwall.access.tokens import digest_of, new_token
 from breakwall.payments.db.database import Database, DatabaseUnavailableError
+from breakwall.payments.operator.audit_entries import list_audit
 from tests.contract.web.access.protected_app import READ, WRITE, ProtectedApp
 from tests.shown_secrets import everything_logged
 
@@ -49,6 +50,18 @@ def test_with_tls_the_cookie_is_for_this_host_alone(api: ProtectedApp) -> None:
     assert browser.get("/v1/read").status_code == 200
 
 
+@pytest.mark.parametrize(("came_from", "name"), [("10.0.0.2", "__Host-breakwall"), ("10.0.0.3", "breakwall")])
+def test_a_proxy_that_is_trusted_says_that_there_is_tls(
+    database: Database, came_from: str, name: str
+) -> None:
+    api = ProtectedApp(database, "0.0.0.0", api={"hosts": "shop.example", "proxies": "10.0.0.2"})
+    browser = api.client_at("http://shop.example", came_from)
+    headers = {"X-Forwarded-Proto": "https", "Origin": "https://shop.example"}
+    cookie = browser.post("/login", data={"token": api.new_token()}, headers=headers).headers["Set-Cookie"]
+    assert cookie.startswith(f"{name}=")
+    assert ("; Secure" in cookie) == name.startswith("__Host-")
+
+
 def test_a_session_dies_with_its_token(api: ProtectedApp, browser: TestClient) -> None:
     api.sign_in(browser, api.new_token())
     api.revoke()
@@ -70,6 +83,31 @@ def test_signing_out_ends_the_session_wherever_the_cookie_is(api: ProtectedApp, 
     assert browser.get("/v1/read").status_code == 401
     stolen = {"Cookie": f"{copy.name}={copy.value}"}
     assert api.client.get("/v1/read", headers=stolen).status_code == 401
+
+
+def audit(api: ProtectedApp) -> list[tuple[str, str, str | None]]:
+    entries = api.database.read(lambda connection: list_audit(connection, limit=10))
+    return [(one.action, one.actor, one.result) for one in entries]
+
+
+def test_signing_in_is_in_the_audit_trail_and_a_wrong_token_is_not(
+    api: ProtectedApp, browser: TestClient
+) -> None:
+    api.sign_in(browser, api.new_token(name="anna"))
+    api.sign_in(browser, new_token())
+    assert audit(api) == [("token_sign_in", "anna", "done")]
+
+
+@pytest.mark.parametrize("cookie", ["x" * 43, "x", "'; drop table"])
+def test_signing_out_with_a_made_up_cookie_writes_nothing(
+    api: ProtectedApp, browser: TestClient, monkeypatch: pytest.MonkeyPatch, cookie: str
+) -> None:
+    api.new_token()
+    written: list[object] = []
+    monkeypatch.setattr(api.database, "write", lambda work, **_: written.append(work))
+    answer = browser.post("/logout", headers={"Cookie": f"breakwall={cookie}", **OURS})
+    assert answer.status_code == 303
+    assert written == []
 
 
 def test_a_wrong_token_shows_the_form_again_and_does_not_repeat_it(

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import threading
+from collections.abc import Awaitable, Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any, cast
 
 import pytest
 
 from breakwall.monitor.backlog import Backlog, Monitor
 from breakwall.payments.db.database import DatabaseUnavailableError
 from breakwall.payments.fleet.workers import Worker
-from breakwall.web.live.poller import INTERVAL, Live, Seen
+from breakwall.web.live import poller
+from breakwall.web.live.poller import INTERVAL, SLOW, Live, Seen
 from breakwall.web.stopping import Stopping
 from tests.contract.site import Site, order
 from tests.manual_clock import MonotonicClock
+from tests.unit.monitor.snapshots import OUTAGE
 
 
 class CountingMonitor(Monitor):
@@ -206,3 +212,64 @@ def test_any_other_fault_is_named_without_its_text(
     assert seen.problem is not None
     assert type(error).__name__ in seen.problem
     assert "secret" not in seen.problem
+
+
+class HangingMonitor:
+    """Answers when the test lets it."""
+
+    def __init__(self) -> None:
+        self.asked, self.answers = threading.Event(), threading.Event()
+
+    def snapshot_with_workers(self) -> tuple[Backlog, list[Worker]]:
+        self.asked.set()
+        assert self.answers.wait(60)
+        return OUTAGE, []
+
+
+@contextmanager
+def one_that_looks(live: Live, monitor: HangingMonitor) -> Iterator[Future[Seen]]:
+    """Within it, another thread waits for the monitor."""
+    monitor.asked.clear()
+    with ThreadPoolExecutor(1) as threads:
+        looking = threads.submit(live.latest)
+        try:
+            assert monitor.asked.wait(60)
+            yield looking
+        finally:
+            monitor.answers.set()
+
+
+def hanging() -> tuple[Live, HangingMonitor, MonotonicClock]:
+    monitor, clock = HangingMonitor(), MonotonicClock()
+    return Live(cast(Any, monitor), Stopping(), monotonic=clock), monitor, clock
+
+
+def test_while_one_looks_the_others_get_what_was_seen_before() -> None:
+    live, monitor, clock = hanging()
+    monitor.answers.set()
+    first = live.latest()
+    monitor.answers.clear()
+    clock.advance(INTERVAL)
+    with one_that_looks(live, monitor) as looking:
+        assert live.latest() is first
+        assert not looking.done()
+    assert looking.result().number == first.number + 1
+
+
+def test_what_was_seen_long_before_says_so() -> None:
+    live, monitor, clock = hanging()
+    monitor.answers.set()
+    first = live.latest()
+    monitor.answers.clear()
+    clock.advance(SLOW)
+    with one_that_looks(live, monitor):
+        old = live.latest()
+    assert old.backlog is first.backlog
+    assert old.problem is not None
+
+
+def test_nobody_waits_for_ever_for_the_first_snapshot(monkeypatch: pytest.MonkeyPatch) -> None:
+    live, monitor, _ = hanging()
+    monkeypatch.setattr(poller, "FIRST_TIMEOUT", 0.01)
+    with one_that_looks(live, monitor):
+        assert live.latest().backlog is None

@@ -116,3 +116,30 @@ def test_while_one_reader_waits_for_the_history_the_others_take_the_one_before(d
     assert other.history is samples[0]
     assert newest is not None
     assert newest.history is samples[1]
+
+
+def test_a_hundred_charts_cost_one_read_of_the_history_with_each_snapshot(desk: Desk) -> None:
+    reads: list[int] = []
+
+    def read() -> list[Sample]:
+        reads.append(1)
+        return history("down")
+
+    data = PageData(desk.live, CONFIG, read)
+    for _ in range(100):
+        assert len(data.history()) == len(history("down"))
+        assert data.latest() is not None
+    assert len(reads) == 1
+    desk.seconds += INTERVAL
+    data.history()
+    assert len(reads) == 2
+
+
+def test_while_there_is_no_new_snapshot_the_history_stays_and_is_not_read(desk: Desk) -> None:
+    samples = [history("down"), []]
+    data = PageData(desk.live, CONFIG, lambda: samples.pop(0))
+    before = data.history()
+    desk.monitor.fails = True
+    desk.seconds += INTERVAL
+    assert data.history() == before
+    assert len(samples) == 1
