@@ -2,7 +2,8 @@
 
 from fastapi import APIRouter
 
-from breakwall.web.page.acting import drain
+from breakwall.web.page.acting import circuit, drain, release
 
 router = APIRouter(include_in_schema=False)
-router.include_router(drain.router)
+for _area in (circuit, drain, release):
+    router.include_router(_area.router)
