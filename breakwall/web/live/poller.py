@@ -44,7 +44,7 @@ class Seen:
 class Live:
     """Looks while somebody listens, and for requests if the last look is too old.
 
-    `latest` is safe for threads; all else runs in the event loop.
+    `latest` and `look_again` are safe for threads; all else runs in the event loop.
     """
 
     def __init__(
@@ -63,6 +63,7 @@ class Live:
         self._lock = threading.Lock()  # Around a look.
         self._seen = Seen(0, None, (), float("-inf"))
         self._looked_at = float("-inf")
+        self._is_outdated = False
         self._listeners = 0
         self._polling: asyncio.Task[None] | None = None
         self._changed = asyncio.Event()
@@ -79,11 +80,15 @@ class Live:
     def latest(self, max_age: float = INTERVAL) -> Seen:
         """What was seen within the last ``max_age`` seconds, or is seen now. Waits for the database, never raises.
 
-        While one thread looks, the others get what was seen before. If that is old, it says so as a problem.
+        While one thread looks, the others get what was seen before. If that is old, it says so as a problem. Whoever
+        comes after `look_again` waits for the new look.
         """
-        if self._is_due(max_age) and self._lock.acquire(timeout=0.0 if self._seen.number else FIRST_TIMEOUT):
+        is_patient = self._is_outdated or not self._seen.number
+        if self._is_due(max_age) and self._lock.acquire(timeout=FIRST_TIMEOUT if is_patient else 0.0):
             try:
                 if self._is_due(max_age):
+                    # Before the look, which may be too early for a change that comes now.
+                    self._is_outdated = False
                     self._seen = self._look()
                     self._looked_at = self._monotonic()
             finally:
@@ -91,12 +96,16 @@ class Live:
         return self._dated(self._seen)
 
     def _is_due(self, max_age: float) -> bool:
-        return self._monotonic() - self._looked_at >= max_age
+        return self._is_outdated or self._monotonic() - self._looked_at >= max_age
 
     def _dated(self, seen: Seen) -> Seen:
         if seen.problem is not None or seen.backlog is None or self.age(seen) < SLOW:
             return seen
         return replace(seen, problem="the orders database has not answered for seconds: the numbers are old")
+
+    def look_again(self) -> None:
+        """Somebody has changed something here: whoever asks next sees it, however new the last snapshot is."""
+        self._is_outdated = True
 
     async def snapshots(self) -> AsyncIterator[Seen]:
         """What was seen last, and then each new one, until the process stops. A slow reader misses those between."""

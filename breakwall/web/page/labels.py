@@ -168,6 +168,20 @@ AUDIT_RESULTS = {
 
 AUDIT_SYMBOLS = {"done": "✓", "refused": "✕", "unconfirmed": "?", None: "?"}
 
+# What a person has just done, by a word in the address.
+DONE = {
+    "drain_paused": message("You have paused the drain."),
+    "drain_resumed": message("You have ended the pause of the drain."),
+    "rate_limited": message("You have limited the drain's speed."),
+    "rate_lifted": message("You have lifted the limit of the drain's speed."),
+    "order_released": message("You have released one order: a worker tries it although the drain is paused."),
+    "circuit_forced_open": message("You have forced the circuit open."),
+    "circuit_forced_closed": message("You have forced the circuit closed."),
+    "circuit_observing": message("You have let the circuit only observe."),
+    "circuit_automatic": message("You have made the circuit automatic again."),
+    "circuit_probed": message("You have asked for a probe: the next payment is one."),
+}
+
 BULK_STATES = {
     "collecting": message("collecting"),
     "running": message("running"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
 from datetime import timedelta
+from functools import partial
 from typing import Annotated
 from urllib.parse import urlencode
 
@@ -30,9 +31,13 @@ from breakwall.payments.ledger.queries import (
 )
 from breakwall.payments.orders import OrderStatus
 from breakwall.payments.outcomes.operator import deliveries_of
-from breakwall.web.access.principal import allow, while_allowed
+from breakwall.web.access.principal import Principal, allow, while_allowed
+from breakwall.web.action_body import Reader
+from breakwall.web.circuit_overrides import is_shared
 from breakwall.web.live.poller import Seen
 from breakwall.web.page import assets, people_routes
+from breakwall.web.page.acting import routes as acting
+from breakwall.web.page.acting.possible import Offer, no_links, overview_links
 from breakwall.web.page.audit_view import audit_rows
 from breakwall.web.page.bulk_view import bulk_view
 from breakwall.web.page.cursor import Cursor
@@ -82,7 +87,7 @@ Data = Annotated[PageData, Depends(_page_data)]
 
 
 @_pages.get("/")
-def overview(request: Request, services: UsedServices, data: Data) -> HTMLResponse:
+def overview(request: Request, services: UsedServices, person: Reader, data: Data) -> HTMLResponse:
     """All of it on one page."""
     words = reader(request)
     seen = data.latest()
@@ -93,6 +98,7 @@ def overview(request: Request, services: UsedServices, data: Data) -> HTMLRespon
         request,
         "overview.html",
         view=page_view(seen, words),
+        links=offer_to(person, services, words)(seen),
         history=history_rows(seen.history, words),
         lists=lists,
         bulk_retries=[] if lists is None else [bulk_view(bulk, words) for bulk in lists.bulk_retries],
@@ -101,29 +107,41 @@ def overview(request: Request, services: UsedServices, data: Data) -> HTMLRespon
 
 
 @_pages.get("/page/events")
-async def events(request: Request, services: UsedServices, data: Data) -> StreamingResponse:
+async def events(request: Request, services: UsedServices, person: Reader, data: Data) -> StreamingResponse:
     """What has changed on the overview, as server-sent events: each is the HTML of its live part."""
+    words = reader(request)
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-    found = while_allowed(request, _fragments(services, data, reader(request)), Scope.OPS_READ)
+    fragments = _fragments(services, data, words, offer_to(person, services, words))
+    found = while_allowed(request, fragments, Scope.OPS_READ)
     return StreamingResponse(found, media_type="text/event-stream", headers=headers)
 
 
-async def _fragments(services: Services, data: PageData, words: Words) -> AsyncGenerator[str]:
+def offer_to(person: Principal, services: Services, words: Words) -> Offer:
+    """What the overview offers to a person, by the state of the circuit and the drain."""
+    if not person.may_act:
+        return no_links
+    return partial(overview_links, words=words, is_shared=is_shared(services))
+
+
+async def _fragments(
+    services: Services, data: PageData, words: Words, offer: Offer = no_links
+) -> AsyncGenerator[str]:
     """An event for each snapshot, until the process stops."""
     with services.live.listening():
         number = 0
         while (seen := await services.live.newer(number)) is not None:
             number = seen.number
             # In a thread, because the history may be read.
-            yield as_event(await run_in_threadpool(fragment, data, seen, words))
+            yield as_event(await run_in_threadpool(fragment, data, seen, words, offer))
 
 
-def fragment(data: PageData, seen: Seen, words: Words) -> str:
+def fragment(data: PageData, seen: Seen, words: Words, offer: Offer = no_links) -> str:
     """The live part of the overview."""
     snapshot = data.of(seen)
     if snapshot is None:
         return render("verdict.html", words, verdict=unreachable(words))
-    return render("live.html", words, view=page_view(snapshot, words), history=None)
+    view, links = page_view(snapshot, words), offer(snapshot)
+    return render("live.html", words, view=view, links=links, history=None)
 
 
 def as_event(html: str) -> str:
@@ -229,3 +247,4 @@ def _missing(request: Request, name: str, error: OrderNotFoundError) -> HTMLResp
 
 router.include_router(_pages)
 router.include_router(people_routes.router)
+router.include_router(acting.router)
