@@ -10,8 +10,9 @@ from breakwall.payments.interventions import Action, Author
 from breakwall.payments.ledger.progress import progress_of
 from breakwall.payments.ledger.queries import Naming
 from breakwall.payments.ledger.queries import get_order as find_order
+from breakwall.payments.operator.locking import may_have_charged
 from breakwall.payments.operator.outlook import Outlook, outlook
-from breakwall.payments.operator.possible import possible_now
+from breakwall.payments.operator.possible import possible_actions, possible_now
 from breakwall.payments.operator.resolve import resolve_not_charged, resolve_paid
 from breakwall.payments.operator.retry_and_cancel import cancel_order, retry_order
 from breakwall.payments.orders import StoredOrder
@@ -33,6 +34,12 @@ class OrderNow:
 
     order: StoredOrder
     possible: list[Action]
+    may_have_charged: bool
+
+    @property
+    def has_key_conflict(self) -> bool:
+        """Its key leads to something else at the payment service, so it cannot be retried."""
+        return Action.RETRY in possible_actions(self.order.status) and Action.RETRY not in self.possible
 
 
 def retry(services: Services, before: StoredOrder, author: Author, evidence: str | None) -> RetriedNow:
@@ -70,7 +77,11 @@ def resolve_as_not_charged(services: Services, before: StoredOrder, author: Auth
 def order_now(services: Services, order_id: str) -> OrderNow:
     """The order and what it allows. Raises as `get_order`."""
     order = find_order(services.database, order_id, Naming.ID)
-    return OrderNow(order, services.database.read(lambda connection: possible_now(connection, order)))
+    return services.database.read(
+        lambda connection: OrderNow(
+            order, possible_now(connection, order), may_have_charged(connection, order)
+        )
+    )
 
 
 def _outlook(services: Services, before: StoredOrder, order: StoredOrder, *, vouched_for: bool) -> Outlook:

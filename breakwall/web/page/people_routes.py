@@ -8,11 +8,11 @@ from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
 
 from breakwall.access.scopes import Scope
-from breakwall.payments.db.errors import DatabaseUnavailableError, SchemaError
+from breakwall.payments.db.errors import DatabaseUnavailableError
 from breakwall.payments.operator.audit_entries import AuditEntry, AuditFilter, InvalidCursorError, list_audit
-from breakwall.payments.operator.bulk_retry.record import BulkRetries, BulkRetry, BulkRetryNotFoundError
 from breakwall.texts import text_problem
 from breakwall.web.access.principal import allow
+from breakwall.web.page.acting.bulk_retries import find_bulk_retry
 from breakwall.web.page.audit_view import audit_rows
 from breakwall.web.page.bulk_view import bulk_view
 from breakwall.web.page.labels import AUDIT_KINDS
@@ -72,18 +72,9 @@ def _read(services: Services, wanted: AuditFilter, after: str) -> tuple[list[Aud
 def one_bulk_retry(request: Request, services: UsedServices, bulk_id: str) -> HTMLResponse:
     """One bulk retry: which orders, how far it has come, and how it went."""
     try:
-        found = _find_bulk_retry(services, bulk_id)
+        found = find_bulk_retry(services, bulk_id)
     except DatabaseUnavailableError:
         return away(request)
     if found is None:
         return answer(request, "missing_bulk_retry.html", status=404, bulk_id=bulk_id)
     return answer(request, "bulk_retry.html", bulk=bulk_view(found, reader(request)))
-
-
-def _find_bulk_retry(services: Services, bulk_id: str) -> BulkRetry | None:
-    if text_problem(bulk_id):
-        return None
-    try:
-        return BulkRetries(services.database, clock=services.clock).get(bulk_id)
-    except (BulkRetryNotFoundError, SchemaError):  # Before revision 0008 there is none.
-        return None
