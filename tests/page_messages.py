@@ -24,7 +24,7 @@ def messages() -> dict[str, str | None]:
 
 
 def _in_code() -> Iterator[tuple[str, ...]]:
-    for file in sorted((WEB / "page").glob("*.py")):
+    for file in sorted((WEB / "page").rglob("*.py")):
         for node in ast.walk(ast.parse(file.read_text())):
             if isinstance(node, ast.Call):
                 yield from _of_call(node)

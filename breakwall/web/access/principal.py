@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Annotated, Any
 
 from fastapi import Depends, Request, Security
@@ -20,6 +21,11 @@ class Principal:
 
     name: str | None  # The token's name; None: the API runs without tokens, on loopback.
     scopes: frozenset[Scope]
+
+    @property
+    def may_act(self) -> bool:
+        """Whether the page offers actions."""
+        return Scope.OPS_WRITE in self.scopes
 
     def actor(self, given: str | None) -> str:
         """Who is recorded as the author of an action: the token's name, or without tokens the name that was given."""
@@ -45,6 +51,7 @@ def require(request: Request, *scopes: Scope) -> Principal:
     return _permitted(principal, frozenset(scopes))
 
 
+@cache  # The same function for the same scopes, so that FastAPI calls it once for a request.
 def _check(scopes: frozenset[Scope]) -> Callable[..., Awaitable[Principal]]:
     async def principal(
         request: Request, _: Annotated[HTTPAuthorizationCredentials | None, Security(_DOCUMENTED)]

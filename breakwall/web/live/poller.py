@@ -42,7 +42,7 @@ class Seen:
 class Live:
     """Looks while somebody listens, and for requests if the last look is too old.
 
-    `latest` is safe for threads; all else runs in the event loop.
+    `latest` and `look_again` are safe for threads; all else runs in the event loop.
     """
 
     def __init__(
@@ -63,6 +63,7 @@ class Live:
         )  # Around a look: of many requests one looks, and the others take what it saw.
         self._seen = Seen(0, None, (), float("-inf"))
         self._looked_at = float("-inf")
+        self._is_outdated = False
         self._listeners = 0
         self._polling: asyncio.Task[None] | None = None
         self._changed = asyncio.Event()
@@ -79,10 +80,17 @@ class Live:
     def latest(self, max_age: float = INTERVAL) -> Seen:
         """What was seen within the last ``max_age`` seconds, or is seen now. Waits for the database, never raises."""
         with self._lock:
-            if self._monotonic() - self._looked_at >= max_age:
+            if self._is_outdated or self._monotonic() - self._looked_at >= max_age:
+                self._is_outdated = (
+                    False  # Before the look, which may be too early for a change that comes now.
+                )
                 self._seen = self._look()
                 self._looked_at = self._monotonic()
             return self._seen
+
+    def look_again(self) -> None:
+        """Somebody has changed something here: whoever asks next sees it, however new the last snapshot is."""
+        self._is_outdated = True
 
     async def snapshots(self) -> AsyncIterator[Seen]:
         """What was seen last, and then each new one, until the process stops. A slow reader misses those between."""

@@ -164,6 +164,20 @@ AUDIT_RESULTS = {
 
 AUDIT_SYMBOLS = {"done": "✓", "refused": "✕", "unconfirmed": "?", None: "?"}
 
+# What a person has just done, by a word in the address.
+DONE = {
+    "drain_paused": message("The drain is paused: workers send no waiting order."),
+    "drain_resumed": message("The pause has ended: workers send the waiting orders that are due."),
+    "rate_limited": message("The drain's speed is limited."),
+    "rate_lifted": message("The drain's speed has no limit of its own any more."),
+    "order_released": message("One order is released: a worker tries it although the drain is paused."),
+    "circuit_forced_open": message("The circuit is forced open: no payment is sent."),
+    "circuit_forced_closed": message("The circuit is forced closed: every payment is sent."),
+    "circuit_observing": message("The circuit only observes: every payment is sent."),
+    "circuit_automatic": message("The circuit is automatic again."),
+    "circuit_probed": message("The next payment is a probe."),
+}
+
 BULK_STATES = {
     "collecting": message("collecting"),
     "running": message("running"),

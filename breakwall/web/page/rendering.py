@@ -59,13 +59,17 @@ def render(template: str, words: Words, **values: Any) -> str:
 
 
 def answer(request: Request, template: str, *, status: int = 200, **values: Any) -> HTMLResponse:
-    """A whole page. It remembers a language that was asked for, and offers to sign out where somebody has signed in."""
+    """A whole page. It remembers a language that was asked for, and offers to sign out where somebody has signed in.
+
+    It says what was done, if its address has ``done``: a name of `labels.DONE`.
+    """
     words = reader(request)
     others = {
         name: request.url.include_query_params(lang=name) for name in LANGUAGES if name != words.language
     }
     addresses = {name: f"{url.path}?{url.query}" for name, url in others.items()}
-    page = {"other_languages": addresses, "path": request.url.path}
+    done = labels.DONE.get(request.query_params.get("done", ""))
+    page = {"other_languages": addresses, "path": request.url.path, "done": done and words.text(done)}
     html = render(template, words, **page, has_session=cookie_name(request) in request.cookies, **values)
     response = HTMLResponse(html, status, headers={"Content-Language": words.language})
     if request.query_params.get("lang") == words.language:

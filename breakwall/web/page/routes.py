@@ -33,6 +33,7 @@ from breakwall.payments.outcomes.operator import deliveries_of
 from breakwall.web.access.principal import allow
 from breakwall.web.live.poller import Seen
 from breakwall.web.page import assets, people_routes
+from breakwall.web.page.acting import routes as acting
 from breakwall.web.page.audit_view import audit_rows
 from breakwall.web.page.bulk_view import bulk_view
 from breakwall.web.page.cursor import Cursor
@@ -230,3 +231,4 @@ def _missing(request: Request, name: str, error: OrderNotFoundError) -> HTMLResp
 
 router.include_router(_pages)
 router.include_router(people_routes.router)
+router.include_router(acting.router)

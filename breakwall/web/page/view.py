@@ -11,6 +11,7 @@ from breakwall.monitor.retry_shape import DueBucket, RetryBucket
 from breakwall.payments.db.clock import seconds_between
 from breakwall.payments.fleet.workers import Worker
 from breakwall.web.page.circuit_view import CircuitView, Figure, circuit_view
+from breakwall.web.page.drain_view import pause_said, rate_said
 from breakwall.web.page.labels import OUTCOMES, label
 from breakwall.web.page.snapshot import PageSnapshot
 from breakwall.web.page.verdict import PageVerdict, time_range, verdict
@@ -92,8 +93,8 @@ def page_view(seen: PageSnapshot, words: Words) -> PageView:
         retries=_bars([(_retries(bar, words), bar.orders) for bar in backlog.retry_histogram], words),
         next_retries=_bars([(_within(one, words), one.orders) for one in backlog.next_retries], words),
         failures=tuple(_failure(one, seen, words) for one in backlog.failures),
-        paused=_paused(seen, words),
-        rate=_rate(seen, words),
+        paused=pause_said(backlog.paused, backlog.at, words),
+        rate=rate_said(backlog.rate, words),
         workers=tuple(_worker(worker, words) for worker in seen.workers),
         fleet=tuple(_fleet(seen, words)),
         warnings=tuple(_warnings(seen, found)),
@@ -187,27 +188,6 @@ def _failure(kind: FailureGroup, seen: PageSnapshot, words: Words) -> FailureRow
     ago = words.text("%(time)s ago", time=gone)
     named = f"{what} · {kind.code}" if kind.code else what
     return FailureRow(named, words.number(kind.orders), ago, kind.sample, kind.detail or "")
-
-
-def _paused(seen: PageSnapshot, words: Words) -> str | None:
-    pause = seen.backlog.paused
-    if pause is None:
-        return None
-    since = words.duration(seconds_between(pause.at, seen.backlog.at))
-    said = words.text("Paused by %(actor)s %(time)s ago.", actor=pause.actor, time=since)
-    if pause.reason:
-        said = f"{said} {words.text('Reason: %(reason)s.', reason=pause.reason.rstrip('.'))}"
-    if pause.until is None:
-        return f"{said} {words.text('It stays so until a person ends it.')}"
-    left = words.duration(seconds_between(seen.backlog.at, pause.until))
-    return f"{said} {words.text('It ends by itself in %(time)s.', time=left)}"
-
-
-def _rate(seen: PageSnapshot, words: Words) -> str:
-    if seen.backlog.rate is None:
-        return words.text("no limit, as fast as the payment service takes them")
-    number = words.number(seen.backlog.rate)
-    return words.text("at most %(number)s orders a second", number=number)
 
 
 def _worker(worker: Worker, words: Words) -> WorkerRow:
