@@ -78,6 +78,14 @@ ACTIONS = {
     "suspect": message("suspected after a restore"),
 }
 
+# The same as orders to a person, for links and buttons.
+ORDER_ACTIONS = {
+    "retry": message("Retry the order"),
+    "cancel": message("Cancel the order"),
+    "resolve_paid": message("Resolve as paid"),
+    "resolve_not_charged": message("Resolve as not charged"),
+}
+
 INCIDENTS = {
     "two_charges": message("charged twice"),
     "charged_after_cancel": message("charged after it was cancelled"),
@@ -176,6 +184,49 @@ DONE = {
     "circuit_observing": message("The circuit only observes: every payment is sent."),
     "circuit_automatic": message("The circuit is automatic again."),
     "circuit_probed": message("The next payment is a probe."),
+    # The last part is an `Outlook`.
+    "retry_looked_up": message(
+        "The order is due now. It may have been charged: a worker looks it up before anything is sent, and until then "
+        "it keeps its key."
+    ),
+    "retry_looked_up_new_key": message(
+        "The order is due now. It may have been charged: a worker looks it up before anything is sent. It has a new "
+        "key."
+    ),
+    "retry_review": message(
+        "The order is due now. It may have been charged and cannot be looked up: nothing is sent, and it goes to "
+        "review again."
+    ),
+    "retry_cancelled": message(
+        "The order is due now. Its cancellation was asked for: a worker sends nothing and cancels it."
+    ),
+    "retry_declined": message(
+        "The order is due now. The payment service has declined it: a worker sends nothing and marks it as declined."
+    ),
+    "retry_sent": message("The order is due now. A worker sends it next, under the same key."),
+    "retry_sent_old_key": message(
+        "The order is due now. A worker sends it next. It may have been charged: it keeps its key, which the payment "
+        "service promises not to charge twice."
+    ),
+    "retry_sent_new_key": message(
+        "The order is due now. A worker sends it next, under a new key: the payment service has refused the old one, "
+        "and nothing was charged under it."
+    ),
+    "retry_sent_vouched_for": message(
+        "The order is due now. A worker sends it next, under a new key: you stated that nothing was charged under the "
+        "old one."
+    ),
+    "order_cancelled": message("The order is cancelled."),
+    "cancel_requested": message(
+        "The request is recorded: the order is cancelled once it is proven that nothing was charged."
+    ),
+    "order_paid": message("The order is paid, by the charge that you stated."),
+    "order_not_charged": message(
+        "The order is dead: you stated that nothing was charged. It can be retried."
+    ),
+    "bulk_retry": message("The bulk retry is made. Workers do the rest."),
+    "bulk_retry_abort": message("The bulk retry is aborted. What was retried stays retried."),
+    "incident_close": message("The incident is closed."),
 }
 
 BULK_STATES = {

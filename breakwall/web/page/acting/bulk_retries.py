@@ -143,8 +143,8 @@ def _question(asked: Asked) -> ActionPage:
 
 def _confirm(asked: Asked) -> ActionPage:
     words, selection, back = asked.words, _selection(asked), _back(asked)
-    counted = None if _is_made(asked) else preview(
-        asked.services.database, selection, clock=asked.services.clock
+    counted = (
+        None if _is_made(asked) else preview(asked.services.database, selection, clock=asked.services.clock)
     )
     if counted is not None and counted.eligible == 0:
         links = (Link(back, words.text("Choose other orders")),)

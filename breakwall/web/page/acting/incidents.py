@@ -37,7 +37,9 @@ def show_close(asked: Asked) -> ActionPage:
         title=_title(words),
         button=_title(words),
         explanation=(
-            words.text("You state that the charge is put right at the payment service, or that nothing is wrong."),
+            words.text(
+                "You state that the charge is put right at the payment service, or that nothing is wrong."
+            ),
             words.text("The incident leaves the list and all counts, also if the same is found again."),
             words.text("Say in the reason what was done, such as a refund."),
         ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from html import unescape
 from urllib.parse import parse_qs, urlencode, urlsplit
 
@@ -25,6 +26,8 @@ from tests.contract.web.page.acting.acting_person import (
     send_form,
     text_of,
 )
+
+pytestmark = pytest.mark.one_database
 
 ADDRESS = "/act/orders/retry-all"
 TYPED = {"reason": "key rotated", "actor": "kim"}
@@ -64,8 +67,7 @@ class TestMakingOne:
     def test_then_counts_what_would_happen(self, api: ApiSite) -> None:
         dead(api.site, "a", "b")
         in_review(api.site, "r")
-        site_orders = api.site.people
-        site_orders.resolve_paid("b", "ch_b", ANNA)
+        api.site.people.resolve_paid("b", "ch_b", ANNA)
         seen = counted(api)
         said = text_of(seen.text)
         assert seen.status_code == 200
@@ -178,7 +180,7 @@ class TestMakingOne:
     def test_leads_back_to_the_question_with_what_was_chosen(self, api: ApiSite) -> None:
         dead(api.site, "a")
         seen = counted(api, error="No credentials").text
-        (back, *_) = [unescape(part.split('"')[0]) for part in seen.split('href="')[1:] if ADDRESS in part]
+        (back,) = map(unescape, re.findall(r'<p class="crumbs"><a href="([^"]+)"', seen))
         assert parse_qs(urlsplit(back).query) == {"status": ["dead"], "error": ["No credentials"]}
         assert 'value="No credentials"' in open_form(api, back).text
 

@@ -32,6 +32,8 @@ from tests.contract.web.page.acting.acting_person import (
 )
 from tests.gateway import PAID
 
+pytestmark = pytest.mark.one_database
+
 TYPED = {"reason": "their support has looked", "actor": "민준"}
 EVIL = '<script>alert("1")</script>%(x)s`x'
 
