@@ -1,5 +1,7 @@
 """What an operator, or a program, decides for a circuit in all processes: overrides, and a reset."""
 
+from enum import StrEnum
+
 from breakwall.breaker.circuit.operations import EndInterval, Operation, ResetCircuit, SetOverride
 from breakwall.breaker.circuit.state import CircuitState, OverrideMode
 from breakwall.breaker.errors import StoreLostError
@@ -12,20 +14,41 @@ CONFIRM_TIMEOUT = 3.0
 LONGEST_OVERRIDE = 1e10
 
 
-def why_no_probe(status: BreakerStatus) -> str | None:
-    """Why `OperatorCommands.probe` would make no probe come sooner, as a clause; None if it would.
+class NoProbe(StrEnum):
+    """Why `OperatorCommands.probe` would make no probe come sooner."""
+
+    FORCED_OPEN = "forced_open"
+    CLOSED = "closed"
+    HALF_OPEN = "half_open"
+
+
+_SENTENCES = {
+    NoProbe.FORCED_OPEN: "the circuit is forced open: no call is sent until the override is lifted",
+    NoProbe.CLOSED: "the circuit is closed: every call tries the service",
+    NoProbe.HALF_OPEN: "the circuit is half-open: the next calls are probes already",
+}
+
+
+def no_probe(status: BreakerStatus) -> NoProbe | None:
+    """Why a probe would change nothing; None if it would come sooner.
 
     None too while the store is lost: nobody here knows the circuit, and `probe` raises `StoreLostError`.
     """
     if not status.store_ok:
         return None
     if status.override is not None and status.override.mode is OverrideMode.FORCED_OPEN:
-        return "the circuit is forced open: no call is sent until the override is lifted"
+        return NoProbe.FORCED_OPEN
     if status.state is CircuitState.CLOSED:
-        return "the circuit is closed: every call tries the service"
+        return NoProbe.CLOSED
     if status.state is CircuitState.HALF_OPEN:
-        return "the circuit is half-open: the next calls are probes already"
+        return NoProbe.HALF_OPEN
     return None
+
+
+def why_no_probe(status: BreakerStatus) -> str | None:
+    """The same as a clause."""
+    reason = no_probe(status)
+    return None if reason is None else _SENTENCES[reason]
 
 
 class OperatorCommands:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
-from enum import StrEnum
+from contextlib import contextmanager
 from typing import Annotated, Any
 
 from fastapi import APIRouter
@@ -15,23 +14,14 @@ from breakwall.breaker.operator_commands import LONGEST_OVERRIDE, why_no_probe
 from breakwall.json_documents import breaker_document
 from breakwall.monitor.metrics.breaker_gauges import effective_state
 from breakwall.payments.db.operator_tables import ActionResult
-from breakwall.payments.interventions import Author
-from breakwall.payments.operator.action_log import OperatorAction, recorded
+from breakwall.web import circuit_overrides
 from breakwall.web.action_body import ActionBody, Operator, Reader
+from breakwall.web.circuit_overrides import Mode, check_shared
 from breakwall.web.live.document_models import BreakerDocument
 from breakwall.web.problems import ProblemError, ProblemType, invalid
 from breakwall.web.services import Services, UsedServices
 
 router = APIRouter(prefix="/v1/breakers/{name}", tags=["breaker"])
-
-
-class Mode(StrEnum):
-    """What an override makes of the circuit; ``AUTO`` lifts it."""
-
-    FORCED_OPEN = "forced_open"
-    FORCED_CLOSED = "forced_closed"
-    OBSERVE = "observe"
-    AUTO = "auto"
 
 
 class OverrideBody(ActionBody):
@@ -42,14 +32,6 @@ class OverrideBody(ActionBody):
         float | None,
         Field(gt=0, le=LONGEST_OVERRIDE, description="How long it holds; without: until it is lifted."),
     ] = None
-
-
-ACTIONS = {
-    Mode.FORCED_OPEN: OperatorAction.BREAKER_FORCE_OPEN,
-    Mode.FORCED_CLOSED: OperatorAction.BREAKER_FORCE_CLOSE,
-    Mode.OBSERVE: OperatorAction.BREAKER_OBSERVE,
-    Mode.AUTO: OperatorAction.BREAKER_AUTO,
-}
 
 
 @router.get("", response_model=BreakerDocument, summary="Show the circuit")
@@ -63,13 +45,12 @@ def show(name: str, services: UsedServices, reader: Reader) -> dict[str, Any]:
 def override(name: str, body: OverrideBody, services: UsedServices, operator: Operator) -> dict[str, Any]:
     """Every process obeys at its next payment. The circuit computes its own state meanwhile."""
     _check_name(services, name)
-    _check_shared(services)
+    check_shared(services)
     author, lasts = body.author(operator), body.for_seconds
     if body.mode is Mode.AUTO and lasts is not None:
         raise invalid({"for_seconds": "should be left out with the mode auto: it lifts an override at once"})
-    detail = None if lasts is None else f"for {lasts:g} s"
-    with _confirmed(), _recorded(services, ACTIONS[body.mode], author, detail):
-        _set(services, body, author)
+    with _confirmed():
+        circuit_overrides.override(services, body.mode, author, lasts)
     return _document(services)
 
 
@@ -77,31 +58,13 @@ def override(name: str, body: OverrideBody, services: UsedServices, operator: Op
 def probe(name: str, body: ActionBody, services: UsedServices, operator: Operator) -> dict[str, Any]:
     """Ends the open interval: the next call, of whichever process, is a probe. The service decides by it."""
     _check_name(services, name)
-    _check_shared(services)
+    check_shared(services)
     author = body.author(operator)
     if why := why_no_probe(services.breaker.status()):
         raise ProblemError(ProblemType.REFUSED, why)
-    with _confirmed(), _recorded(services, OperatorAction.BREAKER_PROBE, author):
-        services.breaker.probe()
+    with _confirmed():
+        circuit_overrides.probe(services, author)
     return _document(services)
-
-
-def _recorded(
-    services: Services, action: OperatorAction, author: Author, detail: str | None = None
-) -> AbstractContextManager[None]:
-    return recorded(services.database, author, action, services.breaker.name, detail, clock=services.clock)
-
-
-def _set(services: Services, body: OverrideBody, author: Author) -> None:
-    breaker = services.breaker
-    if body.mode is Mode.AUTO:
-        return breaker.auto(author.actor)
-    change = {
-        Mode.FORCED_OPEN: breaker.force_open,
-        Mode.FORCED_CLOSED: breaker.force_close,
-        Mode.OBSERVE: breaker.observe,
-    }[body.mode]
-    return change(body.reason, author.actor, body.for_seconds)
 
 
 @contextmanager
@@ -127,12 +90,3 @@ def _check_name(services: Services, name: str) -> None:
     known = services.breaker.name
     if name != known:
         raise ProblemError(ProblemType.NOT_FOUND, f"there is no circuit of this name, only {known!r}")
-
-
-def _check_shared(services: Services) -> None:
-    if services.settings.breaker_store.startswith("memory://"):
-        raise ProblemError(
-            ProblemType.REFUSED,
-            "the circuit's store is memory://, which processes cannot share: this would only affect the API's own "
-            "process. Set BREAKWALL_BREAKER_STORE_URL to a shared store",
-        )

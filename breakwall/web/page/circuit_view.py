@@ -5,12 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from breakwall.breaker import CircuitState
+from breakwall.breaker import BreakerStatus, CircuitState, OverrideMode
 from breakwall.web.page.labels import CIRCUIT_MEANINGS, CIRCUITS, OVERRIDES, label
 from breakwall.web.page.snapshot import PageSnapshot
 from breakwall.web.page.words import Words
 
 _DASH = "–"
+_OVERRIDDEN = {
+    OverrideMode.FORCED_OPEN: "open",
+    OverrideMode.FORCED_CLOSED: "closed",
+    OverrideMode.OBSERVING: "closed",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,22 +43,27 @@ class CircuitView:
 def circuit_view(seen: PageSnapshot, words: Words) -> CircuitView:
     """The circuit of a snapshot."""
     breaker = seen.backlog.breaker
-    override, computed = breaker.override, breaker.state.value
-    forced = {"forced_open": "open", "forced_closed": "closed", "observing": "closed"}
-    state = computed if override is None else forced[override.mode.value]
+    state = state_in_force(breaker)
     return CircuitView(
         breaker.name,
         state,
         label(CIRCUITS, state, words),
         label(CIRCUIT_MEANINGS, state, words),
-        None if override is None else label(CIRCUITS, computed, words),
-        _override(seen, words),
+        None if breaker.override is None else label(CIRCUITS, breaker.state.value, words),
+        override_said(breaker, words),
         tuple(_circuit_figures(seen, words)),
     )
 
 
-def _override(seen: PageSnapshot, words: Words) -> str | None:
-    breaker = seen.backlog.breaker
+def state_in_force(breaker: BreakerStatus) -> str:
+    """What holds, with an operator's override: a key of `labels.CIRCUITS`."""
+    if breaker.override is None:
+        return breaker.state.value
+    return _OVERRIDDEN[breaker.override.mode]
+
+
+def override_said(breaker: BreakerStatus, words: Words) -> str | None:
+    """The operator's override in force: whose it is, why, and when it ends; None: there is none."""
     if (override := breaker.override) is None:
         return None
     since = words.duration(breaker.store_time - override.set_at)

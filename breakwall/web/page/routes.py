@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
+from functools import partial
 from typing import Annotated
 from urllib.parse import urlencode
 
@@ -30,8 +31,9 @@ from breakwall.payments.ledger.queries import (
 )
 from breakwall.payments.orders import OrderStatus
 from breakwall.payments.outcomes.operator import deliveries_of
-from breakwall.web.access.principal import allow
+from breakwall.web.access.principal import Principal, allow
 from breakwall.web.action_body import Reader
+from breakwall.web.circuit_overrides import is_shared
 from breakwall.web.live.poller import Seen
 from breakwall.web.orders.actions import order_now
 from breakwall.web.page import assets, people_routes
@@ -39,6 +41,7 @@ from breakwall.web.page.acting import routes as acting
 from breakwall.web.page.acting.action_page import Link
 from breakwall.web.page.acting.list_actions import ListActions, list_actions
 from breakwall.web.page.acting.order_links import incident_links, order_links
+from breakwall.web.page.acting.possible import Offer, no_links, overview_links
 from breakwall.web.page.audit_view import audit_rows
 from breakwall.web.page.bulk_view import bulk_view
 from breakwall.web.page.cursor import Cursor
@@ -88,7 +91,7 @@ Data = Annotated[PageData, Depends(_page_data)]
 
 
 @_pages.get("/")
-def overview(request: Request, services: UsedServices, data: Data, person: Reader) -> HTMLResponse:
+def overview(request: Request, services: UsedServices, person: Reader, data: Data) -> HTMLResponse:
     """All of it on one page."""
     words = reader(request)
     seen = data.latest()
@@ -99,6 +102,7 @@ def overview(request: Request, services: UsedServices, data: Data, person: Reade
         request,
         "overview.html",
         view=page_view(seen, words),
+        links=_offer(services, person, words)(seen),
         history=history_rows(seen.history, words),
         lists=lists,
         bulk_retries=[] if lists is None else [bulk_view(bulk, words) for bulk in lists.bulk_retries],
@@ -108,30 +112,40 @@ def overview(request: Request, services: UsedServices, data: Data, person: Reade
 
 
 @_pages.get("/page/events")
-async def events(request: Request, services: UsedServices, data: Data) -> StreamingResponse:
+async def events(request: Request, services: UsedServices, person: Reader, data: Data) -> StreamingResponse:
     """What has changed on the overview, as server-sent events: each is the HTML of its live part."""
+    words = reader(request)
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-    return StreamingResponse(
-        _fragments(services, data, reader(request)), media_type="text/event-stream", headers=headers
-    )
+    fragments = _fragments(services, data, words, _offer(services, person, words))
+    return StreamingResponse(fragments, media_type="text/event-stream", headers=headers)
 
 
-async def _fragments(services: Services, data: PageData, words: Words) -> AsyncIterator[str]:
+def _offer(services: Services, person: Principal, words: Words) -> Offer:
+    """What a person is offered to do with the circuit and the drain."""
+    if not person.may_act:
+        return no_links
+    return partial(overview_links, words=words, is_shared=is_shared(services))
+
+
+async def _fragments(
+    services: Services, data: PageData, words: Words, offer: Offer = no_links
+) -> AsyncIterator[str]:
     """An event for each snapshot, until the process stops."""
     with services.live.listening():
         number = 0
         while (seen := await services.live.newer(number)) is not None:
             number = seen.number
             # In a thread, because the history may be read.
-            yield as_event(await run_in_threadpool(fragment, data, seen, words))
+            yield as_event(await run_in_threadpool(fragment, data, seen, words, offer))
 
 
-def fragment(data: PageData, seen: Seen, words: Words) -> str:
+def fragment(data: PageData, seen: Seen, words: Words, offer: Offer = no_links) -> str:
     """The live part of the overview."""
     snapshot = data.of(seen)
     if snapshot is None:
         return render("verdict.html", words, verdict=unreachable(words))
-    return render("live.html", words, view=page_view(snapshot, words), history=None)
+    view, links = page_view(snapshot, words), offer(snapshot)
+    return render("live.html", words, view=view, links=links, history=None)
 
 
 def as_event(html: str) -> str:

@@ -1,4 +1,4 @@
-"""The addresses of an action: GET shows its form, POST does it and goes back, or shows the form again with the reason."""
+"""The addresses of an action: GET shows its form, POST does it and goes back, or shows the form again and says why."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def _with_done(address: str, kind: str) -> str:
     """The address with what was done, and at its top, where it is said."""
     parts = urlsplit(address)
     query = "&".join(part for part in (parts.query, urlencode({"done": kind})) if part)
-    return parts._replace(query=query, fragment="").geturl()
+    return f"{parts.path}?{query}"
 
 
 def _form(

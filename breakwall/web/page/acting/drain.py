@@ -1,4 +1,4 @@
-"""What a person does with the drain on the page: pause it."""
+"""What a person does with the drain on the page: pause it, resume it, limit its speed."""
 
 from __future__ import annotations
 
@@ -8,14 +8,30 @@ from datetime import datetime
 
 from sqlalchemy import Connection, select
 
-from breakwall.payments.fleet.drain_control import DrainControl, DrainState, read_state
+from breakwall.payments.fleet.drain_control import DrainControl, DrainState, effective_rate, read_state
 from breakwall.payments.interventions import Author
-from breakwall.web.page.acting.action_page import ActionPage, Done, Fact, version_of
+from breakwall.web.page.acting.action_page import (
+    ActionImpossibleError,
+    ActionPage,
+    ActionRefusedError,
+    Done,
+    Fact,
+    Link,
+    version_of,
+)
 from breakwall.web.page.acting.action_routes import action_router, add_action
 from breakwall.web.page.acting.asked import Asked
-from breakwall.web.page.acting.form_field import duration_field, duration_in
-from breakwall.web.page.drain_view import pause_said
-from breakwall.web.page.words import Words
+from breakwall.web.page.acting.facts import waiting_facts
+from breakwall.web.page.acting.form_field import (
+    FieldKind,
+    FormField,
+    duration_field,
+    duration_in,
+    number_in,
+)
+from breakwall.web.page.acting.possible import PAUSE, RATE, RESUME, drain_links
+from breakwall.web.page.drain_view import pause_said, rate_said
+from breakwall.web.queue import HIGHEST_RATE
 
 router = action_router()
 
@@ -25,52 +41,61 @@ CHOSEN_PAUSE = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
-class Drain:
+class ReadDrain:
     """What holds, and when it was read, by the database's clock."""
 
     state: DrainState
     now: datetime
 
     @property
-    def version(self) -> str:
-        """Of the pause."""
+    def is_paused(self) -> bool:
+        return self.state.paused is not None
+
+    @property
+    def pause_version(self) -> str:
         pause = self.state.paused
         return version_of(pause and (pause.actor, pause.reason, pause.at, pause.until))
 
+    @property
+    def rate_version(self) -> str:
+        return version_of(self.state.rate)
 
-def read_drain(asked: Asked) -> Drain:
+
+def read_drain(asked: Asked) -> ReadDrain:
     """The drain as it is now. Raises `DatabaseUnavailableError`."""
     clock = asked.services.clock
 
-    def work(connection: Connection) -> Drain:
+    def work(connection: Connection) -> ReadDrain:
         now: datetime = connection.execute(select(clock.after(0))).scalar_one()
-        return Drain(read_state(connection, clock), now)
+        return ReadDrain(read_state(connection, clock), now)
 
     return asked.services.database.read(work)
 
 
-def _control(asked: Asked) -> DrainControl:
-    return DrainControl(asked.services.database, clock=asked.services.clock)
+def pause_fact(asked: Asked, drain: ReadDrain) -> Fact:
+    """Whether the drain is paused, by whom and until when."""
+    said = pause_said(drain.state.paused, drain.now, asked.words)
+    return Fact(asked.words.text("Drain"), said or asked.words.text("running"))
 
 
-def drain_facts(asked: Asked, drain: Drain) -> Iterator[Fact]:
-    """Whether it is paused, and how much waits."""
-    text = asked.words.text
-    now = pause_said(drain.state.paused, drain.now, asked.words)
-    yield Fact(text("Drain"), now or text("running"))
+def links_instead(asked: Asked, drain: ReadDrain) -> Iterator[Link]:
+    """What is possible with the drain now."""
     backlog = asked.services.live.latest().backlog
-    if backlog is not None:
-        money = asked.words.amounts(backlog.amounts)
-        number = asked.words.number(backlog.queued)
-        yield Fact(text("Waiting"), f"{number} ({money})" if money else number)
+    has_waiting = backlog is not None and backlog.queued > 0
+    return drain_links(asked.words, is_paused=drain.is_paused, has_waiting=has_waiting)
+
+
+def not_paused(asked: Asked, drain: ReadDrain, title: str) -> ActionImpossibleError:
+    """For what is possible during a pause only."""
+    why = asked.words.text("The drain is not paused.")
+    return ActionImpossibleError(title, why, links_instead(asked, drain), back=BACK)
 
 
 def _pause_page(asked: Asked) -> ActionPage:
     text, drain = asked.words.text, read_drain(asked)
-    is_paused = drain.state.paused is not None
     return ActionPage(
-        title=text("Keep the drain paused") if is_paused else text("Pause the drain"),
-        button=text("Keep it paused") if is_paused else text("Pause the drain"),
+        title=text("Keep the drain paused") if drain.is_paused else text("Pause the drain"),
+        button=text("Keep it paused") if drain.is_paused else text("Pause the drain"),
         explanation=(
             text(
                 "Workers of the whole fleet send no waiting order any more: each obeys within about two seconds, also "
@@ -79,15 +104,11 @@ def _pause_page(asked: Asked) -> ActionPage:
             text("Calls that run end as usual, and no order is lost."),
             text("New orders are still tried at once; to stop those too, force the circuit open."),
         ),
-        facts=tuple(drain_facts(asked, drain)),
-        fields=(duration_field(PAUSES, CHOSEN_PAUSE, _for_ever(asked.words), asked.words),),
-        version=drain.version,
+        facts=(pause_fact(asked, drain), *waiting_facts(asked)),
+        fields=(duration_field(PAUSES, CHOSEN_PAUSE, text("until a person ends it"), asked.words),),
+        version=drain.pause_version,
         back=BACK,
     )
-
-
-def _for_ever(words: Words) -> str:
-    return words.text("until a person ends it")
 
 
 def _pause(asked: Asked, author: Author) -> Done:
@@ -95,4 +116,81 @@ def _pause(asked: Asked, author: Author) -> Done:
     return Done("drain_paused")
 
 
-add_action(router, "/act/drain/pause", _pause_page, _pause)
+def _resume_page(asked: Asked) -> ActionPage:
+    text, drain = asked.words.text, read_drain(asked)
+    title = text("Resume the drain")
+    if not drain.is_paused:
+        raise not_paused(asked, drain, title)
+    return ActionPage(
+        title=title,
+        button=title,
+        explanation=(
+            text("Workers send the waiting orders that are due again, few at first."),
+            text("Orders that were released during the pause are due like all others."),
+        ),
+        facts=(pause_fact(asked, drain), *waiting_facts(asked)),
+        version=drain.pause_version,
+        back=BACK,
+    )
+
+
+def _resume(asked: Asked, author: Author) -> Done:
+    _control(asked).resume(author)
+    return Done("drain_resumed")
+
+
+def _rate_page(asked: Asked) -> ActionPage:
+    text, drain = asked.words.text, read_drain(asked)
+    rate = drain.state.rate
+    return ActionPage(
+        title=text("Limit the drain's speed"),
+        button=text("Set the speed"),
+        explanation=(
+            text("All workers together send at most so many waiting orders a second, also after a restart."),
+            text("New orders of customers are not limited."),
+        ),
+        facts=(*_rate_facts(asked, drain), *waiting_facts(asked)),
+        fields=(
+            FormField(
+                name="per_second",
+                label=text("Orders a second"),
+                help=text("Leave it empty to lift the limit."),
+                kind=FieldKind.NUMBER,
+                value="" if rate is None else f"{rate.per_second:g}",
+                required=False,
+                most=HIGHEST_RATE,
+            ),
+        ),
+        version=drain.rate_version,
+        back=BACK,
+    )
+
+
+def _rate_facts(asked: Asked, drain: ReadDrain) -> Iterator[Fact]:
+    """What holds now, the limit of the settings, and who has set the one of the drain."""
+    text, rate, setting = asked.words.text, drain.state.rate, asked.services.settings.retry.max_rate
+    yield Fact(text("Speed"), rate_said(effective_rate(drain.state, setting), asked.words))
+    if rate is not None:
+        yield Fact(text("Set by"), f"{rate.actor}: {rate.reason}" if rate.reason else rate.actor)
+    if setting is not None:
+        yield Fact(text("The settings allow"), rate_said(setting, asked.words))
+
+
+def _rate(asked: Asked, author: Author) -> Done:
+    typed = asked.typed("per_second")
+    if not typed and read_drain(asked).state.rate is None:
+        advice = asked.words.text("There is no limit to lift: please give a number.")
+        raise ActionRefusedError(
+            asked.words.text("Nothing was done. Please put right what is wrong."), 422, {"per_second": advice}
+        )
+    _control(asked).set_rate(author, number_in(typed) if typed else None)
+    return Done("rate_limited" if typed else "rate_lifted")
+
+
+def _control(asked: Asked) -> DrainControl:
+    return DrainControl(asked.services.database, clock=asked.services.clock)
+
+
+add_action(router, PAUSE, _pause_page, _pause)
+add_action(router, RESUME, _resume_page, _resume)
+add_action(router, RATE, _rate_page, _rate)

@@ -2,10 +2,8 @@
 
 from fastapi import APIRouter
 
-from breakwall.web.page.acting import bulk_retries, drain, incidents, orders
+from breakwall.web.page.acting import bulk_retries, circuit, drain, incidents, orders, release
 
 router = APIRouter(include_in_schema=False)
-router.include_router(drain.router)
-router.include_router(orders.router)
-router.include_router(bulk_retries.router)
-router.include_router(incidents.router)
+for _area in (circuit, drain, release, orders, bulk_retries, incidents):
+    router.include_router(_area.router)

@@ -1,0 +1,93 @@
+"""Releases one order on the page: while the drain is paused, a trial shows whether the payment service is back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Connection, Row, exists, false, select
+
+from breakwall.payments.db.schema import QUEUED, orders, released_orders
+from breakwall.payments.gateways import profile_from_settings
+from breakwall.payments.interventions import Author
+from breakwall.payments.ledger.queries import Naming
+from breakwall.payments.operator.locking import RefusedError
+from breakwall.payments.operator.retry_and_cancel import retry_order
+from breakwall.web.page.acting.action_page import (
+    ActionImpossibleError,
+    ActionPage,
+    ActionRefusedError,
+    Done,
+    Fact,
+)
+from breakwall.web.page.acting.action_routes import action_router, add_action
+from breakwall.web.page.acting.asked import SEEN, Asked
+from breakwall.web.page.acting.drain import BACK, links_instead, not_paused, pause_fact, read_drain
+from breakwall.web.page.acting.facts import circuit_facts
+from breakwall.web.page.acting.possible import RELEASE
+
+router = action_router()
+
+_IS_RELEASED = exists().where(released_orders.c.order_id == orders.c.id)
+_OLDEST = (
+    select(orders.c.id, orders.c.idempotency_key, orders.c.amount, orders.c.currency)
+    # A worker would only cancel one whose cancellation was requested.
+    .where(orders.c.status == QUEUED, orders.c.cancel_requested == false(), ~_IS_RELEASED)
+    .order_by(orders.c.created_at)
+    .limit(1)
+)
+
+
+def oldest_to_release(connection: Connection) -> Row[Any] | None:
+    """Of the orders that wait and are not released, the oldest, within a running transaction; None: there is none."""
+    return connection.execute(_OLDEST).first()
+
+
+def _release_page(asked: Asked) -> ActionPage:
+    text, drain = asked.words.text, read_drain(asked)
+    title = text("Release one order")
+    if not drain.is_paused:
+        raise not_paused(asked, drain, title)
+    oldest = asked.services.database.read(oldest_to_release)
+    if oldest is None:
+        why = text("No order waits that is not released already.")
+        raise ActionImpossibleError(title, why, links_instead(asked, drain), back=BACK)
+    money = asked.words.money(oldest.amount, oldest.currency)
+    return ActionPage(
+        title=title,
+        button=title,
+        explanation=(
+            text(
+                "A worker tries this one order although the drain is paused: it shows whether the service is back."
+            ),
+            text(
+                "It gets a new budget of tries. If it may have been charged, it is looked up before anything is sent."
+            ),
+        ),
+        facts=(
+            Fact(text("The oldest order"), f"{oldest.idempotency_key} ({money})", f"/orders/{oldest.id}"),
+            pause_fact(asked, drain),
+            *circuit_facts(asked.services.breaker.status(), asked.words),
+        ),
+        version=oldest.id,
+        back=BACK,
+    )
+
+
+def _release(asked: Asked, author: Author) -> Done:
+    profile = profile_from_settings(asked.services.settings)
+    try:
+        retry_order(
+            asked.services.database,
+            asked.given[SEEN],
+            author,
+            by=Naming.ID,
+            looks_up=profile.looks_up,
+            clock=asked.services.clock,
+        )
+    except RefusedError as error:
+        sentence = asked.words.text("Nothing was done: the order does not wait any more.")
+        raise ActionRefusedError(sentence) from error
+    return Done("order_released")
+
+
+add_action(router, RELEASE, _release_page, _release)
