@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from urllib.parse import urlencode
 
 from breakwall.payments.db.errors import SchemaError
@@ -20,6 +20,7 @@ from breakwall.payments.operator.bulk_retry.record import (
 )
 from breakwall.payments.operator.bulk_retry.selection import Selection
 from breakwall.payments.operator.locking import RefusedError
+from breakwall.payments.orders import OrderStatus
 from breakwall.texts import text_problem
 from breakwall.web.page.acting.action_page import (
     ActionImpossibleError,
@@ -193,26 +194,31 @@ def _facts(selection: Selection, counted: Preview | None, words: Words) -> Itera
     yield Fact(say("Orders"), " · ".join(conditions(selection, words)))
     if counted is None:
         return
-    yield Fact(say("Are retried"), words.number(counted.eligible))
-    yield Fact(say("Of them looked up before a charge"), words.number(counted.looked_up_first))
-    yield Fact(say("Already paid, left alone"), words.number(counted.already_paid))
-    yield Fact(say("In another state, left alone"), _skipped(counted, words))
-    yield Fact(say("Left for a person to resolve"), words.number(counted.to_be_resolved))
+    yield Fact(say("Are retried"), _number(counted.eligible, words))
+    yield Fact(say("Of them looked up before a charge"), _number(counted.looked_up_first, words))
+    yield Fact(say("Already paid, left alone"), _number(counted.already_paid, words))
+    yield Fact(say("In another state, left alone"), _skipped(counted.skipped, words))
+    yield Fact(say("Left for a person to resolve"), _number(counted.to_be_resolved, words))
 
 
-def _skipped(counted: Preview, words: Words) -> str:
-    parts = [
-        f"{words.number(number)} {label(STATES, state.value, words)}"
-        for state, number in counted.skipped.items()
-    ]
-    return ", ".join(parts) or words.number(0)
+def _number(number: int | None, words: Words) -> str:
+    """None: to count them would have taken too long."""
+    return words.text("(not counted)") if number is None else words.number(number)
+
+
+def _skipped(skipped: Mapping[OrderStatus, int] | None, words: Words) -> str:
+    if not skipped:
+        return _number(None if skipped is None else 0, words)
+    return ", ".join(
+        f"{words.number(number)} {label(STATES, state.value, words)}" for state, number in skipped.items()
+    )
 
 
 def _nothing(counted: Preview, words: Words) -> str:
     found = words.text(
         "No order matches that can be retried. Already paid: %(paid)s. In another state: %(skipped)s.",
-        paid=words.number(counted.already_paid),
-        skipped=_skipped(counted, words),
+        paid=_number(counted.already_paid, words),
+        skipped=_skipped(counted.skipped, words),
     )
     if not counted.to_be_resolved:
         return found

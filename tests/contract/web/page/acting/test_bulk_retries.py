@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from html import unescape
+from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import httpx2
@@ -11,10 +12,12 @@ import pytest
 
 from breakwall.payments.interventions import Author
 from breakwall.payments.operator.audit_entries import list_audit
+from breakwall.payments.operator.bulk_retry.preview import Preview
 from breakwall.payments.operator.bulk_retry.record import BulkRetries, BulkRetry
 from breakwall.payments.operator.bulk_retry.selection import Selection
 from breakwall.payments.operator.downgrade import downgrade
 from breakwall.payments.orders import OrderStatus
+from breakwall.web.page.acting import bulk_retries
 from tests.contract import bulk
 from tests.contract.people import ANNA, OTHER_PAYLOAD, dead, in_review, interventions_of, queued
 from tests.contract.web.api_site import ApiSite
@@ -183,6 +186,18 @@ class TestMakingOne:
         (back,) = map(unescape, re.findall(r'<p class="crumbs"><a href="([^"]+)"', seen))
         assert parse_qs(urlsplit(back).query) == {"status": ["dead"], "error": ["No credentials"]}
         assert 'value="No credentials"' in open_form(api, back).text
+
+    def test_that_took_too_long_to_count_is_possible_and_says_so(
+        self, api: ApiSite, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        unknown: Any = None
+        nothing = Preview(unknown, unknown, unknown, unknown, unknown)
+        monkeypatch.setattr(bulk_retries, "preview", lambda *_, **__: nothing)
+        dead(api.site, "a")
+        seen = counted(api)
+        assert text_of(seen.text).count("(not counted)") == 5
+        send_form(api, ADDRESS, seen.text, **TYPED)
+        assert len(made(api)) == 1
 
     def test_before_the_database_has_its_tables_says_what_to_run(self, api: ApiSite) -> None:
         downgrade(api.site.database.engine)
