@@ -102,7 +102,7 @@ def overview(request: Request, services: UsedServices, person: Reader, data: Dat
         request,
         "overview.html",
         view=page_view(seen, words),
-        links=_offer(services, person, words)(seen),
+        links=offer_to(person, services, words)(seen),
         history=history_rows(seen.history, words),
         lists=lists,
         bulk_retries=[] if lists is None else [bulk_view(bulk, words) for bulk in lists.bulk_retries],
@@ -116,12 +116,12 @@ async def events(request: Request, services: UsedServices, person: Reader, data:
     """What has changed on the overview, as server-sent events: each is the HTML of its live part."""
     words = reader(request)
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-    fragments = _fragments(services, data, words, _offer(services, person, words))
+    fragments = _fragments(services, data, words, offer_to(person, services, words))
     return StreamingResponse(fragments, media_type="text/event-stream", headers=headers)
 
 
-def _offer(services: Services, person: Principal, words: Words) -> Offer:
-    """What a person is offered to do with the circuit and the drain."""
+def offer_to(person: Principal, services: Services, words: Words) -> Offer:
+    """What the overview offers to a person, by the state of the circuit and the drain."""
     if not person.may_act:
         return no_links
     return partial(overview_links, words=words, is_shared=is_shared(services))

@@ -96,6 +96,12 @@ class PageSite:
         self.services.__dict__["live"] = live
         self.app.state.page_data = PageData(live, CONFIG, lambda: history(self.monitor.situation))
 
+    def show_itself(self) -> None:
+        """Have the page show the state of the site, and no prepared situation."""
+        live = Live(self.services.monitor, self.services.stopping)
+        self.services.__dict__["live"] = live
+        self.app.state.page_data = PageData(live, self.site.breaker.config)
+
     def change(self, situation: str) -> None:
         """The same, for pages that are open: their data stay, and find another situation."""
         self.monitor.situation = situation
