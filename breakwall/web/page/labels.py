@@ -174,59 +174,57 @@ AUDIT_SYMBOLS = {"done": "✓", "refused": "✕", "unconfirmed": "?", None: "?"}
 
 # What a person has just done, by a word in the address.
 DONE = {
-    "drain_paused": message("The drain is paused: workers send no waiting order."),
-    "drain_resumed": message("The pause has ended: workers send the waiting orders that are due."),
-    "rate_limited": message("The drain's speed is limited."),
-    "rate_lifted": message("The drain's speed has no limit of its own any more."),
-    "order_released": message("One order is released: a worker tries it although the drain is paused."),
-    "circuit_forced_open": message("The circuit is forced open: no payment is sent."),
-    "circuit_forced_closed": message("The circuit is forced closed: every payment is sent."),
-    "circuit_observing": message("The circuit only observes: every payment is sent."),
-    "circuit_automatic": message("The circuit is automatic again."),
-    "circuit_probed": message("The next payment is a probe."),
+    "drain_paused": message("You have paused the drain."),
+    "drain_resumed": message("You have ended the pause of the drain."),
+    "rate_limited": message("You have limited the drain's speed."),
+    "rate_lifted": message("You have lifted the limit of the drain's speed."),
+    "order_released": message("You have released one order: a worker tries it although the drain is paused."),
+    "circuit_forced_open": message("You have forced the circuit open."),
+    "circuit_forced_closed": message("You have forced the circuit closed."),
+    "circuit_observing": message("You have let the circuit only observe."),
+    "circuit_automatic": message("You have made the circuit automatic again."),
+    "circuit_probed": message("You have asked for a probe: the next payment is one."),
     # The last part is an `Outlook`.
     "retry_looked_up": message(
-        "The order is due now. It may have been charged: a worker looks it up before anything is sent, and until then "
+        "You have retried the order. It may have been charged: a worker looks it up before anything is sent, and until then "
         "it keeps its key."
     ),
     "retry_looked_up_new_key": message(
-        "The order is due now. It may have been charged: a worker looks it up before anything is sent. It has a new "
+        "You have retried the order. It may have been charged: a worker looks it up before anything is sent. It has a new "
         "key."
     ),
     "retry_review": message(
-        "The order is due now. It may have been charged and cannot be looked up: nothing is sent, and it goes to "
+        "You have retried the order. It may have been charged and cannot be looked up: nothing is sent, and it goes to "
         "review again."
     ),
     "retry_cancelled": message(
-        "The order is due now. Its cancellation was asked for: a worker sends nothing and cancels it."
+        "You have retried the order. Its cancellation was asked for: a worker sends nothing and cancels it."
     ),
     "retry_declined": message(
-        "The order is due now. The payment service has declined it: a worker sends nothing and marks it as declined."
+        "You have retried the order. The payment service has declined it: a worker sends nothing and marks it as declined."
     ),
-    "retry_sent": message("The order is due now. A worker sends it next, under the same key."),
+    "retry_sent": message("You have retried the order. A worker sends it next, under the same key."),
     "retry_sent_old_key": message(
-        "The order is due now. A worker sends it next. It may have been charged: it keeps its key, which the payment "
+        "You have retried the order. A worker sends it next. It may have been charged: it keeps its key, which the payment "
         "service promises not to charge twice."
     ),
     "retry_sent_new_key": message(
-        "The order is due now. A worker sends it next, under a new key: the payment service has refused the old one, "
+        "You have retried the order. A worker sends it next, under a new key: the payment service has refused the old one, "
         "and nothing was charged under it."
     ),
     "retry_sent_vouched_for": message(
-        "The order is due now. A worker sends it next, under a new key: you stated that nothing was charged under the "
+        "You have retried the order. A worker sends it next, under a new key: you stated that nothing was charged under the "
         "old one."
     ),
-    "order_cancelled": message("The order is cancelled."),
+    "order_cancelled": message("You have cancelled the order."),
     "cancel_requested": message(
-        "The request is recorded: the order is cancelled once it is proven that nothing was charged."
+        "You have asked to cancel the order: that is done once it is proven that nothing was charged."
     ),
-    "order_paid": message("The order is paid, by the charge that you stated."),
-    "order_not_charged": message(
-        "The order is dead: you stated that nothing was charged. It can be retried."
-    ),
-    "bulk_retry": message("The bulk retry is made. Workers do the rest."),
-    "bulk_retry_abort": message("The bulk retry is aborted. What was retried stays retried."),
-    "incident_close": message("The incident is closed."),
+    "order_paid": message("You have resolved the order as paid."),
+    "order_not_charged": message("You have resolved the order as not charged. It can be retried."),
+    "bulk_retry": message("You have made a bulk retry. Workers do the rest."),
+    "bulk_retry_abort": message("You have aborted the bulk retry. What was retried stays retried."),
+    "incident_close": message("You have closed the incident."),
 }
 
 BULK_STATES = {

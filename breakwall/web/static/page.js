@@ -8,6 +8,9 @@
   const said = document.getElementById("said");
   let last = Date.now();
 
+  // What was done is said once, and not again when the page is loaded again.
+  if (new URLSearchParams(location.search).has("done")) history.replaceState(null, "", location.pathname);
+
   function heard() {
     last = Date.now();
     document.body.classList.remove("is-lost");

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Connection, Row, exists, false, select
+from sqlalchemy import Connection, Row, Select, exists, false, select
 
 from breakwall.payments.db.schema import QUEUED, orders, released_orders
 from breakwall.payments.gateways import profile_from_settings
@@ -28,7 +28,7 @@ from breakwall.web.page.acting.possible import RELEASE
 router = action_router()
 
 _IS_RELEASED = exists().where(released_orders.c.order_id == orders.c.id)
-_OLDEST = (
+_OLDEST: Select[Any] = (
     select(orders.c.id, orders.c.idempotency_key, orders.c.amount, orders.c.currency)
     # A worker would only cancel one whose cancellation was requested.
     .where(orders.c.status == QUEUED, orders.c.cancel_requested == false(), ~_IS_RELEASED)

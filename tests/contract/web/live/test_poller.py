@@ -121,6 +121,17 @@ def test_a_hundred_pages_cost_one_snapshot_each_two_seconds(site: Site) -> None:
     play(site, scenario)
 
 
+def test_after_a_change_who_asks_next_gets_a_new_snapshot_however_new_the_last_one_is(site: Site) -> None:
+    async def scenario(process: Process) -> None:
+        first = process.live.latest()
+        process.live.look_again()
+        assert process.live.latest().number > first.number
+        process.live.latest()
+        assert process.taken == 2
+
+    play(site, scenario)
+
+
 def test_a_page_gets_the_newest_snapshot_at_once_and_then_each_new_one(site: Site) -> None:
     async def scenario(process: Process) -> None:
         site.producer.enqueue([order("a")])

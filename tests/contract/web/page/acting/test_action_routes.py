@@ -125,7 +125,7 @@ def test_with_a_token_its_name_is_recorded_and_nobody_is_asked(api: ApiSite) -> 
 
 def test_the_page_says_what_was_done_and_repeats_no_text_of_the_address(api: ApiSite) -> None:
     done = api.client.get("/?done=drain_paused").text
-    assert re.search(r'<p role="status" class="done">.*The drain is paused', done)
+    assert re.search(r'<p role="status" class="done">.*You have paused the drain', done)
     assert '<meta http-equiv="refresh" content="10; url=/">' in done
     assert 'role="status" class="done"' not in api.client.get("/?done=<b>anything").text
 

@@ -37,7 +37,7 @@ def test_a_person_retries_the_dead_orders_and_resolves_one_in_review(
     expect(page.locator(".facts dt:has-text('Are retried') + dd")).to_have_text("2")
     check(page, script)
     send(page, "Retry these orders")
-    expect(page.locator(".done")).to_have_text("✓ The bulk retry is made. Workers do the rest.")
+    expect(page.locator(".done")).to_have_text("✓ You have made a bulk retry. Workers do the rest.")
     expect(page.get_by_role("link", name="Abort the bulk retry")).to_be_visible()
     work(site, page)
     page.get_by_role("link", name="Load again").click()
@@ -49,7 +49,7 @@ def test_a_person_retries_the_dead_orders_and_resolves_one_in_review(
     page.get_by_label("Charge").fill(f"ch_{width}")
     check(page, script)
     send(page, "Resolve as paid")
-    expect(page.locator(".done")).to_have_text("✓ The order is paid, by the charge that you stated.")
+    expect(page.locator(".done")).to_have_text("✓ You have resolved the order as paid.")
     expect(page.locator("h1")).to_have_text(unclear)
     expect(page.get_by_role("link", name="Retry the order")).to_have_count(0)
     assert site.site.get(unclear).charge_id == f"ch_{width}"
