@@ -9,7 +9,6 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Header, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from breakwall.currencies import MINOR_DIGITS
 from breakwall.json_documents import bulk_retry_document
 from breakwall.payments.interventions import MAX_REASON
 from breakwall.payments.operator.bulk_retry.preview import Preview, preview
@@ -20,7 +19,7 @@ from breakwall.payments.operator.bulk_retry.record import (
     BulkRetry,
     BulkRetryNotFoundError,
 )
-from breakwall.payments.operator.bulk_retry.selection import LONGEST, Selection
+from breakwall.payments.operator.bulk_retry.selection import LONGEST, Selection, selection_problems
 from breakwall.payments.orders import OrderStatus
 from breakwall.texts import MAX_LENGTH, character_problem, text_problem
 from breakwall.web.action_body import ActionBody, Operator, Reader
@@ -161,10 +160,8 @@ def _all(services: Services) -> BulkRetries:
 
 
 def _selection(body: SelectionBody) -> Selection:
-    if body.currency is not None and body.currency not in MINOR_DIGITS:
-        raise invalid({"selection.currency": "should be an ISO 4217 code, such as KRW or USD"})
-    if problem := character_problem(body.error_contains or ""):
-        raise invalid({"selection.error_contains": problem})
+    if problems := selection_problems(body.currency, body.error_contains):
+        raise invalid({f"selection.{field}": problem for field, problem in problems.items()})
     statuses = tuple(dict.fromkeys(OrderStatus(status) for status in body.statuses))
     return Selection(statuses, body.currency, body.older_than, body.error_contains, body.rejected)
 

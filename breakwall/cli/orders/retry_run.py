@@ -75,7 +75,7 @@ class RetryRun:
         rotated, vouched_for = order.charge_key != before.charge_key, evidence is not None
         say(
             f"It is due now, with {self.rules.budget}; its retry_count continues.",
-            outlook(step, progress, rotated=rotated, vouched_for=vouched_for),
+            outlook(step, progress, rotated=rotated, vouched_for=vouched_for).sentence,
             *during_a_pause(drain, released=True),
             *order_lines(order),
         )

@@ -42,6 +42,11 @@ def newest_incidents(connection: Connection, *, limit: int, closed_too: bool = F
     return [StoredIncident(**row._mapping) for row in found]
 
 
+def find_incident(database: Database, number: int) -> StoredIncident:
+    """One incident, open or closed. Raises `IncidentNotFoundError`."""
+    return database.read(lambda connection: _found(connection, number))
+
+
 def open_incident(
     database: Database, name: str, author: Author, *, by: Naming = Naming.ANY, clock: Clock = DATABASE_CLOCK
 ) -> StoredIncident:
@@ -92,11 +97,16 @@ def close_incident(
 
     def work(connection: Connection) -> StoredIncident:
         changed = connection.execute(closing).rowcount
-        found = connection.execute(select(*INCIDENT_COLUMNS).where(incidents.c.id == number)).one_or_none()
-        if found is None:
-            raise IncidentNotFoundError(f"no incident has the number {number}")
+        found = _found(connection, number)
         if not changed:
             raise RefusedError(f"incident {number} was closed by {found.closed_by}: {found.close_reason}")
-        return StoredIncident(**found._mapping)
+        return found
 
     return database.write(work, name=CLOSING)
+
+
+def _found(connection: Connection, number: int) -> StoredIncident:
+    row = connection.execute(select(*INCIDENT_COLUMNS).where(incidents.c.id == number)).one_or_none()
+    if row is None:
+        raise IncidentNotFoundError(f"no incident has the number {number}")
+    return StoredIncident(**row._mapping)

@@ -11,7 +11,8 @@ from breakwall.payments.db.schema import attempts, orders
 from breakwall.payments.ledger.attempt_conditions import UNRESOLVED
 from breakwall.payments.ledger.pruned_orders import pruned_order
 from breakwall.payments.ledger.queries import OrderPrunedError
-from breakwall.payments.orders import OrderStatus
+from breakwall.payments.orders import OrderStatus, StoredOrder
+from breakwall.pickling import Picklable
 
 
 class RefusedError(BreakwallError):
@@ -19,6 +20,34 @@ class RefusedError(BreakwallError):
 
     kind = "refused"
     exit_code = ExitCode.REFUSED
+
+
+class KeyConflictError(Picklable, RefusedError):
+    """At the payment service the order's key leads to something else, so only `resolve` finishes the order."""
+
+    def __init__(self, order_id: str) -> None:
+        super().__init__(
+            f"order {order_id} cannot be retried: at the payment service its key leads to another payload, or to "
+            "another order's charge. Compare the two there, then finish the order with `breakwall orders resolve`"
+        )
+
+
+class MayHaveChargedError(Picklable, RefusedError):
+    """The order gets no new key, because one of its attempts may have charged."""
+
+    def __init__(self, order_id: str) -> None:
+        super().__init__(
+            f"order {order_id} gets no new key: one of its attempts may have charged. Retry it without a new key, then "
+            "it is looked up; or finish it with `breakwall orders resolve`"
+        )
+
+
+class ChargeTakenError(Picklable, RefusedError):
+    """The charge belongs to another order, ``owner``."""
+
+    def __init__(self, charge_id: str, owner: str) -> None:
+        super().__init__(f"the charge {charge_id} belongs to order {owner}")
+        self.owner = owner
 
 
 def lock_orders(connection: Connection, order_ids: Sequence[str]) -> Sequence[Row[Any]]:
@@ -48,7 +77,7 @@ def lock_order_in(
     return before
 
 
-def may_have_charged(connection: Connection, order: Row[Any]) -> bool:
-    """Whether a locked order may have been charged."""
+def may_have_charged(connection: Connection, order: Row[Any] | StoredOrder) -> bool:
+    """Whether an order, which should be locked, may have been charged."""
     unresolved = exists().where(attempts.c.order_id == order.id, UNRESOLVED)
     return order.suspected_at is not None or bool(connection.scalar(select(unresolved)))

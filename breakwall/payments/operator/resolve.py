@@ -17,7 +17,7 @@ from breakwall.payments.ledger.charges import DEFAULT_ACCOUNT, assign_charge
 from breakwall.payments.ledger.order_state import state_columns
 from breakwall.payments.ledger.queries import Naming, get_order, stored_order
 from breakwall.payments.operator.key_rotation import has_spent_key, rotate_keys, vouch_for_refusals
-from breakwall.payments.operator.locking import RefusedError, lock_order_in
+from breakwall.payments.operator.locking import ChargeTakenError, lock_order_in
 from breakwall.payments.orders import EndReason, OrderStatus, StoredOrder
 from breakwall.texts import text_problem
 
@@ -51,7 +51,7 @@ def resolve_paid(
         # Before the order is locked, see `assign_charge`. If the order is refused, this is rolled back, too.
         owner = assign_charge(connection, clock, account, charge_id, order.id, None)
         if owner is not None:
-            raise RefusedError(f"the charge {charge_id} belongs to order {owner}")
+            raise ChargeTakenError(charge_id, owner)
         before = lock_order_in(connection, _NOT_PAID, order.id, "resolved once more")
         _check_reason(before, author)
         resolve_attempts(

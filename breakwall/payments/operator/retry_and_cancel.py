@@ -20,7 +20,12 @@ from breakwall.payments.operator.key_rotation import (
     rotate_spent_keys,
     vouch_for_refusals,
 )
-from breakwall.payments.operator.locking import RefusedError, lock_order_in, may_have_charged
+from breakwall.payments.operator.locking import (
+    KeyConflictError,
+    MayHaveChargedError,
+    lock_order_in,
+    may_have_charged,
+)
 from breakwall.payments.orders import EndReason, OrderStatus, StoredOrder
 
 RETRYABLE = (OrderStatus.QUEUED, OrderStatus.DEAD, OrderStatus.REVIEW)
@@ -30,15 +35,6 @@ CANCELLABLE = (OrderStatus.QUEUED, OrderStatus.IN_FLIGHT, OrderStatus.DEAD)
 HAS_KEY_CONFLICT = and_(
     orders.c.status == OrderStatus.REVIEW,
     exists().where(attempts.c.order_id == orders.c.id, UNRESOLVED, KEY_CONFLICT),
-)
-
-_KEY_CONFLICT = (
-    "order {} cannot be retried: at the payment service its key leads to another payload, or to another "
-    "order's charge. Compare the two there, then finish the order with `breakwall orders resolve`"
-)
-_MAY_HAVE_CHARGED = (
-    "order {} gets no new key: one of its attempts may have charged. Retry it without a new key, then it is looked "
-    "up; or finish it with `breakwall orders resolve`"
 )
 
 
@@ -64,7 +60,7 @@ def retry_order(
     def work(connection: Connection) -> StoredOrder:
         before = lock_order_in(connection, RETRYABLE, order.id, "retried")
         if with_key_conflict(connection, [before]):
-            raise RefusedError(_KEY_CONFLICT.format(order.id))
+            raise KeyConflictError(order.id)
         if uncharged is not None:
             _rotate_key(connection, before)
         requeue(connection, clock, [before], author, looks_up=looks_up, evidence=uncharged)
@@ -139,7 +135,7 @@ def requeue(
 
 def _rotate_key(connection: Connection, before: Row[Any]) -> None:
     if may_have_charged(connection, before):
-        raise RefusedError(_MAY_HAVE_CHARGED.format(before.id))
+        raise MayHaveChargedError(before.id)
     rotate_keys(connection, [before])
     vouch_for_refusals(connection, before.id)
 

@@ -10,28 +10,19 @@ from fastapi import APIRouter, Body
 from fastapi.responses import JSONResponse
 
 from breakwall.json_documents import order_document, retried_order_document
-from breakwall.payments.decisions import next_step
 from breakwall.payments.fleet.drain_control import DrainControl
-from breakwall.payments.gateways import profile_from_settings
-from breakwall.payments.gateways.base import GatewayProfile
 from breakwall.payments.interventions import Author
-from breakwall.payments.ledger.progress import progress_of
-from breakwall.payments.ledger.queries import Naming
 from breakwall.payments.ledger.queries import get_order as find_order
 from breakwall.payments.operator.locking import RefusedError
-from breakwall.payments.operator.outlook import outlook
-from breakwall.payments.operator.possible import possible_actions
-from breakwall.payments.operator.resolve import resolve_not_charged, resolve_paid
-from breakwall.payments.operator.retry_and_cancel import cancel_order, retry_order
 from breakwall.payments.orders import StoredOrder
 from breakwall.texts import text_problem
 from breakwall.web.action_body import ActionBody, Operator
+from breakwall.web.orders import actions
 from breakwall.web.orders.bodies import PaidBody, ResolveBody, RetryBody
 from breakwall.web.orders.documents import OrderDocument, RetriedOrder, problems
 from breakwall.web.orders.naming import By, OrderName, OrderNaming
 from breakwall.web.problems import ProblemError, ProblemType, invalid
 from breakwall.web.services import Services, UsedServices
-from breakwall.wiring import lease_seconds, retry_policy
 
 router = APIRouter()
 
@@ -66,21 +57,12 @@ def retry(
     that nothing was charged: the payment service then sees a new request.
     """
     _check_evidence(body)
-    profile = profile_from_settings(services.settings)
     before = find_order(services.database, name, by.naming)
     with _refusals(services, before):
-        order = retry_order(
-            services.database,
-            before.id,
-            body.author(operator),
-            by=Naming.ID,
-            looks_up=profile.looks_up,
-            uncharged=body.evidence,
-            clock=services.clock,
-        )
+        retried = actions.retry(services, before, body.author(operator), body.evidence)
     drain = DrainControl(services.database).read()
-    sentence = _outlook(services, profile, before, order, vouched_for=body.new_key)
-    return JSONResponse({**retried_order_document(order, drain), "outlook": sentence})
+    document = retried_order_document(retried.order, drain)
+    return JSONResponse({**document, "outlook": retried.outlook.sentence})
 
 
 @router.post("/v1/orders/{name:path}/cancel", responses=_ORDER, tags=["orders"])
@@ -94,9 +76,7 @@ def cancel(
     """
     before = find_order(services.database, name, by.naming)
     with _refusals(services, before):
-        order = cancel_order(
-            services.database, before.id, body.author(operator), by=Naming.ID, clock=services.clock
-        )
+        order = actions.cancel(services, before, body.author(operator))
     return JSONResponse(order_document(order))
 
 
@@ -120,13 +100,9 @@ def resolve(
 
 
 def _resolve(services: Services, before: StoredOrder, body: ResolveBody, author: Author) -> StoredOrder:
-    database, clock = services.database, services.clock
-    if not isinstance(body, PaidBody):
-        return resolve_not_charged(database, before.id, author, by=Naming.ID, clock=clock)
-    account = services.settings.payment_account
-    return resolve_paid(
-        database, before.id, body.charge_id, author, by=Naming.ID, account=account, clock=clock
-    )
+    if isinstance(body, PaidBody):
+        return actions.resolve_as_paid(services, before, body.charge_id, author)
+    return actions.resolve_as_not_charged(services, before, author)
 
 
 def _check_evidence(body: RetryBody) -> None:
@@ -138,30 +114,13 @@ def _check_evidence(body: RetryBody) -> None:
         raise invalid({"evidence": problem})
 
 
-def _outlook(
-    services: Services,
-    profile: GatewayProfile,
-    before: StoredOrder,
-    order: StoredOrder,
-    *,
-    vouched_for: bool,
-) -> str:
-    """What a worker does next with an order that was retried."""
-    lease = lease_seconds(services.settings)
-    progress = services.database.read(
-        lambda connection: progress_of(connection, services.clock, order.id, lease=lease)
-    )
-    step = next_step(progress, profile, retry_policy(services.settings))
-    return outlook(step, progress, rotated=order.charge_key != before.charge_key, vouched_for=vouched_for)
-
-
 @contextmanager
 def _refusals(services: Services, before: StoredOrder) -> Iterator[None]:
     """Answer a refusal with what is possible instead, in the state that the order has now."""
     try:
         yield
     except RefusedError as error:
-        now = find_order(services.database, before.id, Naming.ID)
-        possible = [action.value for action in possible_actions(now.status)]
-        members: dict[str, object] = {"status_now": now.status.value, "possible": possible}
+        now = actions.order_now(services, before.id)
+        possible = [action.value for action in now.possible]
+        members: dict[str, object] = {"status_now": now.order.status.value, "possible": possible}
         raise ProblemError(ProblemType.REFUSED, f"{error}.", members) from error

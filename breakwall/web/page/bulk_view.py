@@ -48,13 +48,14 @@ def bulk_view(bulk: BulkRetry, words: Words) -> BulkView:
         made=words.moment(bulk.created_at),
         actor=bulk.actor,
         reason=bulk.reason,
-        orders=" · ".join(_conditions(bulk.selection, words)),
+        orders=" · ".join(conditions(bulk.selection, words)),
         figures=tuple(_figures(bulk, words)),
         ended=_ended(bulk, words),
     )
 
 
-def _conditions(selection: Selection, words: Words) -> Iterator[str]:
+def conditions(selection: Selection, words: Words) -> Iterator[str]:
+    """What each of the orders must meet."""
     yield ", ".join(label(STATES, status.value, words) for status in selection.statuses)
     if selection.currency is not None:
         yield selection.currency

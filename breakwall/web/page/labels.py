@@ -78,6 +78,14 @@ ACTIONS = {
     "suspect": message("suspected after a restore"),
 }
 
+# The same as orders to a person, for links and buttons.
+ORDER_ACTIONS = {
+    "retry": message("Retry the order"),
+    "cancel": message("Cancel the order"),
+    "resolve_paid": message("Resolve as paid"),
+    "resolve_not_charged": message("Resolve as not charged"),
+}
+
 INCIDENTS = {
     "two_charges": message("charged twice"),
     "charged_after_cancel": message("charged after it was cancelled"),
@@ -180,6 +188,47 @@ DONE = {
     "circuit_observing": message("You have let the circuit only observe."),
     "circuit_automatic": message("You have made the circuit automatic again."),
     "circuit_probed": message("You have asked for a probe: the next payment is one."),
+    # The last part is an `Outlook`.
+    "retry_looked_up": message(
+        "You have retried the order. It may have been charged: a worker looks it up before anything is sent, and until then "
+        "it keeps its key."
+    ),
+    "retry_looked_up_new_key": message(
+        "You have retried the order. It may have been charged: a worker looks it up before anything is sent. It has a new "
+        "key."
+    ),
+    "retry_review": message(
+        "You have retried the order. It may have been charged and cannot be looked up: nothing is sent, and it goes to "
+        "review again."
+    ),
+    "retry_cancelled": message(
+        "You have retried the order. Its cancellation was asked for: a worker sends nothing and cancels it."
+    ),
+    "retry_declined": message(
+        "You have retried the order. The payment service has declined it: a worker sends nothing and marks it as declined."
+    ),
+    "retry_sent": message("You have retried the order. A worker sends it next, under the same key."),
+    "retry_sent_old_key": message(
+        "You have retried the order. A worker sends it next. It may have been charged: it keeps its key, which the payment "
+        "service promises not to charge twice."
+    ),
+    "retry_sent_new_key": message(
+        "You have retried the order. A worker sends it next, under a new key: the payment service has refused the old one, "
+        "and nothing was charged under it."
+    ),
+    "retry_sent_vouched_for": message(
+        "You have retried the order. A worker sends it next, under a new key: you stated that nothing was charged under the "
+        "old one."
+    ),
+    "order_cancelled": message("You have cancelled the order."),
+    "cancel_requested": message(
+        "You have asked to cancel the order: that is done once it is proven that nothing was charged."
+    ),
+    "order_paid": message("You have resolved the order as paid."),
+    "order_not_charged": message("You have resolved the order as not charged. It can be retried."),
+    "bulk_retry": message("You have made a bulk retry. Workers do the rest."),
+    "bulk_retry_abort": message("You have aborted the bulk retry. What was retried stays retried."),
+    "incident_close": message("You have closed the incident."),
 }
 
 BULK_STATES = {

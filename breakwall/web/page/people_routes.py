@@ -1,4 +1,4 @@
-"""The pages about what people did: the audit log, and one bulk retry. They only read."""
+"""The pages about what people did: the audit log, and one bulk retry."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
 
 from breakwall.access.scopes import Scope
-from breakwall.payments.db.errors import DatabaseUnavailableError, SchemaError
+from breakwall.payments.db.errors import DatabaseUnavailableError
 from breakwall.payments.operator.audit_entries import AuditEntry, AuditFilter, InvalidCursorError, list_audit
-from breakwall.payments.operator.bulk_retry.record import BulkRetries, BulkRetry, BulkRetryNotFoundError
 from breakwall.texts import text_problem
 from breakwall.web.access.principal import allow
+from breakwall.web.action_body import Reader
+from breakwall.web.page.acting.bulk_retries import find_bulk_retry
+from breakwall.web.page.acting.list_actions import bulk_links
 from breakwall.web.page.audit_view import audit_rows
 from breakwall.web.page.bulk_view import bulk_view
 from breakwall.web.page.labels import AUDIT_KINDS
@@ -69,21 +71,14 @@ def _read(services: Services, wanted: AuditFilter, after: str) -> tuple[list[Aud
 
 
 @router.get("/bulk-retries/{bulk_id}")
-def one_bulk_retry(request: Request, services: UsedServices, bulk_id: str) -> HTMLResponse:
+def one_bulk_retry(request: Request, services: UsedServices, bulk_id: str, person: Reader) -> HTMLResponse:
     """One bulk retry: which orders, how far it has come, and how it went."""
     try:
-        found = _find_bulk_retry(services, bulk_id)
+        found = find_bulk_retry(services, bulk_id)
     except DatabaseUnavailableError:
         return away(request)
     if found is None:
         return answer(request, "missing_bulk_retry.html", status=404, bulk_id=bulk_id)
-    return answer(request, "bulk_retry.html", bulk=bulk_view(found, reader(request)))
-
-
-def _find_bulk_retry(services: Services, bulk_id: str) -> BulkRetry | None:
-    if text_problem(bulk_id):
-        return None
-    try:
-        return BulkRetries(services.database, clock=services.clock).get(bulk_id)
-    except (BulkRetryNotFoundError, SchemaError):  # Before revision 0008 there is none.
-        return None
+    words = reader(request)
+    links = bulk_links(found, words) if person.may_act else []
+    return answer(request, "bulk_retry.html", bulk=bulk_view(found, words), links=links)

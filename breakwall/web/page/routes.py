@@ -35,8 +35,12 @@ from breakwall.web.access.principal import Principal, allow, while_allowed
 from breakwall.web.action_body import Reader
 from breakwall.web.circuit_overrides import is_shared
 from breakwall.web.live.poller import Seen
+from breakwall.web.orders.actions import order_now
 from breakwall.web.page import assets, people_routes
 from breakwall.web.page.acting import routes as acting
+from breakwall.web.page.acting.action_page import Link
+from breakwall.web.page.acting.list_actions import ListActions, list_actions
+from breakwall.web.page.acting.order_links import incident_links, order_links
 from breakwall.web.page.acting.possible import Offer, no_links, overview_links
 from breakwall.web.page.audit_view import audit_rows
 from breakwall.web.page.bulk_view import bulk_view
@@ -103,6 +107,7 @@ def overview(request: Request, services: UsedServices, person: Reader, data: Dat
         lists=lists,
         bulk_retries=[] if lists is None else [bulk_view(bulk, words) for bulk in lists.bulk_retries],
         actions=[] if lists is None else audit_rows(lists.actions, words),
+        act=list_actions(lists, words) if lists is not None and person.may_act else ListActions(),
     )
 
 
@@ -207,11 +212,12 @@ def _with_name(database: Database, name: str) -> str:
 
 
 @_pages.get("/orders/{order_id}")
-def one_order(request: Request, services: UsedServices, order_id: str) -> HTMLResponse:
+def one_order(request: Request, services: UsedServices, order_id: str, person: Reader) -> HTMLResponse:
     """One order: what happened to it, and what happens next."""
     words = reader(request)
     try:
         found = read_order_life(services.database, order_id)
+        links = _links(services, found, words) if person.may_act else []
     except OrderNotFoundError as error:
         return _missing(request, order_id, error)
     except DatabaseUnavailableError:
@@ -225,7 +231,14 @@ def one_order(request: Request, services: UsedServices, order_id: str) -> HTMLRe
         rows=timeline(found, words),
         drawing=diagram(path, found.attempts, words),
         size=(WIDTH, HEIGHT),
+        links=links,
     )
+
+
+def _links(services: Services, found: OrderLife, words: Words) -> list[Link]:
+    """What can be done with an order now."""
+    possible = order_now(services, found.order.id).possible
+    return [*order_links(found.order.id, possible, words), *incident_links(found.incidents, words)]
 
 
 def read_order_life(database: Database, order_id: str) -> OrderLife:

@@ -8,11 +8,13 @@ from typing import Any, Self
 
 from sqlalchemy import ColumnElement, Select, case, or_, select
 
+from breakwall.currencies import MINOR_DIGITS
 from breakwall.payments.db.schema import attempts, orders
 from breakwall.payments.ledger.attempt_conditions import ORDER_REJECTED
 from breakwall.payments.ledger.batches import BATCH, Position, orders_by_age
 from breakwall.payments.operator.retry_and_cancel import HAS_KEY_CONFLICT, RETRYABLE
 from breakwall.payments.orders import OrderStatus
+from breakwall.texts import character_problem
 
 LONGEST = 100 * 365.25 * 86_400  # Seconds, a century: every database computes with it.
 
@@ -51,6 +53,16 @@ class Selection:
         Queued orders come first: a person may retry a dead order meanwhile. It is found once, or not at all.
         """
         return sorted(self.statuses, key=RETRYABLE.index)
+
+
+def selection_problems(currency: str | None, error_contains: str | None) -> dict[str, str]:
+    """What is wrong with two texts that a person has written for a `Selection`, by its field."""
+    found = {}
+    if currency is not None and currency not in MINOR_DIGITS:
+        found["currency"] = "should be an ISO 4217 code, such as KRW or USD"
+    if problem := character_problem(error_contains or ""):
+        found["error_contains"] = problem
+    return found
 
 
 def batch_query(

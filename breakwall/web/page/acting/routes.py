@@ -2,8 +2,8 @@
 
 from fastapi import APIRouter
 
-from breakwall.web.page.acting import circuit, drain, release
+from breakwall.web.page.acting import bulk_retries, circuit, drain, incidents, orders, release
 
 router = APIRouter(include_in_schema=False)
-for _area in (circuit, drain, release):
+for _area in (circuit, drain, release, orders, bulk_retries, incidents):
     router.include_router(_area.router)

@@ -53,7 +53,7 @@ class TestRetry:
         in_review(api.site, answer=OTHER_PAYLOAD)
         answer = act(api, "retry")
         assert (answer.status_code, problem(answer)) == (409, "refused")
-        assert "resolve_paid" in answer.json()["possible"]
+        assert answer.json()["possible"] == ["resolve_paid", "resolve_not_charged"]
 
 
 class TestCancel:

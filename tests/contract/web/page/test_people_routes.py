@@ -104,7 +104,7 @@ def test_a_bulk_retry_has_a_page(api: ApiSite) -> None:
     html = get(api, f"/bulk-retries/{made.id}")
     assert "<script>alert" not in html
     assert "Its orders are being written down." in html
-    assert f"breakwall orders bulk-retries abort {made.id}" in html
+    assert f'href="/act/bulk-retries/{made.id}/abort"' in html
     assert subjects(html) == []
     assert '<noscript><meta http-equiv="refresh" content="5"></noscript>' in html
     assert made.id in get(api, f"/audit?subject={made.id}")
@@ -116,7 +116,7 @@ def test_an_ended_bulk_retry_is_not_loaded_again_and_says_who_ended_it(api: ApiS
     html = get(api, f"/bulk-retries/{made.id}")
     assert "Aborted by minjun" in html
     assert "http-equiv" not in html
-    assert "bulk-retries abort" not in html
+    assert "/abort" not in html
 
 
 @pytest.mark.parametrize("name", ["nothing", "a" * 32, "%00", "x" * 400])
@@ -135,6 +135,6 @@ def test_an_open_incident_is_shown_with_what_to_do(api: ApiSite) -> None:
     open_incident(api.services.database, "a", Author("anna", EVIL), clock=api.services.clock)
     html = get(api, "/")
     assert "1 charge has to be checked by a person." in html
-    assert "<code>breakwall orders incidents --close NUMBER --reason TEXT</code>" in html
+    assert "put it right at the payment service, then close the incident." in html
     assert api.site.get("a").id in subjects(html[html.index('id="incidents"') :])
     assert "<script>alert" not in html

@@ -77,7 +77,7 @@ def test_of_one_order_only_what_is_true_is_stated(
     step: Step, changes: dict[str, object], stated: str, not_stated: str
 ) -> None:
     known = {"progress": Progress(), "rotated": False, "vouched_for": False} | changes
-    shown = outlook(step, **known)  # type: ignore[arg-type]  # a table of keywords
+    shown = outlook(step, **known).sentence  # type: ignore[arg-type]  # a table of keywords
     assert stated in shown
     assert not_stated not in shown
 
