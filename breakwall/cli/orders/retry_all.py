@@ -28,6 +28,9 @@ from breakwall.terminal.output import field_lines, notes, plain, say, write_note
 from breakwall.terminal.words import count
 
 
+_FOR_OTHERS = "All orders that are left are another gateway's: only its workers retry them. Ctrl-C leaves it to them."
+
+
 @dataclass(frozen=True, slots=True)
 class BulkRetryRequest:
     """What to retry, and how."""
@@ -79,7 +82,9 @@ class RetryAllRun:
 
     def _work_on(self, made: BulkRetry) -> None:
         self._say_what_comes_first(made)
-        runner = BulkRetryRunner(self.database, looks_up=self.rules.profile.looks_up)
+        looks_up, gateway = self.rules.profile.looks_up, self.rules.gateway
+        runner = BulkRetryRunner(self.database, looks_up=looks_up, gateway=gateway)
+        told = False
         seen = [made]
         with (
             summarised(lambda finished: self._summarise(seen[-1], finished=finished)),
@@ -89,6 +94,9 @@ class RetryAllRun:
             for now in working:
                 advance(now.retried - seen[-1].retried)
                 seen[:] = [now]
+                if runner.leaves_rest(now) and not told:
+                    write_note(_FOR_OTHERS)
+                    told = True
         if seen[-1].aborted_by is not None:
             raise typer.Exit(ExitCode.FAILURE)
 

@@ -25,11 +25,12 @@ _WHY_SKIPPED = {
 
 @dataclass(frozen=True)
 class Rules:
-    """The workers' rules: the service's promises, the budget, and the seconds of a claim's lease."""
+    """The workers' rules: the service's promises, the budget, the seconds of a claim's lease, the gateway's name."""
 
     profile: GatewayProfile
     policy: RetryPolicy
     lease: float
+    gateway: str
 
     @property
     def budget(self) -> str:

@@ -23,7 +23,7 @@ from breakwall.payments.orders import OrderStatus
 from breakwall.payments.retry_policy import RetryPolicy
 
 PLAIN = GatewayProfile(deduplicates=False, key_life=0.0, looks_up=True, absent_after=30.0)
-RULES = Rules(PLAIN, RetryPolicy(1.0, 60.0, 7), lease=15.0)
+RULES = Rules(PLAIN, RetryPolicy(1.0, 60.0, 7), lease=15.0, gateway="default")
 PREVIEW = Preview(1200, 3, 40, {OrderStatus.REVIEW: 2}, to_be_resolved=1)
 KEPT = "keeps its key"
 
