@@ -64,7 +64,7 @@ class RetryAllRun:
         if ask:
             check_attended("--all changes many orders")
             seen = preview(self.database, request.selection)
-            if not seen.eligible:
+            if seen.eligible == 0:
                 self._summarise_none(seen)
                 return
             say(*field_lines(preview_fields(seen, self.rules, request.limit)), console=notes())
@@ -110,11 +110,11 @@ class RetryAllRun:
 
     def _summarise_none(self, seen: Preview) -> None:
         nothing = {"sent_round": 0, "changed_meanwhile": 0, "to_be_resolved": seen.to_be_resolved}
-        lines = _left_alone(0, seen.to_be_resolved) or ["No order matches; nothing was changed."]
+        lines = _left_alone(0, seen.to_be_resolved or 0) or ["No order matches; nothing was changed."]
         self._write(nothing, lines, bulk_id=None, finished=True)
 
     def _summarise(self, bulk: BulkRetry, *, finished: bool) -> None:
-        changed, to_be_resolved = bulk.changed + bulk.paid, bulk.to_be_resolved + bulk.disputed
+        changed, to_be_resolved = bulk.changed + bulk.paid, (bulk.to_be_resolved or 0) + bulk.disputed
         lines = []
         if bulk.retried:
             lines.append(retried_sentence(bulk.retried, self.rules))

@@ -167,11 +167,11 @@ bulk_retries = Table(
     Column("position", Text),
     # Its orders; `RUNNING` and later states have all.
     Column("eligible", Integer, nullable=False, server_default=text("0")),
-    # Counted when all of them were written down.
-    Column("looked_up_first", Integer, nullable=False, server_default=text("0")),
-    Column("already_paid", Integer, nullable=False, server_default=text("0")),
-    Column("skipped", Integer, nullable=False, server_default=text("0")),
-    Column("to_be_resolved", Integer, nullable=False, server_default=text("0")),
+    # Counted when all of them were written down. Empty: that would have taken too long.
+    Column("looked_up_first", Integer, server_default=text("0")),
+    Column("already_paid", Integer, server_default=text("0")),
+    Column("skipped", Integer, server_default=text("0")),
+    Column("to_be_resolved", Integer, server_default=text("0")),
     # How many of its orders have each result. To count them for each look would take too long.
     Column("retried", Integer, nullable=False, server_default=text("0")),
     Column("changed", Integer, nullable=False, server_default=text("0")),

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from sqlalchemy import insert
+from sqlalchemy import insert, update
 
 from breakwall import crashpoints
+from breakwall.gateway_names import DEFAULT
 from breakwall.payments.db.schema import orders
 from breakwall.payments.operator.bulk_retry import runner as runner_module
 from breakwall.payments.operator.bulk_retry.record import BulkRetry, BulkRetryNotFoundError
@@ -23,6 +24,7 @@ from tests.contract.payments.operator.bulk_retry.bulk_site import (
     get,
     make_all_dead,
     runner,
+    states,
     steps,
 )
 from tests.contract.people import Crash, dead, interventions_of
