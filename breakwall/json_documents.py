@@ -122,7 +122,9 @@ def bulk_retry_document(bulk: BulkRetry) -> dict[str, Any]:
 
 def preview_document(seen: Preview) -> dict[str, Any]:
     """What a retry would do, in numbers of orders; null where they were not counted."""
-    skipped = None if seen.skipped is None else {state.value: number for state, number in seen.skipped.items()}
+    skipped = (
+        None if seen.skipped is None else {state.value: number for state, number in seen.skipped.items()}
+    )
     return {
         "dry_run": True,
         "eligible": seen.eligible,

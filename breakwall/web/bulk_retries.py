@@ -72,7 +72,7 @@ class PreviewDocument(BaseModel):
 
 
 class BulkRetryDocument(BaseModel):
-    """A bulk retry. Numbers without a unit are numbers of orders; null where to count them would have taken too long."""
+    """A bulk retry. Numbers without a unit are numbers of orders; null where they were too many to count."""
 
     id: str
     name: str

@@ -27,8 +27,9 @@ from breakwall.terminal.options import Format
 from breakwall.terminal.output import field_lines, notes, plain, say, write_note, write_result
 from breakwall.terminal.words import count
 
-
-_FOR_OTHERS = "All orders that are left are another gateway's: only its workers retry them. Ctrl-C leaves it to them."
+_FOR_OTHERS = (
+    "All orders that are left are another gateway's: only its workers retry them. Ctrl-C leaves it to them."
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,9 @@
 """Tables for people: tokens of the API, browsers that use them, the audit trail of actions that are on no order, bulk
-retries, the history of the backlog; and for hints of the payment service and traces of orders. For the counters: the ends
-that orders have left, which a trigger keeps.
+retries, the history of the backlog; and for hints of the payment service and traces of orders. For the counters: the
+ends that orders have left, which a trigger keeps.
 
-Only new tables, the trigger, and an index for the audit trail. A process of the version before does not use the tables; a process
-of this version works without them until they exist.
+Only new tables, the trigger, and an index for the audit trail. A process of the version before does not use the tables;
+a process of this version works without them until they exist.
 """
 
 import sqlalchemy as sa

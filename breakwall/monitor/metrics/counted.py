@@ -34,7 +34,16 @@ from breakwall.payments.orders import OrderStatus
 
 Key = tuple[str, ...]  # The name of a sum, and the values of its labels.
 
-BOUNDS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)  # Seconds of a call, the upper ends of a histogram's buckets.
+BOUNDS = (
+    0.05,
+    0.1,
+    0.25,
+    0.5,
+    1.0,
+    2.5,
+    5.0,
+    10.0,
+)  # Seconds of a call, the upper ends of a histogram's buckets.
 OVER = "+Inf"  # The bucket above them.
 
 _COUNTS = ("retry_count", "deferral_count", "look_up_count")

@@ -34,7 +34,7 @@ LONGEST_UNSAVED = 600.0  # Seconds without any order, after which their end is s
 
 @dataclass(frozen=True, slots=True)
 class OrderTotals:
-    """The sums of everything up to ``until``: ``numbers["ended", "paid"]``, for example. Names are in `counted.count`."""
+    """The sums of everything up to ``until``, such as ``numbers["ended", "paid"]``. `counted.count` has the names."""
 
     until: datetime
     numbers: Counter[Key]

@@ -32,7 +32,9 @@ class RetryBatch:
         looks_up: whether that payment service has a look-up.
     """
 
-    def __init__(self, database: Database, clock: Clock, *, looks_up: bool, gateway: str | None = None) -> None:
+    def __init__(
+        self, database: Database, clock: Clock, *, looks_up: bool, gateway: str | None = None
+    ) -> None:
         self._database = database
         self._clock = clock
         self._looks_up, self._gateway = looks_up, gateway
