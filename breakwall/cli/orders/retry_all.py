@@ -32,6 +32,10 @@ _FOR_OTHERS = (
 )
 
 
+Numbers = dict[str, int | None]
+"""Numbers of orders, as the JSON has them; None: not counted."""
+
+
 @dataclass(frozen=True, slots=True)
 class BulkRetryRequest:
     """What to retry, and how."""
@@ -110,7 +114,7 @@ class RetryAllRun:
             )
 
     def _summarise_none(self, seen: Preview) -> None:
-        nothing = {"sent_round": 0, "changed_meanwhile": 0, "to_be_resolved": seen.to_be_resolved}
+        nothing: Numbers = {"sent_round": 0, "changed_meanwhile": 0, "to_be_resolved": seen.to_be_resolved}
         lines = _left_alone(0, seen.to_be_resolved or 0) or ["No order matches; nothing was changed."]
         self._write(nothing, lines, bulk_id=None, finished=True)
 
@@ -127,12 +131,11 @@ class RetryAllRun:
             lines.append(f"It was aborted by {plain(bulk.aborted_by)}: {plain(bulk.abort_reason)}")
         elif not finished:
             lines += ["This command stopped before the end. The workers go on.", *_watching(bulk)[1:]]
-        numbers = {"sent_round": bulk.retried, "changed_meanwhile": changed, "to_be_resolved": to_be_resolved}
+        numbers: Numbers = {"sent_round": bulk.retried, "changed_meanwhile": changed}
+        numbers["to_be_resolved"] = None if bulk.to_be_resolved is None else to_be_resolved
         self._write(numbers, lines, bulk_id=bulk.id, finished=finished and bulk.aborted_by is None)
 
-    def _write(
-        self, numbers: dict[str, int], lines: list[str], *, bulk_id: str | None, finished: bool
-    ) -> None:
+    def _write(self, numbers: Numbers, lines: list[str], *, bulk_id: str | None, finished: bool) -> None:
         budget = self.rules.policy.max_attempts
         document = {**numbers, "max_attempts": budget, "finished": finished, "bulk_retry": bulk_id}
         write_result(self.output, document, *lines)

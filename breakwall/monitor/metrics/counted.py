@@ -10,11 +10,9 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
-    Alias,
     ColumnElement,
     Connection,
     Select,
-    Subquery,
     Table,
     and_,
     case,
@@ -77,7 +75,7 @@ def count(connection: Connection, since: datetime, until: datetime) -> Iterator[
 _ANY_STATUS = orders.c.status.in_([literal_column(f"'{status.value}'") for status in OrderStatus])
 
 
-def _accepted(since: datetime, until: datetime) -> Select[tuple[int]]:
+def _accepted(since: datetime, until: datetime) -> Select[int]:
     within = and_(orders.c.created_at > since, orders.c.created_at <= until)
     return select(func.count()).select_from(orders).where(_ANY_STATUS, within)
 
@@ -118,7 +116,7 @@ def _attempts(since: datetime, until: datetime) -> Select[Any]:
     return select(*by, *numbers).group_by(*by)
 
 
-def _ends(since: datetime, until: datetime) -> tuple[Subquery, Alias, FromClause]:
+def _ends(since: datetime, until: datetime) -> tuple[FromClause, FromClause, FromClause]:
     """The ends of the span; the end before each, if there was one; and their join."""
     ends = union_all(
         _within(orders, orders.c.id, _LAST, since, until),
@@ -138,5 +136,6 @@ _LAST: ColumnElement[int] = literal_column("9223372036854775807")  # After all e
 def _within(
     table: Table, order_id: ColumnElement[str], place: ColumnElement[int], since: datetime, until: datetime
 ) -> Select[Any]:
-    columns = order_id.label("order_id"), place.label("place"), *(table.c[name] for name in _SHARED)
+    columns: list[ColumnElement[Any]] = [order_id.label("order_id"), place.label("place")]
+    columns += [table.c[name] for name in _SHARED]
     return select(*columns).where(table.c.settled_at > since, table.c.settled_at <= until)
