@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from breakwall.payments.incidents import StoredIncident
     from breakwall.payments.interventions import StoredIntervention
     from breakwall.payments.operator.audit_entries import AuditEntry
+    from breakwall.payments.operator.bulk_retry.preview import Preview
     from breakwall.payments.operator.bulk_retry.record import BulkRetry
     from breakwall.payments.orders import Order, StoredAttempt, StoredOrder
     from breakwall.payments.outcomes.operator import StoredDelivery
@@ -117,6 +118,21 @@ def bulk_retry_document(bulk: BulkRetry) -> dict[str, Any]:
         del fields[private]
     fields["limit"] = fields.pop("order_limit")
     return {**fields, "done": bulk.done, "seconds_left": bulk.seconds_left}
+
+
+def preview_document(seen: Preview) -> dict[str, Any]:
+    """What a retry would do, in numbers of orders; null where they were not counted."""
+    skipped = (
+        None if seen.skipped is None else {state.value: number for state, number in seen.skipped.items()}
+    )
+    return {
+        "dry_run": True,
+        "eligible": seen.eligible,
+        "looked_up_first": seen.looked_up_first,
+        "already_paid": seen.already_paid,
+        "skipped": skipped,
+        "to_be_resolved": seen.to_be_resolved,
+    }
 
 
 def stat_document(backlog: Backlog, arrivals: float | None, finished: float | None) -> dict[str, Any]:

@@ -15,13 +15,17 @@ OrderResult: TypeAlias = PlaceResult | IdempotencyConflictError | InvalidOrderEr
 """The state of an accepted order, or why it was refused."""
 
 
+_REFUSED = "should be in a batch once: an order before this one has the same key, and was refused; send this one again"
+
+
 def enqueue_each(
     enqueue: Callable[[Iterable[Order]], list[PlaceResult]], database: Database, orders: Sequence[Order]
 ) -> list[OrderResult]:
     """A result for each order, in the same order. What is not refused is accepted together.
 
     ``enqueue`` is `OrderProducer.enqueue`, of at most `BATCH` orders, and ``database`` its database. If two orders have
-    the same key, the first one counts. Raises `DatabaseUnavailableError`: none is accepted, or that is not known.
+    the same key, the first one counts, also if it is refused. Raises `DatabaseUnavailableError`: none is accepted, or
+    that is not known.
     """
     first: dict[str, Order] = {}
     for order in orders:
@@ -34,9 +38,16 @@ def _result(order: Order, first: Order, by_key: dict[str, OrderResult]) -> Order
     found = by_key[order.idempotency_key]
     if order is first:
         return found
+    if not isinstance(found, PlaceResult):
+        # Why the first one was refused is true of the same order only. Nobody has looked at another one.
+        return (
+            found
+            if order == first
+            else InvalidOrderError({"idempotency_key": _REFUSED}, [first.idempotency_key])
+        )
     if differing := differing_fields(first, order):
         return IdempotencyConflictError(order.idempotency_key, differing)
-    return replace(found, replayed=True) if isinstance(found, PlaceResult) else found
+    return replace(found, replayed=True)
 
 
 def _enqueue(

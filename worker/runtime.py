@@ -212,7 +212,8 @@ class Runtime:
     @cached_property
     def bulk_retries(self) -> BulkRetryLoop:
         """Works on the retries of all orders that match, which people have made."""
-        return BulkRetryLoop(self.database, looks_up=profile_from_settings(self.settings).looks_up)
+        looks_up = profile_from_settings(self.settings).looks_up
+        return BulkRetryLoop(self.database, looks_up=looks_up, gateway=self.settings.gateway_name)
 
     @cached_property
     def sampler(self) -> Sampler:

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Header, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from breakwall.json_documents import bulk_retry_document
+from breakwall.json_documents import bulk_retry_document, preview_document
 from breakwall.payments.interventions import MAX_REASON
 from breakwall.payments.operator.bulk_retry.preview import Preview, preview
 from breakwall.payments.operator.bulk_retry.record import (
@@ -60,18 +60,18 @@ class BulkRetryBody(ActionBody):
 
 
 class PreviewDocument(BaseModel):
-    """What a bulk retry would do, in numbers of orders."""
+    """What a bulk retry would do, in numbers of orders; null where to count them would take too long."""
 
     dry_run: Literal[True] = True
-    eligible: int
-    looked_up_first: int
-    already_paid: int
-    skipped: dict[str, int]
-    to_be_resolved: int
+    eligible: int | None
+    looked_up_first: int | None
+    already_paid: int | None
+    skipped: dict[str, int] | None
+    to_be_resolved: int | None
 
 
 class BulkRetryDocument(BaseModel):
-    """A bulk retry. Numbers without a unit are numbers of orders."""
+    """A bulk retry. Numbers without a unit are numbers of orders; null where they were too many to count."""
 
     id: str
     name: str
@@ -83,10 +83,10 @@ class BulkRetryDocument(BaseModel):
     rate: float | None
     limit: int | None
     eligible: int
-    looked_up_first: int
-    already_paid: int
-    skipped: int
-    to_be_resolved: int
+    looked_up_first: int | None
+    already_paid: int | None
+    skipped: int | None
+    to_be_resolved: int | None
     retried: int
     changed: int
     paid: int
@@ -189,11 +189,4 @@ def _document(bulk: BulkRetry) -> BulkRetryDocument:
 
 
 def _preview_document(seen: Preview) -> PreviewDocument:
-    skipped = {status.value: number for status, number in seen.skipped.items()}
-    return PreviewDocument(
-        eligible=seen.eligible,
-        looked_up_first=seen.looked_up_first,
-        already_paid=seen.already_paid,
-        skipped=skipped,
-        to_be_resolved=seen.to_be_resolved,
-    )
+    return PreviewDocument.model_validate(preview_document(seen))

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from tests.documented_metrics import documented_metrics
+from tests.documented_metrics import documented_metrics, used_metrics
 from tests.servers.packages import run
 from tests.servers.promtool import promtool
 from tests.source_tree import ROOT
@@ -35,11 +34,7 @@ def test_each_expression_is_valid(tmp_path: Path) -> None:
 
 
 def test_it_shows_only_metrics_that_are_exported() -> None:
-    used = {
-        name
-        for target in targets()
-        for name in re.findall(r"\b(?:breakwall|resilience4j)_\w+", target["expr"])
-    }
+    used = {name for target in targets() for name in used_metrics(target["expr"])}
     assert used <= documented_metrics()
     assert len(used) > 20
 

@@ -105,6 +105,8 @@ GUARD = "breakwall/web/access/request_guard.py"
 GUARD_TESTS = "tests/contract/web/access/test_request_guard.py"
 BULK_BATCH = "breakwall/payments/operator/bulk_retry/batch.py"
 BULK_BATCH_TESTS = "tests/contract/payments/operator/bulk_retry/test_batch.py"
+COUNTED = "breakwall/monitor/metrics/counted.py"
+COUNTED_TESTS = "tests/contract/monitor/metrics/test_counted.py"
 FREEZING_TESTS = "tests/contract/payments/operator/bulk_retry/test_freezing.py"
 
 
@@ -4625,10 +4627,82 @@ MUTANTS = (
     ),
     Mutant(
         "no error in a label",
-        "breakwall/monitor/metrics/totals.py",
-        "select(attempts.c.source, attempts.c.outcome, func.count()",
-        "select(attempts.c.source, attempts.c.code.label('outcome'), func.count()",
+        COUNTED,
+        "select(attempts.c.source, attempts.c.outcome, bucket,",
+        "select(attempts.c.source, attempts.c.code.label('outcome'), bucket,",
         ("tests/contract/web/test_metrics.py",),
+        simulated=False,
+    ),
+    Mutant(
+        "an end that an order leaves stays counted, with what it had cost",
+        "breakwall/payments/db/end_trigger.py",
+        "OLD.settled_at IS NOT NULL AND ",
+        "OLD.settled_at IS NULL AND ",
+        (COUNTED_TESTS,),
+        simulated=False,
+    ),
+    Mutant(
+        "an attempt counts at one end of its order",
+        COUNTED,
+        "attempts.c.number > func.coalesce(previous.c.attempt_count, 0),",
+        "attempts.c.number > 0,",
+        (COUNTED_TESTS,),
+        simulated=False,
+    ),
+    Mutant(
+        "a deferral counts at one end of its order",
+        COUNTED,
+        "func.sum(ends.c[name] - func.coalesce(previous.c[name], 0))",
+        "func.sum(ends.c[name])",
+        (COUNTED_TESTS,),
+        simulated=False,
+    ),
+    Mutant(
+        "no counter falls on a read-only database",
+        "breakwall/monitor/metrics/totals.py",
+        "return stored if stored.until >= unsaved.totals.until else unsaved.totals",
+        "return stored",
+        ("tests/contract/monitor/metrics/test_totals.py",),
+        simulated=False,
+    ),
+    Mutant(
+        "after the clock was set back counting goes on",
+        "breakwall/monitor/metrics/totals.py",
+        "if since.until > last + timedelta(seconds=COMMITTED):",
+        "if False:",
+        ("tests/contract/monitor/metrics/test_totals.py",),
+        simulated=False,
+    ),
+    Mutant(
+        "one thread waits for a silent database, however many scrape",
+        "breakwall/web/metrics.py",
+        "if self._running is None or self._running.done():",
+        "if True:",
+        ("tests/contract/web/test_metrics.py",),
+        simulated=False,
+    ),
+    Mutant(
+        "the tries of one transaction count once",
+        OUTCOME_RECORDER,
+        "        self._tries.clear()\n",
+        "",
+        ("tests/contract/payments/outcomes/test_delivery_totals.py",),
+        simulated=False,
+    ),
+    Mutant(
+        "a bulk retry leaves another gateway's orders to its workers",
+        BULK_BATCH,
+        "        if self._gateway is not None:\n",
+        "        if False:\n",
+        (BULK_BATCH_TESTS,),
+        simulated=False,
+    ),
+    Mutant(
+        "an order of a batch is not told what is true of another one",
+        "producers/separate_results.py",
+        "            if order == first\n",
+        "            if True\n",
+        ("tests/contract/producers/test_separate_results.py",),
         simulated=False,
     ),
     Mutant(

@@ -17,8 +17,8 @@ class BulkRetryLoop:
     An error is tried again; an outage of the database is reported elsewhere.
     """
 
-    def __init__(self, database: Database, *, looks_up: bool) -> None:
-        self._runner = BulkRetryRunner(database, looks_up=looks_up)
+    def __init__(self, database: Database, *, looks_up: bool, gateway: str | None = None) -> None:
+        self._runner = BulkRetryRunner(database, looks_up=looks_up, gateway=gateway)
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="breakwall-bulk-retries", daemon=True)
 

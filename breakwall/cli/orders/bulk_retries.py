@@ -99,9 +99,9 @@ def _fields(bulk: BulkRetry) -> dict[str, str]:
         "state": bulk.state,
         "made": f"{moment(bulk.created_at)} by {plain(bulk.actor)}: {plain(bulk.reason)}",
         "rate": rate,
-        "eligible": f"{count(bulk.eligible, 'order')}, of which {bulk.looked_up_first:,} are looked up first",
-        "not in it": f"{bulk.already_paid:,} paid, {bulk.skipped:,} in another state, "
-        f"{bulk.to_be_resolved:,} to be resolved",
+        "eligible": f"{count(bulk.eligible, 'order')}, of which {_known(bulk.looked_up_first)} are looked up first",
+        "not in it": f"{_known(bulk.already_paid)} paid, {_known(bulk.skipped)} in another state, "
+        f"{_known(bulk.to_be_resolved)} to be resolved",
         "retried": f"{bulk.retried:,}",
         "left alone": f"{alone} meanwhile",
         "left": f"{bulk.eligible - bulk.done:,} orders, {left}",
@@ -112,3 +112,7 @@ def _fields(bulk: BulkRetry) -> dict[str, str]:
     if bulk.aborted_by is not None:
         fields["aborted"] = f"by {plain(bulk.aborted_by)}: {plain(bulk.abort_reason)}"
     return fields
+
+
+def _known(number: int | None) -> str:
+    return "(not counted)" if number is None else f"{number:,}"

@@ -146,7 +146,12 @@ def retry(
     from breakwall.wiring import lease_seconds, retry_policy
 
     with orders_database() as (database, settings):
-        rules = Rules(profile_from_settings(settings), retry_policy(settings), lease_seconds(settings))
+        rules = Rules(
+            profile_from_settings(settings),
+            retry_policy(settings),
+            lease_seconds(settings),
+            settings.gateway_name,
+        )
         if not everything:
             RetryRun(database, who, rules, output, dry_run).named(names or [], by, evidence=evidence)
             return

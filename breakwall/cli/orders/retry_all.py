@@ -27,6 +27,14 @@ from breakwall.terminal.options import Format
 from breakwall.terminal.output import field_lines, notes, plain, say, write_note, write_result
 from breakwall.terminal.words import count
 
+_FOR_OTHERS = (
+    "All orders that are left are another gateway's: only its workers retry them. Ctrl-C leaves it to them."
+)
+
+
+Numbers = dict[str, int | None]
+"""Numbers of orders, as the JSON has them; None: not counted."""
+
 
 @dataclass(frozen=True, slots=True)
 class BulkRetryRequest:
@@ -61,7 +69,7 @@ class RetryAllRun:
         if ask:
             check_attended("--all changes many orders")
             seen = preview(self.database, request.selection)
-            if not seen.eligible:
+            if seen.eligible == 0:
                 self._summarise_none(seen)
                 return
             say(*field_lines(preview_fields(seen, self.rules, request.limit)), console=notes())
@@ -79,7 +87,9 @@ class RetryAllRun:
 
     def _work_on(self, made: BulkRetry) -> None:
         self._say_what_comes_first(made)
-        runner = BulkRetryRunner(self.database, looks_up=self.rules.profile.looks_up)
+        looks_up, gateway = self.rules.profile.looks_up, self.rules.gateway
+        runner = BulkRetryRunner(self.database, looks_up=looks_up, gateway=gateway)
+        told = False
         seen = [made]
         with (
             summarised(lambda finished: self._summarise(seen[-1], finished=finished)),
@@ -89,6 +99,9 @@ class RetryAllRun:
             for now in working:
                 advance(now.retried - seen[-1].retried)
                 seen[:] = [now]
+                if runner.leaves_rest(now) and not told:
+                    write_note(_FOR_OTHERS)
+                    told = True
         if seen[-1].aborted_by is not None:
             raise typer.Exit(ExitCode.FAILURE)
 
@@ -101,12 +114,12 @@ class RetryAllRun:
             )
 
     def _summarise_none(self, seen: Preview) -> None:
-        nothing = {"sent_round": 0, "changed_meanwhile": 0, "to_be_resolved": seen.to_be_resolved}
-        lines = _left_alone(0, seen.to_be_resolved) or ["No order matches; nothing was changed."]
+        nothing: Numbers = {"sent_round": 0, "changed_meanwhile": 0, "to_be_resolved": seen.to_be_resolved}
+        lines = _left_alone(0, seen.to_be_resolved or 0) or ["No order matches; nothing was changed."]
         self._write(nothing, lines, bulk_id=None, finished=True)
 
     def _summarise(self, bulk: BulkRetry, *, finished: bool) -> None:
-        changed, to_be_resolved = bulk.changed + bulk.paid, bulk.to_be_resolved + bulk.disputed
+        changed, to_be_resolved = bulk.changed + bulk.paid, (bulk.to_be_resolved or 0) + bulk.disputed
         lines = []
         if bulk.retried:
             lines.append(retried_sentence(bulk.retried, self.rules))
@@ -118,12 +131,11 @@ class RetryAllRun:
             lines.append(f"It was aborted by {plain(bulk.aborted_by)}: {plain(bulk.abort_reason)}")
         elif not finished:
             lines += ["This command stopped before the end. The workers go on.", *_watching(bulk)[1:]]
-        numbers = {"sent_round": bulk.retried, "changed_meanwhile": changed, "to_be_resolved": to_be_resolved}
+        numbers: Numbers = {"sent_round": bulk.retried, "changed_meanwhile": changed}
+        numbers["to_be_resolved"] = None if bulk.to_be_resolved is None else to_be_resolved
         self._write(numbers, lines, bulk_id=bulk.id, finished=finished and bulk.aborted_by is None)
 
-    def _write(
-        self, numbers: dict[str, int], lines: list[str], *, bulk_id: str | None, finished: bool
-    ) -> None:
+    def _write(self, numbers: Numbers, lines: list[str], *, bulk_id: str | None, finished: bool) -> None:
         budget = self.rules.policy.max_attempts
         document = {**numbers, "max_attempts": budget, "finished": finished, "bulk_retry": bulk_id}
         write_result(self.output, document, *lines)

@@ -1,17 +1,22 @@
 """What `breakwall orders retry` says: what it did or would do, and what a worker does next with each order."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from breakwall.cli.queue.drain_state import paused_by
+from breakwall.json_documents import preview_document
 from breakwall.payments.fleet.drain_control import DrainState
 from breakwall.payments.gateways import GatewayProfile
 from breakwall.payments.operator.bulk_retry.preview import Preview
+from breakwall.payments.orders import OrderStatus
 from breakwall.payments.retry_policy import RetryPolicy
 from breakwall.terminal.options import Format
 from breakwall.terminal.output import field_lines, write_result
 from breakwall.terminal.words import count
 
 DISPUTED = "the service knows their key from another payload, and only `orders resolve` can finish them"
+
+NOT_COUNTED = "not counted, because that would take too long"
 
 _WHY_SKIPPED = {
     "in_flight": "being charged now",
@@ -25,11 +30,12 @@ _WHY_SKIPPED = {
 
 @dataclass(frozen=True)
 class Rules:
-    """The workers' rules: the service's promises, the budget, and the seconds of a claim's lease."""
+    """The workers' rules: the service's promises, the budget, the seconds of a claim's lease, the gateway's name."""
 
     profile: GatewayProfile
     policy: RetryPolicy
     lease: float
+    gateway: str
 
     @property
     def budget(self) -> str:
@@ -69,13 +75,8 @@ def outlook_of_unresolved(profile: GatewayProfile) -> str:
 def write_preview(preview: Preview, rules: Rules, output: Format, limit: int | None = None) -> None:
     """Write what a retry would do."""
     document = {
-        "dry_run": True,
-        "eligible": preview.eligible,
+        **preview_document(preview),
         "would_be_sent_round": _within(limit, preview.eligible),
-        "looked_up_first": preview.looked_up_first,
-        "already_paid": preview.already_paid,
-        "skipped": {status.value: number for status, number in preview.skipped.items()},
-        "to_be_resolved": preview.to_be_resolved,
         "max_attempts": rules.policy.max_attempts,
     }
     lines = field_lines(preview_fields(preview, rules, limit))
@@ -84,21 +85,31 @@ def write_preview(preview: Preview, rules: Rules, output: Format, limit: int | N
 
 def preview_fields(preview: Preview, rules: Rules, limit: int | None) -> dict[str, str]:
     """What a retry would do, as named fields."""
-    skipped = [f"{number:,} {status} ({_WHY_SKIPPED[status]})" for status, number in preview.skipped.items()]
     fields = {
-        "eligible": count(preview.eligible, "order"),
-        "looked up first": f"{preview.looked_up_first:,} of them, because they may have been charged",
-        "already paid": f"{preview.already_paid:,}",
-        "skipped": ", ".join(skipped) or "none",
-        "to be resolved": f"{preview.to_be_resolved:,}",
+        "eligible": count(preview.eligible, "order") if preview.eligible is not None else NOT_COUNTED,
+        "looked up first": f"{known(preview.looked_up_first)} of them, because they may have been charged",
+        "already paid": known(preview.already_paid),
+        "skipped": _skipped(preview.skipped),
+        "to be resolved": known(preview.to_be_resolved),
         "budget": f"{rules.budget} each; retry_count continues",
     }
     if preview.to_be_resolved:
         fields["to be resolved"] += f", because {DISPUTED}"
     if limit is not None:
-        fields["limit"] = f"the oldest {_within(limit, preview.eligible):,} would be retried"
+        fields["limit"] = f"the oldest {known(_within(limit, preview.eligible))} would be retried"
     return fields
 
 
-def _within(limit: int | None, eligible: int) -> int:
-    return eligible if limit is None else min(limit, eligible)
+def known(number: int | None) -> str:
+    """A number, or that it was not counted."""
+    return NOT_COUNTED if number is None else f"{number:,}"
+
+
+def _skipped(by_state: Mapping[OrderStatus, int] | None) -> str:
+    if by_state is None:
+        return NOT_COUNTED
+    return ", ".join(f"{n:,} {state} ({_WHY_SKIPPED[state]})" for state, n in by_state.items()) or "none"
+
+
+def _within(limit: int | None, eligible: int | None) -> int | None:
+    return eligible if limit is None or eligible is None else min(limit, eligible)

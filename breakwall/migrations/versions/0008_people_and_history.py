@@ -1,19 +1,25 @@
 """Tables for people: tokens of the API, browsers that use them, the audit trail of actions that are on no order, bulk
-retries, the history of the backlog; and for hints of the payment service and traces of orders.
+retries, the history of the backlog; and for hints of the payment service and traces of orders. For the counters: the
+ends that orders have left, which a trigger keeps.
 
-Only new tables, and an index for the audit trail. A process of the version before does not use the tables; a process
-of this version works without them until they exist.
+Only new tables, the trigger, and an index for the audit trail. A process of the version before does not use the tables;
+a process of this version works without them until they exist.
 """
 
 import sqlalchemy as sa
 from alembic import context, op
 
+from breakwall.payments.db.end_trigger import create_end_trigger, drop_end_trigger
+
 revision = "0008"
 down_revision = "0007"
 
 _MOMENT = sa.DateTime(timezone=True)
+_ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 _TABLES = (
+    "earlier_ends",
+    "delivery_totals",
     "api_tokens",
     "browser_sessions",
     "operator_actions",
@@ -28,7 +34,16 @@ _TABLES = (
 
 
 def upgrade() -> None:
-    _index_interventions()  # First, because it is a step of its own, and may be done again.
+    _index_interventions()  # First the steps of their own, which may be done again.
+    context.config.attributes["steps"].run_short(_keep_ends, "orders")
+    op.create_table(
+        "delivery_totals",
+        sa.Column("destination", sa.String(length=16), nullable=False),
+        sa.Column("delivered", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
+        sa.Column("failed", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
+        sa.Column("given_up", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
+        sa.PrimaryKeyConstraint("destination", name=op.f("pk_delivery_totals")),
+    )
     op.create_table(
         "api_tokens",
         sa.Column("id", sa.Integer(), nullable=False),
@@ -115,10 +130,10 @@ def upgrade() -> None:
         sa.Column("state", sa.String(length=16), nullable=False),
         sa.Column("position", sa.Text(), nullable=True),
         sa.Column("eligible", sa.Integer(), server_default=sa.text("0"), nullable=False),
-        sa.Column("looked_up_first", sa.Integer(), server_default=sa.text("0"), nullable=False),
-        sa.Column("already_paid", sa.Integer(), server_default=sa.text("0"), nullable=False),
-        sa.Column("skipped", sa.Integer(), server_default=sa.text("0"), nullable=False),
-        sa.Column("to_be_resolved", sa.Integer(), server_default=sa.text("0"), nullable=False),
+        sa.Column("looked_up_first", sa.Integer(), server_default=sa.text("0"), nullable=True),
+        sa.Column("already_paid", sa.Integer(), server_default=sa.text("0"), nullable=True),
+        sa.Column("skipped", sa.Integer(), server_default=sa.text("0"), nullable=True),
+        sa.Column("to_be_resolved", sa.Integer(), server_default=sa.text("0"), nullable=True),
         sa.Column("retried", sa.Integer(), server_default=sa.text("0"), nullable=False),
         sa.Column("changed", sa.Integer(), server_default=sa.text("0"), nullable=False),
         sa.Column("paid", sa.Integer(), server_default=sa.text("0"), nullable=False),
@@ -174,6 +189,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    _execute(drop_end_trigger(op.get_bind().dialect.name))
     for table in reversed(_TABLES):
         op.drop_table(table)
     op.drop_index("ix_interventions_at", table_name="interventions")
@@ -187,3 +203,33 @@ def _index_interventions() -> None:
         steps.build_index("ix_interventions_at", f"CREATE {index % 'CONCURRENTLY'}")
     else:
         steps.run_short(lambda _: op.execute(f"CREATE {index % 'IF NOT EXISTS'}"), "interventions")
+
+
+def _keep_ends(connection: sa.Connection) -> None:
+    if not sa.inspect(connection).has_table("earlier_ends"):
+        _make_earlier_ends()
+    _execute(create_end_trigger(connection.dialect.name))
+
+
+def _make_earlier_ends() -> None:
+    op.create_table(
+        "earlier_ends",
+        sa.Column("id", _ID, nullable=False),
+        sa.Column("order_id", sa.String(length=32), nullable=False),
+        sa.Column("status", sa.String(length=16), nullable=False),
+        sa.Column("amount", sa.BigInteger(), nullable=False),
+        sa.Column("currency", sa.String(length=3), nullable=False),
+        sa.Column("settled_at", _MOMENT, nullable=False),
+        sa.Column("attempt_count", sa.Integer(), nullable=False),
+        sa.Column("retry_count", sa.Integer(), nullable=False),
+        sa.Column("deferral_count", sa.Integer(), nullable=False),
+        sa.Column("look_up_count", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_earlier_ends")),
+    )
+    op.create_index("ix_earlier_ends_settled_at", "earlier_ends", ["settled_at"])
+    op.create_index("ix_earlier_ends_order", "earlier_ends", ["order_id", "id"])
+
+
+def _execute(statements: tuple[str, ...]) -> None:
+    for statement in statements:
+        op.get_bind().exec_driver_sql(statement)

@@ -121,12 +121,10 @@ class Sampler:
         now: datetime = self._database.read(
             lambda found: found.execute(select(self._clock.after(0))).scalar_one()
         )
-
-        def work(connection: Connection) -> None:
-            thin(connection, now, since=self._thinned_at)
-            store.remove_before(connection, self._clock, KEPT)
-
-        self._database.write(work, name="thin_history")
+        thin(self._database, now, since=self._thinned_at)
+        self._database.write(
+            lambda connection: store.remove_before(connection, self._clock, KEPT), name="thin_history"
+        )
         self._thinned_at = now
 
     def _run(self) -> None:

@@ -1,15 +1,16 @@
 """A metric's name, kind and values, in no format."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 
 class FamilyKind(StrEnum):
-    """How a number behaves: a ``COUNTER`` only grows, a ``GAUGE`` goes up and down."""
+    """How a number behaves: a ``COUNTER`` only grows, a ``GAUGE`` goes up and down; a ``HISTOGRAM`` counts by size."""
 
     GAUGE = "gauge"
     COUNTER = "counter"
+    HISTOGRAM = "histogram"
 
 
 Values = Mapping[tuple[str, ...], float]
@@ -24,7 +25,9 @@ class Family:
         name: as it is written; a counter's ends with ``_total``.
         text: what it is, in a sentence.
         labels: the names of the labels.
-        values: by the labels' values. Empty if nothing is known: a missing number is not written as 0.
+        values: by the labels' values. Empty if nothing is known: a missing number is not written as 0. Those of a
+            histogram have one label more, the bucket's upper end; each bucket has what is above the one before.
+        sums: of a histogram, the sum of all sizes, by the labels' values.
     """
 
     kind: FamilyKind
@@ -32,6 +35,7 @@ class Family:
     text: str
     labels: tuple[str, ...]
     values: Values
+    sums: Values = field(default_factory=dict)
 
 
 def gauge(name: str, text: str, value: float | None) -> Family:
@@ -52,6 +56,11 @@ def counter(name: str, text: str, value: float | None) -> Family:
 def counters(name: str, text: str, labels: tuple[str, ...], values: Values) -> Family:
     """A counter with labels."""
     return Family(FamilyKind.COUNTER, name, text, labels, values)
+
+
+def histogram(name: str, text: str, labels: tuple[str, ...], values: Values, sums: Values) -> Family:
+    """Numbers by size, see `Family`."""
+    return Family(FamilyKind.HISTOGRAM, name, text, labels, values, sums)
 
 
 def one_of(names: Iterable[str], current: str | None) -> dict[str, float]:

@@ -71,3 +71,22 @@ def _sqlite(element: _DatabaseTime, compiler: SQLCompiler, **kw: Any) -> str:
     # SQLAlchemy stores microseconds; SQLite's own clock gives milliseconds.
     seconds = compiler.process(element.clauses, **kw)
     return f"(strftime('%Y-%m-%d %H:%M:%f', 'now', {seconds} || ' seconds') || '000')"
+
+
+class elapsed(FunctionElement[float]):  # noqa: N801 - it is called as a function is
+    """The seconds from one moment to another, as an SQL expression; on SQLite to a millisecond."""
+
+    inherit_cache = True
+    type = _SECONDS
+
+
+@compiles(elapsed, "postgresql")
+def _postgresql_elapsed(element: elapsed, compiler: SQLCompiler, **kw: Any) -> str:
+    since, until = (compiler.process(moment, **kw) for moment in element.clauses)
+    return f"CAST(extract(epoch from ({until} - {since})) AS double precision)"
+
+
+@compiles(elapsed, "sqlite")
+def _sqlite_elapsed(element: elapsed, compiler: SQLCompiler, **kw: Any) -> str:
+    since, until = (compiler.process(moment, **kw) for moment in element.clauses)
+    return f"((julianday({until}) - julianday({since})) * 86400.0)"

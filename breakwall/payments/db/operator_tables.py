@@ -9,7 +9,7 @@ from enum import StrEnum
 from sqlalchemy import BigInteger, CheckConstraint, Column, Float, Index, Integer, String, Table, Text, text
 
 from breakwall.payments.db.clock import UtcDateTime
-from breakwall.payments.db.table_parts import metadata, one_of, partial_index
+from breakwall.payments.db.table_parts import LONG_ID, metadata, one_of, partial_index
 from breakwall.texts import MAX_LENGTH
 
 
@@ -121,6 +121,35 @@ order_totals = Table(
     CheckConstraint("id = 1", name="there_is_one"),
 )
 
+# The ends that orders have left, with their counts then: `end_trigger` writes them, and the totals count them.
+earlier_ends = Table(
+    "earlier_ends",
+    metadata,
+    Column("id", LONG_ID, primary_key=True),
+    # No foreign key: it would cost each row a search.
+    Column("order_id", String(32), nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("amount", BigInteger, nullable=False),
+    Column("currency", String(3), nullable=False),
+    Column("settled_at", UtcDateTime, nullable=False, index=True),
+    Column("attempt_count", Integer, nullable=False),
+    Column("retry_count", Integer, nullable=False),
+    Column("deferral_count", Integer, nullable=False),
+    Column("look_up_count", Integer, nullable=False),
+)
+
+Index("ix_earlier_ends_order", earlier_ends.c.order_id, earlier_ends.c.id)
+
+# How often the shop was told an outcome, or was not: added up by each worker, in the transaction that records it.
+delivery_totals = Table(
+    "delivery_totals",
+    metadata,
+    Column("destination", String(16), primary_key=True),
+    Column("delivered", BigInteger, nullable=False, server_default=text("0")),
+    Column("failed", BigInteger, nullable=False, server_default=text("0")),  # They are tried again.
+    Column("given_up", BigInteger, nullable=False, server_default=text("0")),
+)
+
 # Each retry of all orders that match, with the orders that matched when it was made.
 bulk_retries = Table(
     "bulk_retries",
@@ -138,11 +167,11 @@ bulk_retries = Table(
     Column("position", Text),
     # Its orders; `RUNNING` and later states have all.
     Column("eligible", Integer, nullable=False, server_default=text("0")),
-    # Counted when all of them were written down.
-    Column("looked_up_first", Integer, nullable=False, server_default=text("0")),
-    Column("already_paid", Integer, nullable=False, server_default=text("0")),
-    Column("skipped", Integer, nullable=False, server_default=text("0")),
-    Column("to_be_resolved", Integer, nullable=False, server_default=text("0")),
+    # Counted when all of them were written down. Empty: that would have taken too long.
+    Column("looked_up_first", Integer, server_default=text("0")),
+    Column("already_paid", Integer, server_default=text("0")),
+    Column("skipped", Integer, server_default=text("0")),
+    Column("to_be_resolved", Integer, server_default=text("0")),
     # How many of its orders have each result. To count them for each look would take too long.
     Column("retried", Integer, nullable=False, server_default=text("0")),
     Column("changed", Integer, nullable=False, server_default=text("0")),

@@ -27,7 +27,7 @@ from sqlalchemy import (
 from breakwall.payments.db.clock import Clock
 from breakwall.payments.db.database import Database
 from breakwall.payments.db.insert_missing import insert_missing
-from breakwall.payments.db.operator_tables import order_traces, payment_hints
+from breakwall.payments.db.operator_tables import earlier_ends, order_traces, payment_hints
 from breakwall.payments.db.query_hints import likely, once
 from breakwall.payments.db.revisions import existing_columns, has_table, without_missing_columns
 from breakwall.payments.db.schema import (
@@ -211,12 +211,13 @@ def _delete_outcomes(connection: Connection, order_ids: Sequence[str]) -> None:
 _ORDER_ID_COLUMNS = (
     payment_hints.c.order_id,
     order_traces.c.order_id,
+    earlier_ends.c.order_id,
     incidents.c.order_id,
     interventions.c.order_id,
     attempts.c.order_id,
     orders.c.id,
 )
-_NEWEST = (payment_hints, order_traces)  # Before revision 0008 they do not exist.
+_NEWEST = (payment_hints, order_traces, earlier_ends)  # Before revision 0008 they do not exist.
 
 
 def _may_go(clock: Clock, age: float) -> ColumnElement[bool]:

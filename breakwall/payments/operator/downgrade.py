@@ -20,6 +20,8 @@ from breakwall.payments.db.operator_tables import (
     browser_sessions,
     bulk_retries,
     bulk_retry_orders,
+    delivery_totals,
+    earlier_ends,
     leases,
     operator_actions,
     order_totals,
@@ -27,7 +29,7 @@ from breakwall.payments.db.operator_tables import (
     payment_hints,
 )
 from breakwall.payments.db.revisions import BEFORE, check_schema, current_revision
-from breakwall.payments.db.schema import interventions
+from breakwall.payments.db.schema import interventions, orders
 from breakwall.payments.db.sqlite import READ_ONLY
 from breakwall.payments.operator.locking import RefusedError
 
@@ -42,9 +44,11 @@ _DROPPED = (
     payment_hints,
     order_totals,
     order_traces,
+    earlier_ends,
+    delivery_totals,
 )
 
-_LOCKED = (*_DROPPED, interventions)  # An index of the last one is dropped.
+_LOCKED = (*_DROPPED, interventions, orders)  # An index and a trigger of the last two are dropped.
 
 _OPEN = bulk_retries.c.state.in_([BulkState.COLLECTING, BulkState.RUNNING])
 _OPEN_BULK_RETRIES = (

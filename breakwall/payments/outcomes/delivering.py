@@ -86,11 +86,12 @@ class Delivering:
         for channel in self._channels:
             self._unrecorded += channel.take_finished()
         if self._unrecorded:
-            self._database.write(
-                lambda connection: self._recorder.record(connection, self._unrecorded),
-                name="deliver_outcomes",
-            )
+            self._database.write(self._record_last, name="deliver_outcomes")
             self._unrecorded = []
+
+    def _record_last(self, connection: Connection) -> None:
+        self._recorder.record(connection, self._unrecorded)
+        self._recorder.add_up(connection)
 
     def ask_to_stop(self) -> None:
         """Begin no more calls. Does not wait; safe beside `run_once`."""
@@ -172,6 +173,7 @@ class Delivering:
         for claimed in claims:
             if claimed.is_spent:
                 self._recorder.give_up_spent(connection, claimed)
+        self._recorder.add_up(connection)
         return [claimed for claimed in claims if not claimed.is_spent], taken
 
     def _start(self, claims: list[Claimed]) -> None:

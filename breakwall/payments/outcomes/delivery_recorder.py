@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
 from sqlalchemy import Connection
@@ -9,6 +10,7 @@ from sqlalchemy import Connection
 from breakwall.log_throttle import LogThrottle
 from breakwall.payments.db.clock import Clock
 from breakwall.payments.outcomes.channel import ENDLESS, FinishedDelivery
+from breakwall.payments.outcomes.delivery_totals import DeliveryResult, add_deliveries
 from breakwall.payments.outcomes.destination import Result
 from breakwall.payments.outcomes.incident_reports import report_claim
 from breakwall.payments.outcomes.outbox import recording
@@ -22,7 +24,7 @@ MAX_ERROR = 500  # Characters of an error that are kept.
 
 
 class DeliveryRecorder:
-    """Its methods are parts of a transaction. For one thread.
+    """Its methods are parts of a transaction: first `record`, last `add_up`. For one thread.
 
     Args:
         endpoints: by destination, the digest of its address, if an address can be gone for good.
@@ -39,10 +41,13 @@ class DeliveryRecorder:
     ) -> None:
         self._clock, self._endpoints, self._jitter = clock, endpoints, jitter
         self._throttle = LogThrottle(monotonic)
+        self._tries: Counter[tuple[str, DeliveryResult]] = Counter()  # Of this transaction.
 
     def record(self, connection: Connection, finished: Sequence[FinishedDelivery]) -> None:
+        self._tries.clear()
         delivered = [one.claimed for one in finished if one.result is not None and one.result.delivered]
         recording.record_delivered(connection, self._clock, delivered)
+        self._tries.update((claimed.destination, DeliveryResult.DELIVERED) for claimed in delivered)
         untried = [(one.claimed, one.wait) for one in finished if one.result is None]
         recording.give_back(connection, self._clock, untried)
         for one in finished:
@@ -52,6 +57,10 @@ class DeliveryRecorder:
     def give_up_spent(self, connection: Connection, claimed: Claimed) -> None:
         """No worker has come to record that its last tries failed; see `Claimed.is_spent`."""
         self._give_up(connection, claimed, "its last calls ended their worker, or were not recorded")
+
+    def add_up(self, connection: Connection) -> None:
+        """Count the tries that this transaction has recorded."""
+        add_deliveries(connection, self._tries)
 
     def _record_failure(self, connection: Connection, claimed: Claimed, result: Result) -> None:
         error = _storable(result.error or "")
@@ -63,6 +72,7 @@ class DeliveryRecorder:
         if delay is None:
             self._give_up(connection, claimed, error)
         elif recording.record_failed(connection, self._clock, claimed, error, delay):
+            self._tries[claimed.destination, DeliveryResult.FAILED] += 1
             self._log_failure(claimed.destination, result, error)
 
     def _log_failure(self, name: str, result: Result, error: str) -> None:
@@ -75,6 +85,7 @@ class DeliveryRecorder:
     def _give_up(self, connection: Connection, claimed: Claimed, error: str) -> None:
         if not recording.record_given_up(connection, self._clock, claimed, error):
             return
+        self._tries[claimed.destination, DeliveryResult.GIVEN_UP] += 1
         event = claimed.event
         tries = claimed.tries - claimed.is_spent
         detail = f"the {claimed.destination} did not take {event.type} in {tries} tries: {error}"

@@ -68,18 +68,22 @@ def conditions(selection: Selection, words: Words) -> Iterator[str]:
 
 
 def _figures(bulk: BulkRetry, words: Words) -> Iterator[Figure]:
-    first = words.number(bulk.looked_up_first)
+    first = _counted(bulk.looked_up_first, words)
     asked = words.text("%(number)s of its orders are looked up before a charge", number=first)
     yield Figure(words.text("Retried"), words.number(bulk.retried), asked)
-    found = words.text("%(number)s were paid before it began", number=words.number(bulk.already_paid))
+    found = words.text("%(number)s were paid before it began", number=_counted(bulk.already_paid, words))
     yield Figure(words.text("Paid meanwhile"), words.number(bulk.paid), found)
-    skipped = words.text("%(number)s were skipped when it was made", number=words.number(bulk.skipped))
+    skipped = words.text("%(number)s were skipped when it was made", number=_counted(bulk.skipped, words))
     yield Figure(words.text("Changed meanwhile"), words.number(bulk.changed), skipped)
-    apart = words.number(bulk.to_be_resolved)
+    apart = _counted(bulk.to_be_resolved, words)
     resolved = words.text("%(number)s more need it, and were left out", number=apart)
     yield Figure(words.text("Left for a person to resolve"), words.number(bulk.disputed), resolved)
     if not bulk.has_ended:
         yield Figure(words.text("Time left"), _left(bulk, words), _rate(bulk, words))
+
+
+def _counted(number: int | None, words: Words) -> str:
+    return words.text("(not counted)") if number is None else words.number(number)
 
 
 def _left(bulk: BulkRetry, words: Words) -> str:

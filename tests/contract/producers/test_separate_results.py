@@ -33,6 +33,20 @@ def test_of_two_orders_with_one_key_the_first_counts(site: Site) -> None:
     assert other.fields == ["amount"]
 
 
+def test_if_the_first_of_two_is_refused_the_other_is_told_that_and_not_that_they_conflict(site: Site) -> None:
+    site.producer.enqueue([order("known")])
+    late = replace(order("late"), charge_before=site.clock.now - timedelta(seconds=1))
+    conflicting, same, first, second = site.producer.enqueue_each(
+        [order("known", amount=1), order("known"), late, order("late")]
+    )
+    assert isinstance(conflicting, IdempotencyConflictError)
+    assert isinstance(first, InvalidOrderError)
+    assert "charge_before" in first.problems
+    for other in (same, second):
+        assert isinstance(other, InvalidOrderError)
+        assert "an order before this one has the same key, and was refused" in str(other)
+
+
 def test_nothing_is_stored_if_all_are_refused(site: Site) -> None:
     (result,) = site.producer.enqueue_each([replace(order(), gateway="another")])
     assert isinstance(result, InvalidOrderError)

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from httpx2 import Response
 
+from breakwall.payments.db.time_limit import TimeLimit
 from breakwall.payments.operator.bulk_retry.record import BulkRetries
 from breakwall.payments.operator.downgrade import downgrade
 from tests.contract import bulk
@@ -77,6 +78,21 @@ class TestMakingOne:
             },
         )
         assert api.client.get(PATH).json() == []
+
+    def test_says_null_for_what_would_take_too_long_to_count_and_retries_all_the_same(
+        self, api: ApiSite, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        dead(api.site, "a")
+        monkeypatch.setattr(TimeLimit, "read", lambda *_: None)
+        names = ("looked_up_first", "already_paid", "skipped", "to_be_resolved")
+        seen = post(api, dry_run=True)
+        assert seen.status_code == 200
+        assert {seen.json()[name] for name in ("eligible", *names)} == {None}
+        made = post(api)
+        work(api, made)
+        done = api.client.get(made.headers["Location"]).json()
+        assert (done["state"], done["retried"]) == ("finished", 1)
+        assert {done[name] for name in names} == {None}
 
     def test_under_the_same_key_gives_the_same_one_quoted_or_bare(self, api: ApiSite) -> None:
         first, second = post(api, key="k-1"), post(api, key='"k-1"')

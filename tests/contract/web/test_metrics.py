@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from threading import Event
 
 import pytest
 
@@ -11,8 +12,11 @@ from breakwall.monitor.metrics.totals import COMMITTED
 from breakwall.payments.db.database import Database, DatabaseUnavailableError
 from breakwall.payments.fleet.drain_control import DrainControl
 from breakwall.payments.interventions import Author
-from breakwall.web.live.poller import Live
+from breakwall.payments.outcomes.delivering import register_ways
+from breakwall.payments.outcomes.destination import Result
+from breakwall.web.live.poller import Live, Seen
 from breakwall.web.metrics import Scrapes
+from tests.contract.payments.outcomes.outbox_site import OutboxSite, Shop
 from tests.contract.site import Site, order
 from tests.contract.web.api_site import ApiSite
 from tests.contract.web.exposition import scrape
@@ -36,8 +40,16 @@ def recover(site: Site, order_ids: list[str]) -> None:
         site.retrier.run(order_id)
 
 
+def shop_of(site: Site) -> OutboxSite:
+    """Whoever tells the shop how the orders of ``site`` end."""
+    outbox = OutboxSite(site.database.engine.url.render_as_string(hide_password=False))
+    outbox.database, outbox.clock = site.database, site.clock
+    return outbox
+
+
 def test_an_outage_can_be_read_from_the_metrics_alone(api: ApiSite) -> None:
     site = api.site
+    register_ways(site.database.engine, ["webhook"], site.clock)
     before = scrape(api)
     assert before.state == "closed"
     assert before("breakwall_orders", status="queued") == 0
@@ -83,6 +95,19 @@ def test_an_outage_can_be_read_from_the_metrics_alone(api: ApiSite) -> None:
     assert after("breakwall_attempts_total", source="producer", outcome="not_sent") == 3
     assert after("breakwall_attempts_total", source="worker", outcome="succeeded") == 5
     assert after("breakwall_retries_total") == 5
+    assert after("breakwall_payment_call_seconds_count", outcome="succeeded") == 5
+    assert after("breakwall_payment_call_seconds_bucket", outcome="not_sent", le="+Inf") == 3
+    assert after("breakwall_outcomes_waiting", destination="webhook") == 5
+
+    assert after("breakwall_deliveries_total", destination="webhook", result="delivered") == 0
+
+    shop = Shop()
+    shop.answers.append(Result("HTTP 503"))
+    shop_of(site).worker(shop)
+    told = scrape(api)
+    assert told("breakwall_deliveries_total", destination="webhook", result="delivered") == 4
+    assert told("breakwall_deliveries_total", destination="webhook", result="failed") == 1
+    assert told("breakwall_outcomes_waiting", destination="webhook") == 1
 
 
 def test_an_opening_between_two_scrapes_is_counted(api: ApiSite) -> None:
@@ -166,6 +191,8 @@ def test_each_label_has_few_values(api: ApiSite) -> None:
         "by",
         "source",
         "outcome",
+        "result",
+        "le",
     }
     assert {label for _, label, _ in scrape(api).labels()} <= known | {"destination", "version"}
 
@@ -185,6 +212,27 @@ def test_when_the_database_is_away_it_answers_what_it_knows(
     assert found.state == "open"
     assert not found.has("breakwall_orders"), "an old number would look like a new one"
     assert scrape(api)("breakwall_up") == 1
+
+
+def test_while_the_database_is_silent_each_scrape_waits_for_a_bounded_time(api: ApiSite) -> None:
+    scrapes, silent, asked = Scrapes(api.services, wait=0.05), Event(), []
+
+    class SilentLive(Live):
+        def latest(self, max_age: float = 0.0) -> Seen:
+            asked.append(max_age)
+            silent.wait(30)
+            return Seen(1, None, (), 0.0, "the orders database does not answer")
+
+    api.services.__dict__["live"] = SilentLive(api.services.monitor, api.services.stopping)
+    try:
+        for _ in range(60):
+            found = {family.name: family for family in scrapes.families()}
+            assert found["breakwall_up"].values == {(): 0.0}
+            assert found["resilience4j_circuitbreaker_state"].values
+            assert "breakwall_orders" not in found
+    finally:
+        silent.set()
+    assert len(asked) == 1, "one thread waits for the database, however many scrapers there are"
 
 
 def test_scrapers_of_the_same_moment_share_one_reading(api: ApiSite) -> None:

@@ -4,11 +4,13 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, select, update
+from sqlalchemy import Connection, Row, or_, select, update
 
 from breakwall.payments.db.clock import Clock
 from breakwall.payments.db.database import Database
 from breakwall.payments.db.operator_tables import BulkResult, BulkState, bulk_retries, bulk_retry_orders
+from breakwall.payments.db.own_gateway import is_own
+from breakwall.payments.db.schema import orders
 from breakwall.payments.interventions import Author
 from breakwall.payments.ledger.batches import BATCH
 from breakwall.payments.operator.bulk_retry.record import BulkRetries, BulkRetry
@@ -21,16 +23,28 @@ Results = dict[BulkResult, list[int]]
 
 
 class RetryBatch:
-    """Retries up to `BATCH` orders at once. ``looks_up``: whether the payment service has a look-up.
+    """Retries up to `BATCH` orders at once.
 
     Two processes may do it for one bulk retry: they wait for each other, and each order has one result.
+
+    Args:
+        gateway: whose orders it retries; the others are left for a worker with theirs. None: all.
+        looks_up: whether that payment service has a look-up.
     """
 
-    def __init__(self, database: Database, clock: Clock, *, looks_up: bool) -> None:
+    def __init__(
+        self, database: Database, clock: Clock, *, looks_up: bool, gateway: str | None = None
+    ) -> None:
         self._database = database
         self._clock = clock
-        self._looks_up = looks_up
+        self._looks_up, self._gateway = looks_up, gateway
         self._bulk_retries = BulkRetries(database, clock=clock)
+        # By bulk retry, the place before which none of its orders is left for this process.
+        self._through: dict[str, int] = {}
+
+    def is_through(self, bulk: BulkRetry) -> bool:
+        """Whether each order that is left of one that is `RUNNING` is another gateway's."""
+        return bulk.state is BulkState.RUNNING and 0 < bulk.eligible <= self._through.get(bulk.id, 0)
 
     def run_once(self, bulk_id: str) -> BulkRetry:
         """Retry the next orders of one that is `RUNNING`, if its rate allows any now; returns it as it is then.
@@ -38,18 +52,24 @@ class RetryBatch:
         If there are none, it is `FINISHED`.
         """
 
-        def work(connection: Connection) -> BulkRetry:
+        def work(connection: Connection) -> tuple[BulkRetry, int | None]:
             bulk = self._bulk_retries.lock(connection, bulk_id)
             held_back = bulk.next_at is not None and bulk.next_at > bulk.read_at
             if bulk.state is not BulkState.RUNNING or held_back:
-                return bulk
-            self._retry_next(connection, bulk)
-            return self._bulk_retries.lock(connection, bulk_id)
+                return bulk, None
+            through = self._retry_next(connection, bulk)
+            return self._bulk_retries.lock(connection, bulk_id), through
 
-        return self._database.write(work, name="retry_batch")
+        bulk, through = self._database.write(work, name="retry_batch")
+        if through is not None:
+            self._through[bulk_id] = through
+        if bulk.has_ended:
+            self._through.pop(bulk_id, None)
+        return bulk
 
-    def _retry_next(self, connection: Connection, bulk: BulkRetry) -> None:
-        frozen = _next(connection, bulk)
+    def _retry_next(self, connection: Connection, bulk: BulkRetry) -> int:
+        """The place before which nothing is left for this process."""
+        frozen = self._next(connection, bulk)
         results = self._retry(connection, bulk, frozen)
         for result, places in results.items():
             _write(connection, bulk, result, places)
@@ -58,7 +78,23 @@ class RetryBatch:
             changes["next_at"] = self._clock.after(len(frozen) / bulk.rate)
         if bulk.done + len(frozen) == bulk.eligible:
             changes |= {"state": BulkState.FINISHED, "ended_at": self._clock.after(0), "next_at": None}
-        connection.execute(update(bulk_retries).where(bulk_retries.c.id == bulk.id).values(changes))
+        if changes:
+            connection.execute(update(bulk_retries).where(bulk_retries.c.id == bulk.id).values(changes))
+        return frozen[-1].place + 1 if frozen else bulk.eligible
+
+    def _next(self, connection: Connection, bulk: BulkRetry) -> Sequence[Row[Any]]:
+        """The next orders of this gateway, not more than its rate allows for one second; and pruned ones."""
+        size = BATCH if bulk.rate is None else min(BATCH, max(1, int(bulk.rate)))
+        place = bulk_retry_orders.c.place
+        wanted = select(bulk_retry_orders).where(
+            bulk_retry_orders.c.bulk_id == bulk.id,
+            bulk_retry_orders.c.result.is_(None),
+            place >= self._through.get(bulk.id, 0),
+        )
+        if self._gateway is not None:
+            with_order = bulk_retry_orders.outerjoin(orders, orders.c.id == bulk_retry_orders.c.order_id)
+            wanted = wanted.select_from(with_order).where(or_(orders.c.id.is_(None), is_own(self._gateway)))
+        return connection.execute(wanted.order_by(place).limit(size)).all()
 
     def _retry(self, connection: Connection, bulk: BulkRetry, frozen: Sequence[Row[Any]]) -> Results:
         locked = {order.id: order for order in lock_orders(connection, [row.order_id for row in frozen])}
@@ -73,15 +109,6 @@ class RetryBatch:
         author = Author(bulk.actor, bulk.reason)
         requeue(connection, self._clock, chosen, author, looks_up=self._looks_up, run=bulk.id)
         return results
-
-
-def _next(connection: Connection, bulk: BulkRetry) -> Sequence[Row[Any]]:
-    """The next orders, not more than its rate allows for one second."""
-    size = BATCH if bulk.rate is None else min(BATCH, max(1, int(bulk.rate)))
-    wanted = select(bulk_retry_orders).where(
-        bulk_retry_orders.c.bulk_id == bulk.id, bulk_retry_orders.c.result.is_(None)
-    )
-    return connection.execute(wanted.order_by(bulk_retry_orders.c.place).limit(size)).all()
 
 
 def _result(bulk: BulkRetry, frozen: Row[Any], order: Row[Any] | None, disputed: set[str]) -> BulkResult:

@@ -16,8 +16,9 @@ from breakwall.payments.db.clock import Clock
 from breakwall.payments.db.database import Database
 from breakwall.payments.db.operator_tables import BulkState, bulk_retries, bulk_retry_orders
 from breakwall.payments.db.schema import orders
+from breakwall.payments.db.time_limit import TimeLimit
 from breakwall.payments.ledger.batches import BATCH, Position
-from breakwall.payments.operator.bulk_retry.preview import MAY_HAVE_CHARGED, preview
+from breakwall.payments.operator.bulk_retry.preview import COUNTED_FOR, MAY_HAVE_CHARGED, preview
 from breakwall.payments.operator.bulk_retry.record import BulkRetries, BulkRetry
 from breakwall.payments.operator.bulk_retry.selection import batch_query
 from breakwall.payments.orders import OrderStatus
@@ -57,12 +58,15 @@ class Freezing:
 
     def _counts(self, bulk: BulkRetry) -> dict[str, Any]:
         seen = preview(self._database, bulk.selection, clock=self._clock, until=bulk.until)
+        first = TimeLimit(COUNTED_FOR).read(
+            self._database, lambda connection: _looked_up_first(connection, bulk)
+        )
         return {
             "state": BulkState.RUNNING,
             "started_at": self._clock.after(0),
-            "looked_up_first": self._database.read(lambda connection: _looked_up_first(connection, bulk)),
+            "looked_up_first": first,
             "already_paid": seen.already_paid,
-            "skipped": sum(seen.skipped.values()),
+            "skipped": None if seen.skipped is None else sum(seen.skipped.values()),
             "to_be_resolved": seen.to_be_resolved,
         }
 

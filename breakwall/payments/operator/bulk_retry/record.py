@@ -62,11 +62,11 @@ class BulkRetry:
     state: BulkState
     position: str | None  # While its orders are written down: how far that has come.
     eligible: int  # Its orders. While it is `collecting`: so far.
-    # In numbers of orders, as in `Preview`, when all were written down; 0 before.
-    looked_up_first: int
-    already_paid: int
-    skipped: int
-    to_be_resolved: int
+    # In numbers of orders, as in `Preview`, when all were written down; 0 before. None: they were too many to count.
+    looked_up_first: int | None
+    already_paid: int | None
+    skipped: int | None
+    to_be_resolved: int | None
     # Of the eligible orders, so far:
     retried: int
     changed: int  # Left alone: their state had changed meanwhile.

@@ -28,7 +28,7 @@ FOLLOWED_EVERY = 1.0  # Seconds between two looks at a bulk retry that another p
 
 
 class BulkRetryRunner:
-    """Does what open bulk retries need. ``looks_up``: whether the payment service has a look-up.
+    """Does what open bulk retries need. ``gateway`` and ``looks_up`` are as in `RetryBatch`.
 
     Safe to stop anywhere: the next process continues. Two that work for a moment share the orders. One without a rate
     has at most half of the database's time: after each transaction comes a pause for as long as that took. Not
@@ -40,6 +40,7 @@ class BulkRetryRunner:
         database: Database,
         *,
         looks_up: bool = True,
+        gateway: str | None = None,
         clock: Clock = DATABASE_CLOCK,
         sleep: Callable[[float], None] = time.sleep,
         timer: Callable[[], float] = time.monotonic,
@@ -54,7 +55,7 @@ class BulkRetryRunner:
         self._report = throttled(log.warning)
         self._bulk_retries = BulkRetries(database, clock=clock)
         self._freezing = Freezing(database, clock)
-        self._batch = RetryBatch(database, clock, looks_up=looks_up)
+        self._batch = RetryBatch(database, clock, looks_up=looks_up, gateway=gateway)
 
     def run_once(self) -> float:
         """Do one transaction of an open bulk retry, if there is one and no other process works on them.
@@ -63,6 +64,7 @@ class BulkRetryRunner:
         """
         bulk, wait = self._next()
         if bulk is None:
+            self.give_up()  # What is left may be for another process.
             return wait
         if not self._has_lease():
             return MAX_WAIT
@@ -75,11 +77,13 @@ class BulkRetryRunner:
     def _next(self) -> tuple[BulkRetry | None, float]:
         """The oldest one that may go on now, and else the seconds until one may.
 
-        A slow one holds up no other, and neither does one that fails.
+        A slow one holds up no other, and neither does one that fails, or whose other orders are another gateway's.
         """
         now, wait = self._timer(), MAX_WAIT
         for bulk in self._bulk_retries.open_ones(MOST_OPEN):
             if self._failed.get(bulk.id, now) > now:
+                continue
+            if self._batch.is_through(bulk):
                 continue
             held = 0.0 if bulk.next_at is None else seconds_between(bulk.read_at, bulk.next_at)
             if held <= 0:
@@ -102,7 +106,8 @@ class BulkRetryRunner:
         try:
             bulk = self._bulk_retries.get(bulk_id)
             while not bulk.has_ended:
-                wait = self._step(bulk) if self._has_lease() else FOLLOWED_EVERY
+                mine = not self._batch.is_through(bulk) and self._has_lease()
+                wait = self._step(bulk) if mine else FOLLOWED_EVERY
                 bulk = self._bulk_retries.get(bulk_id)
                 yield bulk
                 if not bulk.has_ended:
@@ -111,6 +116,10 @@ class BulkRetryRunner:
                     self._sleep(wait)
         finally:
             self.give_up()
+
+    def leaves_rest(self, bulk: BulkRetry) -> bool:
+        """Whether all that is left of a bulk retry is for the workers of another gateway."""
+        return self._batch.is_through(bulk)
 
     def give_up(self) -> None:
         """Let another process go on at once. Raises nothing: without it, one goes on in `LEASE_SECONDS`."""

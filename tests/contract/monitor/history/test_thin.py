@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
+import pytest
+
 from breakwall.monitor.history import store
 from breakwall.monitor.history.sample import Sample
 from breakwall.monitor.history.thin import DAY, HOUR, KEPT, thin
+from breakwall.payments.db.database import Database
 from tests.contract.monitor.history.history_site import HistorySite
 
 
@@ -22,7 +25,7 @@ def fill(history: HistorySite, ago: float, number: int, every: float = 10.0) -> 
 
 
 def thinned(history: HistorySite) -> list[Sample]:
-    history.database.write(lambda found: thin(found, history.clock.now))
+    thin(history.database, history.clock.now)
     return history.samples()
 
 
@@ -51,6 +54,20 @@ def test_thinning_again_changes_nothing(history: HistorySite) -> None:
     assert thinned(history) == thinned(history)
 
 
+def test_each_transaction_merges_a_few_so_that_writers_wait_for_a_short_time(
+    history: HistorySite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(history, 3 * HOUR, 30)
+    monkeypatch.setattr("breakwall.monitor.history.thin.BATCH", 2)
+    writes = []
+    write = Database.write
+    monkeypatch.setattr(Database, "write", lambda *given, **named: writes.append(1) or write(*given, **named))
+    assert [one.arrivals for one in thinned(history)] == [6] * 5
+    assert len(writes) == 3
+    thinned(history)
+    assert len(writes) == 3, "to find out that there is nothing to merge, nobody has to wait"
+
+
 def test_a_minute_that_is_not_over_is_left_alone(history: HistorySite) -> None:
     """Merged now, its later samples would become a second one for the same minute."""
     history.advance(30)
@@ -68,5 +85,5 @@ def test_after_thirty_days_they_are_deleted(history: HistorySite) -> None:
 def test_it_goes_on_where_it_stopped(history: HistorySite) -> None:
     fill(history, 3 * HOUR, 12)
     before = history.clock.now - timedelta(seconds=1.5 * HOUR)
-    history.database.write(lambda found: thin(found, history.clock.now, since=before))
+    thin(history.database, history.clock.now, since=before)
     assert len(history.samples()) == 2

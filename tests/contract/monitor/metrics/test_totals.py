@@ -155,19 +155,69 @@ def test_long_after_the_last_scrape_the_rest_is_counted_by_and_by(
     assert read(slow).of("ended") == {("declined",): 3}
 
 
-def test_a_database_that_takes_no_writes_still_counts(
+def refuse(*_: object, **__: object) -> None:
+    """In place of each write: the database is read-only, as a standby is."""
+    raise totals.DatabaseUnavailableError("it is read-only")
+
+
+class Steps:
+    """A timer by which each reading has time for one step."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        self.now += 1.0
+        return self.now
+
+
+def test_on_a_read_only_database_no_counter_falls(
     site: Site, reader: TotalsReader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(*_: object, **__: object) -> None:
-        raise totals.DatabaseUnavailableError("it is read-only")
+    for n in range(3):
+        pay(site, f"no-{n}")
+        site.advance(120)
+    short = TotalsReader(site.database, site.clock, monotonic=Steps())
+    seen = []
+    with monkeypatch.context() as standby:
+        standby.setattr(type(site.database), "write", refuse)
+        for _ in range(8):
+            seen.append(read(short).numbers["ended", "declined"])
+    assert seen == sorted(seen)
+    assert seen[-1] == 3, "each reading goes on where the last one stopped"
+    assert read(short).of("ended") == {("declined",): 3}, "and it is stored as soon as it can be"
+    assert read(reader_of(site)).of("ended") == {("declined",): 3}
 
+
+def test_what_could_not_be_stored_is_not_counted_twice_when_another_process_has_stored_it(
+    site: Site, reader: TotalsReader, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pay(site, "no-1")
     site.advance(COMMITTED)
-    with monkeypatch.context() as only_reads:
-        only_reads.setattr(type(site.database), "write", refuse)
+    with monkeypatch.context() as standby:
+        standby.setattr(type(site.database), "write", refuse)
         assert read(reader).of("ended") == {("declined",): 1}
-        assert read(reader).of("ended") == {("declined",): 1}
-    assert read(reader).of("ended") == {("declined",): 1}
+    assert read(reader_of(site)).of("ended") == {("declined",): 1}
+    pay(site, "no-2")
+    site.advance(COMMITTED)
+    assert read(reader).of("ended") == {("declined",): 2}
+
+
+def test_a_read_only_database_without_sums_has_none(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as standby:
+        standby.setattr(type(site.database), "write", refuse)
+        assert reader_of(site).read() is None
+
+
+def test_after_the_clock_was_set_back_what_ends_is_counted_at_once(site: Site, reader: TotalsReader) -> None:
+    pay(site, "no-1")
+    site.advance(COMMITTED)
+    before = read(reader)
+    site.clock.advance(-3600)
+    assert read(reader).numbers == before.numbers, "no counter falls"
+    pay(site, "no-2")
+    site.advance(COMMITTED)
+    assert read(reader).of("ended") == {("declined",): 2}
 
 
 def test_before_revision_0008_there_are_no_sums(site: Site, reader: TotalsReader) -> None:

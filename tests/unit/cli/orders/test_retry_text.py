@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -13,6 +14,7 @@ from breakwall.cli.orders.retry_text import (
     outlook_of_unresolved,
     preview_fields,
     retried_sentence,
+    write_preview,
 )
 from breakwall.payments.decisions import Progress, Step
 from breakwall.payments.fleet.drain_control import DrainState, Pause
@@ -21,9 +23,10 @@ from breakwall.payments.operator.bulk_retry.preview import Preview
 from breakwall.payments.operator.outlook import outlook
 from breakwall.payments.orders import OrderStatus
 from breakwall.payments.retry_policy import RetryPolicy
+from breakwall.terminal.options import Format
 
 PLAIN = GatewayProfile(deduplicates=False, key_life=0.0, looks_up=True, absent_after=30.0)
-RULES = Rules(PLAIN, RetryPolicy(1.0, 60.0, 7), lease=15.0)
+RULES = Rules(PLAIN, RetryPolicy(1.0, 60.0, 7), lease=15.0, gateway="default")
 PREVIEW = Preview(1200, 3, 40, {OrderStatus.REVIEW: 2}, to_be_resolved=1)
 KEPT = "keeps its key"
 
@@ -105,3 +108,14 @@ def test_a_pause_is_named_with_what_it_means_for_the_retried_orders() -> None:
 @pytest.mark.parametrize("released", [False, True])
 def test_without_a_pause_nothing_is_said_of_it(released: bool) -> None:
     assert during_a_pause(DrainState(), released=released) == []
+
+
+def test_what_was_too_much_to_count_is_said_to_be_not_counted(capsys: pytest.CaptureFixture[str]) -> None:
+    uncounted = Preview(12, None, None, None, to_be_resolved=None)
+    fields = preview_fields(uncounted, RULES, limit=None)
+    assert fields["eligible"] == "12 orders"
+    for name in ("looked up first", "already paid", "skipped", "to be resolved"):
+        assert "not counted" in fields[name]
+    write_preview(uncounted, RULES, Format.JSON)
+    document = json.loads(capsys.readouterr().out)
+    assert (document["eligible"], document["already_paid"], document["skipped"]) == (12, None, None)

@@ -85,3 +85,9 @@ def test_its_orders_are_told_by_their_conditions() -> None:
 
 def test_each_state_has_a_word_and_a_meaning() -> None:
     assert set(BULK_STATES) == set(BULK_MEANINGS) == set(BulkState)
+
+
+def test_what_was_too_much_to_count_is_said_to_be_not_counted() -> None:
+    uncounted = replace(RUNNING, looked_up_first=None, already_paid=None, skipped=None, to_be_resolved=None)
+    notes = [figure.note for figure in view(uncounted).figures[:4]]
+    assert all(note is not None and note.startswith("(not counted)") for note in notes)

@@ -7,8 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from sqlalchemy import func, select, update
 
+from breakwall.gateway_names import DEFAULT
 from breakwall.payments.db.operator_tables import bulk_retry_orders
-from breakwall.payments.db.schema import attempts, interventions
+from breakwall.payments.db.schema import attempts, interventions, orders
 from breakwall.payments.operator.bulk_retry.batch import RetryBatch
 from breakwall.payments.operator.bulk_retry.record import BulkRetry
 from breakwall.payments.operator.bulk_retry.selection import Selection
@@ -192,3 +193,39 @@ class TestARate:
         assert batch(site, made).retried == 1
         site.advance(0.1)
         assert batch(site, made).retried == 2
+
+
+class TestOrdersOfAnotherGateway:
+    """Only a worker of theirs knows whether their payment service has a look-up."""
+
+    @pytest.fixture
+    def made(self, site: Site) -> BulkRetry:
+        """A bulk retry of three dead orders, of which the first one is the gateway `other`'s."""
+        first, *_ = dead(site, "cart-1", "cart-2", "cart-3")
+        site.database.write(
+            lambda connection: connection.execute(
+                update(orders).where(orders.c.id == first).values(gateway="other")
+            )
+        )
+        return ready(site)
+
+    def of(self, site: Site, gateway: str, *, looks_up: bool = True) -> RetryBatch:
+        return RetryBatch(site.database, site.clock, looks_up=looks_up, gateway=gateway)
+
+    def test_are_left_for_a_worker_of_theirs(self, site: Site, made: BulkRetry) -> None:
+        mine, others = self.of(site, DEFAULT), self.of(site, "other")
+        now = mine.run_once(made.id)
+        assert (now.retried, now.state) == (2, "running")
+        now = mine.run_once(made.id)
+        assert mine.is_through(now)
+        assert not others.is_through(now)
+        now = others.run_once(made.id)
+        assert (now.retried, now.state) == (3, "finished")
+
+    def test_what_is_another_gateways_is_read_once(self, site: Site, made: BulkRetry) -> None:
+        mine = self.of(site, DEFAULT)
+        while not mine.is_through(now := mine.run_once(made.id)):
+            pass
+        found = site.database.read(lambda connection: mine._next(connection, now))
+        assert found == []
+        assert results(site, made).count(None) == 1

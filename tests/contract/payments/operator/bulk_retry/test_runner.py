@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from sqlalchemy import insert
+from sqlalchemy import insert, update
 
 from breakwall import crashpoints
+from breakwall.gateway_names import DEFAULT
 from breakwall.payments.db.schema import orders
 from breakwall.payments.operator.bulk_retry import runner as runner_module
 from breakwall.payments.operator.bulk_retry.record import BulkRetry, BulkRetryNotFoundError
@@ -23,6 +24,7 @@ from tests.contract.payments.operator.bulk_retry.bulk_site import (
     get,
     make_all_dead,
     runner,
+    states,
     steps,
 )
 from tests.contract.people import Crash, dead, interventions_of
@@ -286,3 +288,35 @@ class TestSeveralBulkRetries:
             if get(site, younger).has_ended:
                 break
         assert get(site, younger).state == "finished"
+
+
+def test_what_is_another_gateways_is_taken_over_at_once_by_a_worker_of_theirs(site: Site) -> None:
+    first, *_ = dead(site, "cart-1", "cart-2")
+    site.database.write(
+        lambda connection: connection.execute(
+            update(orders).where(orders.c.id == first).values(gateway="other")
+        )
+    )
+    made = create(site)
+    mine, other = runner(site, gateway=DEFAULT), runner(site, gateway="other")
+    for _ in range(6):
+        mine.run_once()
+    assert (get(site, made).state, get(site, made).retried) == ("running", 1)
+    assert mine.leaves_rest(get(site, made))
+    other.run_once()
+    assert (get(site, made).state, get(site, made).retried) == ("finished", 2)
+
+
+def test_a_bulk_retry_whose_other_orders_are_another_gateways_holds_up_no_other(site: Site) -> None:
+    dead(site, "cart-1")
+    site.database.write(lambda connection: connection.execute(update(orders).values(gateway="other")))
+    first = create(site)
+    site.advance(1)
+    dead(site, "cart-2")
+    site.advance(1)
+    second = create(site)
+    mine = runner(site, gateway=DEFAULT)
+    for _ in range(9):
+        mine.run_once()
+    assert get(site, first).state == "running"
+    assert (get(site, second).retried, states(site, "cart-2")) == (1, ["queued"])
