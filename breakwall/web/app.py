@@ -26,6 +26,7 @@ from breakwall.web.errors import answer_errors
 from breakwall.web.head_requests import HeadRequests
 from breakwall.web.live import routes as live
 from breakwall.web.openapi import DESCRIPTION, TAGS, describe
+from breakwall.web.orders import place
 from breakwall.web.orders import routes as orders
 from breakwall.web.page import routes as page
 from breakwall.web.services import Services
@@ -67,6 +68,7 @@ def create_app(services: Services, *, host: str = "127.0.0.1") -> FastAPI:
     app.state.scrapes = metrics.Scrapes(services)
     answer_errors(app)
     describe(app)
+    place.add_to(app)
     for router in ROUTERS:
         app.include_router(router)
     # The last one that is added stands before the others.

@@ -139,7 +139,7 @@ def _asks_for_a_page(request: HTTPConnection) -> bool:
 
 def cookie_name(request: HTTPConnection) -> str:
     """Browsers accept the prefix only with TLS, and then from this very host alone."""
-    return "__Host-breakwall" if request.url.scheme == "https" else "breakwall"
+    return "__Host-breakwall" if request.scope["scheme"] == "https" else "breakwall"
 
 
 def address_of(request: HTTPConnection) -> str:

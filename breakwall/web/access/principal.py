@@ -47,7 +47,7 @@ def require(request: Request, *scopes: Scope) -> Principal:
 
 def _check(scopes: frozenset[Scope]) -> Callable[..., Awaitable[Principal]]:
     async def principal(
-        request: Request, _: Annotated[HTTPAuthorizationCredentials | None, Security(_DOCUMENTED)]
+        request: Request, _: Annotated[HTTPAuthorizationCredentials | None, Security(_DOCUMENTED)] = None
     ) -> Principal:
         access = request.app.state.access
         # Most requests are answered from memory. The others read the database, which must not hold up the event loop.

@@ -39,7 +39,7 @@ class RequestGuard:
             return None
         if "authorization" not in request.headers and _is_cross_site(request):
             return ProblemError(ProblemType.CROSS_SITE, "A page of another site has sent this request.")
-        if _is_form(request) and is_json_route(request.url.path):
+        if _is_form(request) and is_json_route(request.scope["path"]):
             return ProblemError(ProblemType.UNSUPPORTED_MEDIA_TYPE, "The body should be JSON.")
         return None
 
