@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from starlette.requests import HTTPConnection
@@ -16,6 +17,7 @@ SAFE_METHODS = {"GET", "HEAD", "OPTIONS", "TRACE"}
 JSON_ROUTES = "/v1/"
 # Payment services call these, in the form that each of them uses. They come with a signature, and never with a cookie.
 HOOKS = "/v1/hooks/"
+_HOSTS_KEPT = 64  # Of which it is remembered whether they are the server's: nearly all requests name one or two.
 FORMS = ("application/x-www-form-urlencoded", "multipart/form-data", "text/plain")
 
 
@@ -57,6 +59,7 @@ def own_hosts(bound: str, names: frozenset[str]) -> Callable[[str], bool]:
     pointed elsewhere.
     """
 
+    @lru_cache(maxsize=_HOSTS_KEPT)
     def is_own(host: str) -> bool:
         is_bound = host == bound.lower() or (is_wildcard(bound) and address_in(host) is not None)
         return host in names or is_loopback(host) or is_bound
