@@ -113,25 +113,15 @@ async def in_process() -> None:
         print(json.dumps(await rush(place, int(line))), flush=True)
 
 
-def serve(port: int) -> None:
-    import uvicorn
-
-    from breakwall.settings import load_settings
-    from breakwall.web.app import create_app
-    from breakwall.web.services import Services
-
-    app = create_app(Services.from_settings(load_settings()))
-    uvicorn.run(app, host="127.0.0.1", port=port, log_level="warning", access_log=False)
-
-
 class Contenders:
     """A process with the producer and a server process, over one database."""
 
     def __init__(self, stack: ExitStack, environment: dict[str, str], port: int) -> None:
-        command = python_module("bench.api_orders")
+        producer = [*python_module("bench.api_orders"), "--in-process"]
+        server = python_module("breakwall", "api", "--port", str(port), "--loglevel", "warning")
         options: dict[str, Any] = {"environment": environment, "folder": None}
-        self._producer = Child("producer", [*command, "--in-process"], **options, stdin=PIPE, stdout=PIPE)
-        self._server = Child("server", [*command, "--serve", str(port)], **options)
+        self._producer = Child("producer", producer, **options, stdin=PIPE, stdout=PIPE)
+        self._server = Child("server", server, **options)
         for child in (self._producer, self._server):
             stack.callback(child.stop, 5.0)
         self._connections = [Connection(port) for _ in range(CALLERS)]
@@ -229,12 +219,11 @@ def main() -> None:
     parser.add_argument("--sqlite", action="append_const", const="sqlite", dest="names")
     parser.add_argument("--postgres", action="append_const", const="postgres", dest="names")
     parser.add_argument("--in-process", action="store_true", help=argparse.SUPPRESS)
-    parser.add_argument("--serve", type=int, metavar="PORT", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.in_process:
-        asyncio.run(in_process())
-    elif options.serve:
-        serve(options.serve)
+        import uvloop
+
+        uvloop.run(in_process())  # The loop that the server runs on.
     else:
         measure_all(options.orders, options.names or ["sqlite", "postgres"])
 

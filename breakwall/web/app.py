@@ -26,8 +26,8 @@ from breakwall.web.errors import answer_errors
 from breakwall.web.head_requests import HeadRequests
 from breakwall.web.live import routes as live
 from breakwall.web.openapi import DESCRIPTION, TAGS, describe
-from breakwall.web.orders import place
 from breakwall.web.orders import routes as orders
+from breakwall.web.orders.short_way import ShortWay
 from breakwall.web.page import routes as page
 from breakwall.web.services import Services
 
@@ -68,12 +68,12 @@ def create_app(services: Services, *, host: str = "127.0.0.1") -> FastAPI:
     app.state.scrapes = metrics.Scrapes(services)
     answer_errors(app)
     describe(app)
-    place.add_to(app)
     for router in ROUTERS:
         app.include_router(router)
     # The last one that is added stands before the others.
     limit_bodies(app)
     app.add_middleware(HeadRequests)
+    app.add_middleware(ShortWay, handlers=app.exception_handlers)
     protect(app, services.settings, services.database, host, clock=services.clock)
     return app
 
