@@ -199,7 +199,10 @@ def databases(workspace: Workspace, names: list[str]) -> Iterator[dict[str, str 
 def measure_all(count: int, names: list[str]) -> None:
     prepare()
     workspace = Workspace()
-    print(f"{'':<10}  {'in-proc/s':>9}  {'http/s':>9}  {'ratio':>6}  {'cpu ms':>9}  {'http cpu':>9}  {'ratio':>6}", end="")
+    print(
+        f"{'':<10}  {'in-proc/s':>9}  {'http/s':>9}  {'ratio':>6}  {'cpu ms':>9}  {'http cpu':>9}  {'ratio':>6}",
+        end="",
+    )
     print(f"  {'p50 ms':>6}  {'p99 ms':>6}  {'max ms':>6}", flush=True)
     with databases(workspace, names) as urls, ExitStack() as stack:
         for name, url in urls.items():

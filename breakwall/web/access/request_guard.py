@@ -17,7 +17,9 @@ SAFE_METHODS = {"GET", "HEAD", "OPTIONS", "TRACE"}
 JSON_ROUTES = "/v1/"
 # Payment services call these, in the form that each of them uses. They come with a signature, and never with a cookie.
 HOOKS = "/v1/hooks/"
-_HOSTS_KEPT = 64  # Of which it is remembered whether they are the server's: nearly all requests name one or two.
+_HOSTS_KEPT = (
+    64  # Of which it is remembered whether they are the server's: nearly all requests name one or two.
+)
 FORMS = ("application/x-www-form-urlencoded", "multipart/form-data", "text/plain")
 
 

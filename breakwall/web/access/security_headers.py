@@ -43,7 +43,9 @@ class SecurityHeaders:
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 ours = _OF_FILES if scope["path"].startswith(STATIC) else _OF_OTHERS
-                message["headers"] = [one for one in message["headers"] if one[0] not in ours] + list(ours.items())
+                message["headers"] = [one for one in message["headers"] if one[0] not in ours] + list(
+                    ours.items()
+                )
             await send(message)
 
         await self._app(scope, receive, send_with_headers if scope["type"] == "http" else send)

@@ -93,7 +93,7 @@ def _order(body: NewOrder, key: str) -> Order:
 
 async def _place(producer: AsyncOrderProducer, order: Order, wait: float, *, enqueues: bool) -> PlaceResult:
     if enqueues:
-        return (await producer.enqueue([order]))[0]
+        return await producer.enqueue_one(order, wait)
     began = time.monotonic()
     result = await producer.place(order, wait)
     if result.replayed and result.status is OrderStatus.IN_FLIGHT:

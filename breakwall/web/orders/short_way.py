@@ -28,10 +28,10 @@ class ShortWay:
         self._place = ExceptionMiddleware(_place, known)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await (self._place if _is_plain_order(scope) else self._app)(scope, receive, send)
+        await (self._place if is_plain_order(scope) else self._app)(scope, receive, send)
 
 
-def _is_plain_order(scope: Scope) -> bool:
+def is_plain_order(scope: Scope) -> bool:
     """Not if the request is traced, which the framework does, or if its body may be larger than is allowed."""
     if scope["type"] != "http" or scope["path"] != PATH or scope["method"] != "POST":
         return False
