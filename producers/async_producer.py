@@ -14,7 +14,7 @@ from breakwall.host.concurrency import check_host
 from breakwall.payments.db.errors import exhaustion_as_unavailable
 from breakwall.payments.ledger.queries import Naming
 from breakwall.payments.orders import Order, StoredOrder
-from breakwall.producers.pending import COMMIT_GRACE, PlaceResult, check_wait
+from breakwall.producers.pending import COMMIT_GRACE, PendingOrder, PlaceResult, check_wait
 from breakwall.producers.polling import Polling
 from breakwall.producers.producer import OrderProducer, describe, log_placed
 from breakwall.producers.separate_results import OrderResult
@@ -25,8 +25,11 @@ if TYPE_CHECKING:
     from opentelemetry.context import Context
 
 T = TypeVar("T")
+Start = Callable[[PendingOrder], None]
 
-OTHER_THREADS = 4  # For `enqueue`, `get` and `close`: orders that are placed need not wait for them.
+# Orders that are placed wait for none of these threads, and who only reads waits for no batch.
+BATCH_THREADS = 4  # For `enqueue`, `enqueue_each` and `close`.
+READ_THREADS = 4  # For `get` and `wait_for`.
 
 
 class AsyncOrderProducer:
@@ -37,7 +40,8 @@ class AsyncOrderProducer:
 
     def __init__(self, producer: OrderProducer) -> None:
         self._producer = producer
-        self._others = ThreadPool(OTHER_THREADS, "breakwall-async")
+        self._batches = ThreadPool(BATCH_THREADS, "breakwall-enqueueing")
+        self._reads = ThreadPool(READ_THREADS, "breakwall-reading")
 
     @classmethod
     def from_settings(cls, settings: Settings | None = None) -> Self:
@@ -50,24 +54,37 @@ class AsyncOrderProducer:
         If it is cancelled, the order goes its way: either it is accepted and finished, or it is never accepted.
         Place it again with the same key to learn which: if it had ended just before, no outcome is sent for that.
         """
+        return await self._accept("place", order, wait, self._producer.placing.start)
+
+    async def enqueue_one(self, order: Order, wait: float | None = None) -> PlaceResult:
+        """Accept one order for the worker, without charging it here.
+
+        Those that come at the same time share a transaction, and it returns within ``wait`` and half a second, as
+        `place`. Raises as `place`, and may be cancelled as it.
+        """
+        return await self._accept("enqueue", order, wait, self._producer.placing.start_queued)
+
+    async def _accept(self, name: str, order: Order, wait: float | None, start: Start) -> PlaceResult:
         check_host()
         seconds = self._producer.seconds_to_wait(wait)
         if tracing.is_on():
-            with tracing.span("place") as span:
-                result = await self._place(order, seconds, tracing.carry())
+            with tracing.span(name) as span:
+                result = await self._place(order, seconds, start, tracing.carry())
                 span.set(**describe(result))
         else:
-            result = await self._place(order, seconds)
+            result = await self._place(order, seconds, start)
         log_placed(order, result)
         return result
 
-    async def _place(self, order: Order, seconds: float, trace: Context | None = None) -> PlaceResult:
+    async def _place(
+        self, order: Order, seconds: float, start: Start, trace: Context | None = None
+    ) -> PlaceResult:
         accepted, finished = LoopSignal(), LoopSignal()
         placing = self._producer.placing
         pending = placing.pending(order, seconds, accepted, finished, may_block=False)
         pending.trace = trace
         try:
-            placing.start(pending)
+            start(pending)
             if not await finished.wait(seconds):
                 await accepted.wait(COMMIT_GRACE)
                 if pending.time_is_over():
@@ -80,16 +97,16 @@ class AsyncOrderProducer:
     async def enqueue(self, orders: Iterable[Order]) -> list[PlaceResult]:
         """As `OrderProducer.enqueue`. If it is cancelled, any number of the batches are accepted."""
         listed = list(orders)
-        return await self._in_thread(lambda: self._producer.enqueue(listed))
+        return await self._in_thread(self._batches, lambda: self._producer.enqueue(listed))
 
     async def enqueue_each(self, orders: Iterable[Order]) -> list[OrderResult]:
         """As `OrderProducer.enqueue_each`. If it is cancelled, all that is not refused is accepted, or nothing."""
         listed = list(orders)
-        return await self._in_thread(lambda: self._producer.enqueue_each(listed))
+        return await self._in_thread(self._batches, lambda: self._producer.enqueue_each(listed))
 
     async def get(self, name: str, by: Naming = Naming.ANY) -> StoredOrder:
         """As `OrderProducer.get`."""
-        return await self._in_thread(lambda: self._producer.get(name, by))
+        return await self._in_thread(self._reads, lambda: self._producer.get(name, by))
 
     async def wait_for(self, name: str, timeout: float, by: Naming = Naming.ANY) -> StoredOrder:
         """As `OrderProducer.wait_for`. It may be cancelled at any time."""
@@ -107,8 +124,9 @@ class AsyncOrderProducer:
 
     async def close(self) -> None:
         """As `OrderProducer.close`."""
-        await self._in_thread(self._producer.close)
-        self._others.close()
+        await self._in_thread(self._batches, self._producer.close)
+        self._batches.close()
+        self._reads.close()
 
     async def __aenter__(self) -> Self:
         return self
@@ -116,12 +134,12 @@ class AsyncOrderProducer:
     async def __aexit__(self, *exc_info: object) -> None:
         await self.close()
 
-    async def _in_thread(self, work: Callable[[], T]) -> T:
+    async def _in_thread(self, threads: ThreadPool, work: Callable[[], T]) -> T:
         # Not the loop's own executor: it belongs to the application, which may use all of it.
         check_host()
         done: Future[T] = Future()
         with exhaustion_as_unavailable():
-            self._others.submit(partial(_run, work, done, tracing.carry()))
+            threads.submit(partial(_run, work, done, tracing.carry()))
         return await asyncio.wrap_future(done)
 
 

@@ -112,6 +112,12 @@ class Placing:
             self._warn_of_full()
             self._queueing.add(pending)
 
+    def start_queued(self, pending: PendingOrder) -> None:
+        """Begin to store an order for the worker, without charging it here; as `start`."""
+        forking.notice()
+        self.in_hand.add(pending)
+        self._queueing.add(pending)
+
     def abandon(self, pending: PendingOrder) -> None:
         """Its caller was interrupted, at whatever point. What a thread has begun goes on; the rest is given back."""
         pending.caller_left = True

@@ -7,6 +7,7 @@ are left as a crash leaves them: when their claims expire, a worker finishes the
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import socket
@@ -77,6 +78,9 @@ class _Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets=sockets)
+        # What was made up to now stays: no collection needs to look at it again, while requests make garbage.
+        gc.collect()
+        gc.freeze()
         for listener in sockets or []:
             log.info("the API and the operator's page are at %s: ready.", url_of(listener))
 

@@ -206,7 +206,7 @@ def cookie_name(request: HTTPConnection) -> str:
 
 def is_https(request: HTTPConnection) -> bool:
     """Whether the caller's connection is encrypted. A trusted proxy has said it, where there is one."""
-    return request.url.scheme == "https"
+    return bool(request.scope["scheme"] == "https")
 
 
 def address_of(request: HTTPConnection) -> str:

@@ -63,7 +63,7 @@ async def while_allowed(request: Request, events: AsyncGenerator[str], *scopes: 
 @cache  # The same function for the same scopes, so that FastAPI calls it once for a request.
 def _check(scopes: frozenset[Scope]) -> Callable[..., Awaitable[Principal]]:
     async def principal(
-        request: Request, _: Annotated[HTTPAuthorizationCredentials | None, Security(_DOCUMENTED)]
+        request: Request, _: Annotated[HTTPAuthorizationCredentials | None, Security(_DOCUMENTED)] = None
     ) -> Principal:
         return await require(request, *scopes)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from starlette.requests import HTTPConnection
@@ -16,6 +17,9 @@ SAFE_METHODS = {"GET", "HEAD", "OPTIONS", "TRACE"}
 JSON_ROUTES = "/v1/"
 # Payment services call these, in the form that each of them uses. They come with a signature, and never with a cookie.
 HOOKS = "/v1/hooks/"
+_HOSTS_KEPT = (
+    64  # Of which it is remembered whether they are the server's: nearly all requests name one or two.
+)
 FORMS = ("application/x-www-form-urlencoded", "multipart/form-data", "text/plain")
 
 
@@ -39,7 +43,7 @@ class RequestGuard:
             return None
         if "authorization" not in request.headers and _is_cross_site(request):
             return ProblemError(ProblemType.CROSS_SITE, "A page of another site has sent this request.")
-        if _is_form(request) and is_json_route(request.url.path):
+        if _is_form(request) and is_json_route(request.scope["path"]):
             return ProblemError(ProblemType.UNSUPPORTED_MEDIA_TYPE, "The body should be JSON.")
         return None
 
@@ -57,6 +61,7 @@ def own_hosts(bound: str, names: frozenset[str]) -> Callable[[str], bool]:
     pointed elsewhere.
     """
 
+    @lru_cache(maxsize=_HOSTS_KEPT)
     def is_own(host: str) -> bool:
         is_bound = host == bound.lower() or (is_wildcard(bound) and address_in(host) is not None)
         return host in names or is_loopback(host) or is_bound

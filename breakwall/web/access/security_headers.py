@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 STATIC = "/static/"
@@ -29,6 +28,10 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
 }
 
+# As the server writes them: made once, because every answer has them.
+_OF_FILES = {name.lower().encode(): value.encode() for name, value in HEADERS.items()}
+_OF_OTHERS = {**_OF_FILES, b"cache-control": b"no-store"}
+
 
 class SecurityHeaders:
     """Adds the headers. Only static files may be kept by a browser or a proxy."""
@@ -39,10 +42,10 @@ class SecurityHeaders:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                headers.update(HEADERS)
-                if not scope["path"].startswith(STATIC):
-                    headers["Cache-Control"] = "no-store"
+                ours = _OF_FILES if scope["path"].startswith(STATIC) else _OF_OTHERS
+                message["headers"] = [one for one in message["headers"] if one[0] not in ours] + list(
+                    ours.items()
+                )
             await send(message)
 
         await self._app(scope, receive, send_with_headers if scope["type"] == "http" else send)

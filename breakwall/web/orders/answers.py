@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from fastapi.responses import JSONResponse
+from fastapi import Response
+from pydantic_core import to_json
 
 from breakwall.payments.orders import OrderStatus
 from breakwall.producers import PlaceResult
@@ -78,7 +79,7 @@ def placed_document(key: str, result: PlaceResult) -> dict[str, Any]:
     }
 
 
-def placed_response(key: str, result: PlaceResult, headers: dict[str, str]) -> JSONResponse:
+def placed_response(key: str, result: PlaceResult, headers: dict[str, str]) -> Response:
     """The answer to `POST /v1/orders`, with more ``headers``."""
     answer = ANSWERS[result.status]
     headers = {**headers, "Location": f"/v1/orders/{result.order_id}"}
@@ -86,5 +87,5 @@ def placed_response(key: str, result: PlaceResult, headers: dict[str, str]) -> J
         headers["Idempotent-Replayed"] = "true"
     document = placed_document(key, result)
     if answer.problem is None:
-        return JSONResponse(document, answer.http_status, headers)
+        return Response(to_json(document), answer.http_status, headers, "application/json")
     return problem_response(ProblemError(answer.problem, answer.message, {"order": document}, headers))

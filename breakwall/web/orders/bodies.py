@@ -64,9 +64,8 @@ class NewOrder(_Body):
 
     def order(self, key: str) -> Order:
         """The order under this key. Raises `InvalidOrderError`."""
-        fields: dict[str, Any] = {name: getattr(self, name) for name in NewOrder.model_fields}
-        moment = {"charge_before": expiry_in(self.charge_before)}
-        return Order(**{**fields, **moment, "idempotency_key": key})
+        moment = expiry_in(self.charge_before)
+        return Order(**{**vars(self), "charge_before": moment, "idempotency_key": key})
 
 
 class BatchOrder(NewOrder):

@@ -16,7 +16,8 @@ from breakwall.payments.gateways.base import ChargeAnswer, ChargeRequest
 from breakwall.payments.ledger.queries import OrderNotFoundError
 from breakwall.payments.orders import IdempotencyConflictError
 from breakwall.producers import AsyncOrderProducer
-from breakwall.producers.async_producer import LoopSignal
+from breakwall.producers.async_producer import BATCH_THREADS, LoopSignal
+from breakwall.producers.queueing import STORERS
 from tests.contract.site import Site, order
 from tests.gateway import PAID
 from tests.waiting import wait_until
@@ -182,6 +183,64 @@ def test_without_threads_the_loop_is_told_and_not_blocked(
 
 async def _any(call: Awaitable[object]) -> object:
     return await call
+
+
+def test_while_batches_hang_orders_are_read_and_the_loop_goes_on(
+    site: Site, held: Held, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = site.producer.enqueue([order("known")])[0].order_id
+    monkeypatch.setattr(site.producer, "enqueue", lambda _: held.wait())
+
+    async def work(producer: AsyncOrderProducer) -> str:
+        batches = [asyncio.ensure_future(producer.enqueue([])) for _ in range(BATCH_THREADS)]
+        await until(lambda: held.calls == BATCH_THREADS)
+        found = await asyncio.wait_for(producer.get("known"), 30)
+        held.go_on.set()
+        await asyncio.gather(*batches)
+        return found.id
+
+    assert run(site, work) == known
+
+
+class TestOneOrderForTheQueue:
+    def test_it_is_queued_and_published_and_not_charged(self, site: Site) -> None:
+        assert run(site, lambda producer: producer.enqueue_one(order())).status == "queued"
+        assert not site.gateway.charged
+        wait_until(lambda: site.publisher.published)
+
+    def test_a_repeated_one_is_the_first(self, site: Site) -> None:
+        first = site.producer.enqueue([order()])[0]
+        again = run(site, lambda producer: producer.enqueue_one(order()))
+        assert (again.order_id, again.replayed) == (first.order_id, True)
+
+    def test_those_that_come_at_the_same_time_share_a_transaction(
+        self, site: Site, held: Held, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        batches: list[int] = []
+        really = site.ledger.accept_queued
+
+        def hang(orders: list[Any], **options: Any) -> Any:
+            batches.append(len(orders))
+            held.wait()
+            return really(orders, **options)
+
+        monkeypatch.setattr(site.ledger, "accept_queued", hang)
+
+        async def work(producer: AsyncOrderProducer) -> None:
+            placed = [asyncio.ensure_future(producer.enqueue_one(order(f"cart-{n}"), 20)) for n in range(12)]
+            await until(lambda: held.calls == STORERS)
+            held.go_on.set()
+            await asyncio.gather(*placed)
+
+        run(site, work)
+        assert (sum(batches), len(batches) <= STORERS + 2) == (12, True)
+
+    def test_it_is_not_accepted_if_the_database_hangs_longer_than_its_caller_waits(
+        self, site: Site, held: Held, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(site.ledger, "accept_queued", lambda *_, **__: held.wait())
+        with pytest.raises(DatabaseUnavailableError):
+            run(site, lambda producer: producer.enqueue_one(order(), 0.1))
 
 
 def test_enqueue_and_get_are_the_producers(site: Site) -> None:
