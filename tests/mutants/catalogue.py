@@ -4125,10 +4125,26 @@ MUTANTS = (
     ),
     Mutant(
         "a page waits for no other page's history",
-        "breakwall/web/page/page_data.py",
+        "breakwall/web/page/per_snapshot.py",
         "blocking=self._number < 0",
         "blocking=True",
         ("tests/contract/web/page/test_page_data.py",),
+        simulated=False,
+    ),
+    Mutant(
+        "all pages share one reading of the lists",
+        "breakwall/web/page/per_snapshot.py",
+        "self._found, self._number = self._read(), number",
+        "self._found = self._read()",
+        ("tests/contract/web/page/test_page_data.py",),
+        simulated=False,
+    ),
+    Mutant(
+        "the lists of an open page change",
+        "breakwall/web/page/routes.py",
+        "lists is None or lists == shown",
+        "lists is None or shown is not None",
+        ("tests/contract/web/page/test_routes.py",),
         simulated=False,
     ),
     Mutant(

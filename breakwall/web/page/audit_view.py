@@ -14,8 +14,9 @@ _SHOWN = 8  # Characters of an id.
 
 @dataclass(frozen=True, slots=True)
 class AuditRow:
-    """One action. ``address``: the page of what it was done to, or None."""
+    """One action. ``key``: no other row has it. ``address``: the page of what it was done to, or None."""
 
+    key: str
     moment: str
     what: str
     subject: str
@@ -35,6 +36,7 @@ def audit_rows(entries: Iterable[AuditEntry], words: Words) -> list[AuditRow]:
 def _row(entry: AuditEntry, words: Words) -> AuditRow:
     subject, address = _subject(entry, words)
     return AuditRow(
+        key=entry.cursor,
         moment=words.moment(entry.at),
         what=label(AUDIT_ACTIONS, entry.action, words),
         subject=subject,

@@ -1,4 +1,4 @@
-"""The lists of the overview, which are read when it is loaded: what waits for a person, and what people did."""
+"""The lists of the overview, read with each snapshot: what waits for a person, and what people did."""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
-from typing import Annotated
+from typing import Annotated, Any
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Depends, Query, Request
@@ -40,11 +40,11 @@ from breakwall.web.page.diagram import HEIGHT, WIDTH, diagram
 from breakwall.web.page.history_table import history_rows
 from breakwall.web.page.order_path import order_path
 from breakwall.web.page.order_search import find_orders
-from breakwall.web.page.overview_lists import read_lists
+from breakwall.web.page.overview_lists import OverviewLists, read_lists
 from breakwall.web.page.page_data import PageData
 from breakwall.web.page.problem_route import PageRoute, away
 from breakwall.web.page.rendering import answer, reader, render
-from breakwall.web.page.snapshot import arrivals_a_minute, completions_a_minute
+from breakwall.web.page.snapshot import PageSnapshot, arrivals_a_minute, completions_a_minute
 from breakwall.web.page.timeline import OrderLife, timeline
 from breakwall.web.page.verdict import unreachable
 from breakwall.web.page.view import page_view
@@ -63,7 +63,10 @@ def _page_data(request: Request, services: UsedServices) -> PageData:
     state = request.app.state
     if not hasattr(state, "page_data"):
         state.page_data = PageData(
-            services.live, services.breaker.config, lambda: last_hour(services.database, services.clock)
+            services.live,
+            services.breaker.config,
+            lambda: last_hour(services.database, services.clock),
+            lambda: read_lists(services),
         )
     data: PageData = state.page_data
     return data
@@ -82,22 +85,28 @@ Data = Annotated[PageData, Depends(_page_data)]
 
 
 @_pages.get("/")
-def overview(request: Request, services: UsedServices, data: Data) -> HTMLResponse:
+def overview(request: Request, data: Data) -> HTMLResponse:
     """All of it on one page."""
     words = reader(request)
     seen = data.latest()
     if seen is None:
         return answer(request, "unreachable.html", status=503, verdict=unreachable(words))
-    lists = read_lists(services)
     return answer(
         request,
         "overview.html",
         view=page_view(seen, words),
         history=history_rows(seen.history, words),
-        lists=lists,
-        bulk_retries=[] if lists is None else [bulk_view(bulk, words) for bulk in lists.bulk_retries],
-        actions=[] if lists is None else audit_rows(lists.actions, words),
+        **lists_values(seen.lists, words),
     )
+
+
+def lists_values(lists: OverviewLists | None, words: Words) -> dict[str, Any]:
+    """What the template of the lists takes."""
+    return {
+        "lists": lists,
+        "bulk_retries": [] if lists is None else [bulk_view(bulk, words) for bulk in lists.bulk_retries],
+        "actions": [] if lists is None else audit_rows(lists.actions, words),
+    }
 
 
 @_pages.get("/page/events")
@@ -110,21 +119,26 @@ async def events(request: Request, services: UsedServices, data: Data) -> Stream
 
 
 async def _fragments(services: Services, data: PageData, words: Words) -> AsyncIterator[str]:
-    """An event for each snapshot, until the process stops."""
+    """An event for each snapshot, until the process stops. The lists come with it when they have changed."""
     with services.live.listening():
-        number = 0
+        number, shown = 0, None
         while (seen := await services.live.newer(number)) is not None:
             number = seen.number
             # In a thread, because the history may be read.
-            yield as_event(await run_in_threadpool(fragment, data, seen, words))
+            snapshot = await run_in_threadpool(data.of, seen)
+            lists = None if snapshot is None else snapshot.lists
+            yield as_event(fragment(snapshot, words, with_lists=lists is not None and lists != shown))
+            shown = lists or shown
 
 
-def fragment(data: PageData, seen: Seen, words: Words) -> str:
-    """The live part of the overview."""
-    snapshot = data.of(seen)
+def fragment(snapshot: PageSnapshot | None, words: Words, *, with_lists: bool = False) -> str:
+    """The live part of the overview, and the lists below it if they are wanted."""
     if snapshot is None:
         return render("verdict.html", words, verdict=unreachable(words))
-    return render("live.html", words, view=page_view(snapshot, words), history=None)
+    live = render("live.html", words, view=page_view(snapshot, words), history=None)
+    if not with_lists:
+        return live
+    return live + render("changed_lists.html", words, **lists_values(snapshot.lists, words))
 
 
 def as_event(html: str) -> str:

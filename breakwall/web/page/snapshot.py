@@ -10,6 +10,7 @@ from breakwall.breaker import BreakerStatus, CircuitBreakerConfig, CircuitState
 from breakwall.monitor.backlog import Backlog
 from breakwall.monitor.history.sample import Sample
 from breakwall.payments.fleet.workers import Worker
+from breakwall.web.page.overview_lists import OverviewLists
 
 
 def arrivals_a_minute(point: Sample) -> float:
@@ -30,6 +31,7 @@ class PageSnapshot:
     workers: Sequence[Worker] = ()
     config: CircuitBreakerConfig
     history: Sequence[Sample] = ()
+    lists: OverviewLists | None = None  # None: they could not be read.
     age: float = 0.0
     failed: str | None = None  # Why there is no newer one; None: this is the newest.
 

@@ -13,11 +13,14 @@ import pytest
 
 from breakwall.monitor.backlog import Backlog
 from breakwall.payments.db.errors import DatabaseUnavailableError
+from breakwall.payments.fleet.drain_control import DrainControl
 from breakwall.payments.fleet.workers import Worker
 from breakwall.payments.gateways.base import Outcome
+from breakwall.payments.interventions import Author
 from breakwall.payments.orders import Order, OrderStatus
-from breakwall.web.live.poller import Live
+from breakwall.web.live.poller import INTERVAL, Live
 from breakwall.web.page import routes
+from breakwall.web.page.overview_lists import OverviewLists, read_lists
 from breakwall.web.page.page_data import PageData
 from breakwall.web.page.words import Words
 from breakwall.web.stopping import Stopping
@@ -196,13 +199,33 @@ def test_old_numbers_stay_when_the_database_goes_away(api: ApiSite, monkeypatch:
 def test_an_event_is_the_live_part_of_the_page(api: ApiSite) -> None:
     place(api)
     live = api.services.live
-    html = routes.fragment(PageData(live, api.services.breaker.config), live.latest(), Words("ko"))
+    html, _ = routes.fragment(PageData(live, api.services.breaker.config), live.latest(), Words("ko"))
     assert html.startswith('<div class="snapshot"')
     assert "주문 1건(₩48,000)이 대기 중이며, 유실은 없습니다." in html
     assert 'id="chart"' not in html  # It stays as it is.
     event = routes.as_event(html)
     assert event.endswith("\n\n")
     assert all(line.startswith("data: ") for line in event.splitlines()[:-1])
+
+
+def test_an_event_has_the_lists_only_if_they_have_changed(api: ApiSite) -> None:
+    seconds = [0.0]
+    live = Live(api.services.monitor, Stopping(), monotonic=lambda: seconds[0])
+    data = PageData(live, CONFIG, lists=lambda: read_lists(api.services))
+
+    def hear(shown: OverviewLists | None) -> tuple[str, OverviewLists | None]:
+        seconds[0] += INTERVAL
+        return routes.fragment(data, live.latest(), Words("en"), shown)
+
+    html, shown = hear(None)
+    assert "Nobody has done anything yet." in html
+    html, shown = hear(shown)
+    assert "hx-partial" not in html
+    DrainControl(api.services.database, clock=api.site.clock).pause(Author("anna", "deploy"), 600.0)
+    html, shown = hear(shown)
+    assert '<hx-partial hx-target="#lists"' in html
+    assert "queue paused" in html
+    assert "hx-partial" not in hear(shown)[0]
 
 
 def test_a_line_break_in_a_text_ends_no_event() -> None:

@@ -16,8 +16,9 @@ from breakwall.access.known_tokens import KnownTokens
 from breakwall.access.scopes import Scope
 from breakwall.access.tokens import digest_of, new_token
 from breakwall.api_tokens import ConfiguredToken
+from breakwall.payments.orders import Order, OrderStatus
 from breakwall.web.access.access import Access
-from tests.integration.web.page.page_site import PageSite
+from tests.integration.web.page.page_site import REFUSED, PageSite
 
 Open = Callable[..., Page]
 WIDTHS = (375, 1280)
@@ -119,6 +120,17 @@ def test_a_change_moves_neither_the_focus_nor_the_scroll_nor_what_is_open(
     expect(page.locator("details")).to_have_attribute("open", "")
     assert canvas is not None
     assert canvas.evaluate("(one) => one.isConnected")
+
+
+def test_a_list_changes_while_the_page_is_open_and_its_focus_stays(open_page: Open, site: PageSite) -> None:
+    page = open_page("needs_person")
+    link = page.locator("#lists").get_by_role("link", name="<b>cart</b>&amp;0022")
+    link.focus()
+    site.site.producer.enqueue([Order("user-7732", 9000, "KRW", "dies-meanwhile")])
+    new = site.site.get("dies-meanwhile").id
+    site.site.attempt(new, REFUSED, OrderStatus.DEAD)
+    expect(page.locator("#lists").get_by_role("link", name="dies-meanwhile")).to_be_visible()
+    expect(link).to_be_focused()
 
 
 def test_a_script_that_comes_late_is_waited_for(open_page: Open, site: PageSite) -> None:
