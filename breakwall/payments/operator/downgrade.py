@@ -20,6 +20,7 @@ from breakwall.payments.db.operator_tables import (
     browser_sessions,
     bulk_retries,
     bulk_retry_orders,
+    circuit_transitions,
     leases,
     operator_actions,
     order_totals,
@@ -38,6 +39,7 @@ _DROPPED = (
     api_tokens,
     browser_sessions,
     backlog_samples,
+    circuit_transitions,
     leases,
     payment_hints,
     order_totals,
@@ -66,7 +68,7 @@ class Losses:
         return (
             f"{_number(self.tokens, 'token', 'tokens')} of the API, {_number(self.actions, 'entry', 'entries')} of the "
             f"audit trail, what is known of {_number(self.bulk_retries, 'bulk retry', 'bulk retries')}, the history of "
-            "the backlog, and the traces of orders"
+            "the backlog and of the circuit, and the traces of orders"
         )
 
 

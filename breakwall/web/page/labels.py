@@ -106,6 +106,15 @@ CIRCUIT_MEANINGS = {
     "half_open": message("A few orders are sent as probes. If they succeed, the circuit closes."),
 }
 
+TRANSITION_CAUSES = {
+    "failures": message("too many calls failed"),
+    "pause_asked": message("the payment service asked for a pause"),
+    "interval_over": message("the wait was over: a probe was sent"),
+    "probe_failed": message("a probe failed"),
+    "probes_succeeded": message("the probes succeeded"),
+    "reset": message("a program reset it"),
+}
+
 OVERRIDES = {
     "forced_open": message("forced open"),
     "forced_closed": message("forced closed"),

@@ -10,6 +10,7 @@ from breakwall.monitor.failures import FailureGroup
 from breakwall.monitor.retry_shape import DueBucket, RetryBucket
 from breakwall.payments.db.clock import seconds_between
 from breakwall.payments.fleet.workers import Worker
+from breakwall.web.page.circuit_changes import CircuitChange, circuit_changes
 from breakwall.web.page.circuit_view import CircuitView, Figure, circuit_view
 from breakwall.web.page.labels import OUTCOMES, label
 from breakwall.web.page.snapshot import PageSnapshot
@@ -63,6 +64,7 @@ class PageView:
     verdict: PageVerdict
     title: str
     circuit: CircuitView
+    circuit_changes: tuple[CircuitChange, ...]
     figures: tuple[Figure, ...]
     retries: tuple[Bar, ...]
     next_retries: tuple[Bar, ...]
@@ -88,6 +90,7 @@ def page_view(seen: PageSnapshot, words: Words) -> PageView:
         verdict=found,
         title=f"{found.severity.symbol} {waiting}",
         circuit=circuit_view(seen, words),
+        circuit_changes=circuit_changes(seen, words),
         figures=tuple(_figures(seen, words)),
         retries=_bars([(_retries(bar, words), bar.orders) for bar in backlog.retry_histogram], words),
         next_retries=_bars([(_within(one, words), one.orders) for one in backlog.next_retries], words),

@@ -12,6 +12,7 @@ from typing import Any, cast
 import pytest
 
 from breakwall.monitor.backlog import Backlog
+from breakwall.monitor.history.circuit_history import CircuitHistory
 from breakwall.payments.db.errors import DatabaseUnavailableError
 from breakwall.payments.fleet.drain_control import DrainControl
 from breakwall.payments.fleet.workers import Worker
@@ -206,6 +207,15 @@ def test_an_event_is_the_live_part_of_the_page(api: ApiSite) -> None:
     event = routes.as_event(html)
     assert event.endswith("\n\n")
     assert all(line.startswith("data: ") for line in event.splitlines()[:-1])
+
+
+def test_the_overview_says_why_the_circuit_has_opened(api: ApiSite) -> None:
+    kept = CircuitHistory(api.services.database, lambda _: True)
+    kept.look(api.services.breaker.status())
+    api.site.open_circuit()
+    kept.look(api.services.breaker.status())
+    said = text_of(get(api, "/"))
+    assert "closed → open 3 calls failed within 60 s (it opens at 3) the circuit itself" in said
 
 
 def test_an_event_has_the_lists_only_if_they_have_changed(api: ApiSite) -> None:

@@ -1,0 +1,72 @@
+"""What has changed the circuit lately: when, how, why, and who."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+from breakwall.breaker import CircuitState
+from breakwall.monitor.history.transitions import CircuitTransition, TransitionCause
+from breakwall.payments.operator.audit_entries import AuditEntry
+from breakwall.web.page.circuit_changes import CircuitChange, circuit_changes
+from breakwall.web.page.labels import TRANSITION_CAUSES
+from breakwall.web.page.overview_lists import MOST_CHANGES, OverviewLists
+from breakwall.web.page.words import Words
+from tests.page_snapshots import NOW, seen
+
+OPENED = CircuitTransition(
+    NOW - timedelta(minutes=12), 5, 3, CircuitState.CLOSED, CircuitState.OPEN, TransitionCause.FAILURES, 3
+)
+FORCED = AuditEntry(
+    NOW - timedelta(minutes=10), "breaker_force_open", "payment", "anna", "maintenance", None, "done", "a"
+)
+
+
+def changes(*found: CircuitTransition | AuditEntry, language: str = "en") -> tuple[CircuitChange, ...]:
+    lists = OverviewLists(
+        *((), 0, (), (), ()),
+        transitions=[one for one in found if isinstance(one, CircuitTransition)],
+        circuit_actions=[one for one in found if isinstance(one, AuditEntry)],
+    )
+    return circuit_changes(seen(lists=lists), Words(language))
+
+
+def test_each_cause_has_a_word() -> None:
+    assert set(TRANSITION_CAUSES) == set(TransitionCause)
+
+
+def test_a_transition_says_from_where_to_where_and_of_what_the_threshold_was_reached() -> None:
+    (one,) = changes(OPENED)
+    assert (one.moment, one.what) == ("2026-11-28 10:08:00", "closed → open")
+    assert one.why == "3 calls failed within 60 s (it opens at 3)"
+    assert one.who == "the circuit itself"
+
+
+def test_another_cause_is_named() -> None:
+    (one,) = changes(replace(OPENED, cause=TransitionCause.PROBE_FAILED, failures=None))
+    assert one.why == "a probe failed"
+
+
+def test_what_a_person_did_has_its_place_in_time() -> None:
+    later = replace(OPENED, at=NOW, generation=6, cause=TransitionCause.INTERVAL_OVER, failures=None)
+    found = changes(later, OPENED, FORCED)
+    assert [one.at for one in found] == [NOW, FORCED.at, OPENED.at]
+    assert (found[1].what, found[1].who, found[1].why) == ("circuit forced open", "anna", "maintenance")
+
+
+def test_what_was_refused_has_changed_nothing() -> None:
+    assert changes(replace(FORCED, result="refused")) == ()
+
+
+def test_only_the_last_ones_are_shown() -> None:
+    many = [replace(OPENED, at=NOW - timedelta(seconds=ago), generation=ago) for ago in range(20)]
+    assert [one.key for one in changes(*many)] == [str(ago) for ago in range(MOST_CHANGES)]
+
+
+def test_it_is_said_in_korean_too() -> None:
+    (one,) = changes(OPENED, language="ko")
+    assert (one.what, one.why) == ("닫힘 → 열림", "60초 안에 호출 3건 실패 (3건이면 열림)")
+
+
+def test_while_the_lists_cannot_be_read_there_are_none() -> None:
+    assert circuit_changes(seen(lists=None), Words("en")) == ()
