@@ -39,14 +39,15 @@ class CircuitHistory:
     def look(self, status: BreakerStatus) -> None:
         """Write down what has changed since the last look, also that of another process. Raises as the database."""
         if not status.store_ok:
-            return None  # It is the local circuit of this process.
+            return  # It is the local circuit of this process.
         if self._last is None:
             self._last = self._stored = self._database.read(newest_position)
         if self._last is not None and (found := transitions_between(self._last, status)):
             if not self._database.write(
                 lambda connection: self._add(connection, found), name="record_transitions"
             ):
-                return self.forget()
+                self.forget()
+                return
             self._stored = CircuitPosition.after(found[-1])
         self._last = CircuitPosition.of(status)
 

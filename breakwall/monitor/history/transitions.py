@@ -1,7 +1,7 @@
 """How a circuit came from one look to the next: each transition between them, and its cause. Pure.
 
-A status tells the state and how often the circuit has opened, tried and closed. Each state leads only to certain others,
-so no transition is missed, however short a state lasted.
+A status tells the state and how often the circuit has opened, tried and closed. Each state leads only to certain
+others, so no transition is missed, however short a state lasted.
 """
 
 from __future__ import annotations
@@ -88,8 +88,8 @@ def _reset(last: CircuitPosition, now: CircuitPosition, status: BreakerStatus) -
 def _states(last: CircuitPosition, now: CircuitPosition) -> Iterator[CircuitState]:
     """The states, the first one included. Where two ways are possible, probes failed first."""
     state, closings = last.state, now.closings - last.closings
-    # After each closing the circuit has opened, but for the last one of a circuit that is closed now. The other openings
-    # are failed probes.
+    # After each closing the circuit has opened, but for the last one of a circuit that is closed now. The other
+    # openings are failed probes.
     reopenings = now.openings - last.openings - (last.state is CircuitState.CLOSED) - closings
     reopenings += now.state is CircuitState.CLOSED
     yield state

@@ -210,6 +210,7 @@ def test_an_event_is_the_live_part_of_the_page(api: ApiSite) -> None:
 
 
 def test_the_overview_says_why_the_circuit_has_opened(api: ApiSite) -> None:
+    api.site.seconds = api.site.clock.now.timestamp()
     kept = CircuitHistory(api.services.database, lambda _: True)
     kept.look(api.services.breaker.status())
     api.site.open_circuit()
