@@ -4156,6 +4156,14 @@ MUTANTS = (
         simulated=False,
     ),
     Mutant(
+        "the page of an order is followed until the shop was told",
+        "breakwall/web/page/timeline.py",
+        "return self.order.status not in _ENDED or not is_told",
+        "return self.order.status not in _ENDED",
+        ("tests/unit/web/page/test_timeline.py",),
+        simulated=False,
+    ),
+    Mutant(
         "all pages share one reading of the lists",
         "breakwall/web/page/per_snapshot.py",
         "self._found, self._number = self._read(), number",

@@ -9,8 +9,8 @@ from datetime import datetime
 from breakwall.payments.db.clock import seconds_between
 from breakwall.payments.incidents import StoredIncident
 from breakwall.payments.interventions import StoredIntervention
-from breakwall.payments.orders import StoredAttempt, StoredOrder
-from breakwall.payments.outcomes.operator import StoredDelivery
+from breakwall.payments.orders import OrderStatus, StoredAttempt, StoredOrder
+from breakwall.payments.outcomes.operator import DeliveryState, StoredDelivery
 from breakwall.web.page.labels import (
     ACTIONS,
     DELIVERIES,
@@ -25,6 +25,9 @@ from breakwall.web.page.labels import (
 )
 from breakwall.web.page.words import Words
 
+_ENDED = {OrderStatus.PAID, OrderStatus.DECLINED, OrderStatus.CANCELLED}  # Nobody changes these.
+_TO_BE_TOLD = {DeliveryState.NEW, DeliveryState.WAITING}
+
 
 @dataclass(frozen=True, slots=True)
 class OrderLife:
@@ -35,6 +38,12 @@ class OrderLife:
     interventions: Sequence[StoredIntervention] = ()
     incidents: Sequence[StoredIncident] = ()
     deliveries: Sequence[StoredDelivery] = ()
+
+    @property
+    def may_change(self) -> bool:
+        """Whether more can happen: the order has not ended for good, or the shop is still to be told."""
+        is_told = all(one.state not in _TO_BE_TOLD for one in self.deliveries)
+        return self.order.status not in _ENDED or not is_told
 
 
 @dataclass(frozen=True, slots=True)

@@ -112,6 +112,17 @@ def test_an_order_page_tells_its_life(api: ApiSite) -> None:
     assert "charge ch_1" in said
 
 
+def test_the_page_of_an_order_is_loaded_again_until_it_has_ended(api: ApiSite) -> None:
+    order = place(api)
+    html = get(api, f"/orders/{order}")
+    assert f'<div id="live" data-may-change hx-get="/orders/{order}"' in html
+    assert '<noscript><meta http-equiv="refresh" content="5"></noscript>' in html
+    api.site.attempt(order, PAID, OrderStatus.PAID)
+    html = get(api, f"/orders/{order}")
+    assert '<div id="live">' in html
+    assert "refresh" not in html
+
+
 def test_the_texts_of_a_customer_are_shown_and_not_run(api: ApiSite) -> None:
     order = place(api, EVIL, user_id=EVIL)
     failed = replace(PAID, charge_id=None, outcome=Outcome.FAILED, code="x", detail=EVIL)
