@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from breakwall.payments.operator.audit_entries import AuditEntry
-from breakwall.web.page.labels import AUDIT_ACTIONS, AUDIT_RESULTS, AUDIT_SYMBOLS, label
+from breakwall.web.page.labels import AUDIT_ACTIONS, AUDIT_RESULTS, AUDIT_SYMBOLS, INCIDENTS, label
+from breakwall.web.page.own_texts import own_text
 from breakwall.web.page.words import Words
 
 _SHOWN = 8  # Characters of an id.
@@ -43,10 +44,18 @@ def _row(entry: AuditEntry, words: Words) -> AuditRow:
         address=address,
         actor=entry.actor,
         reason=entry.reason or "–",
-        detail=entry.detail or "",
+        detail=_detail(entry, words),
         symbol=AUDIT_SYMBOLS.get(entry.result, "?"),
         result=label(AUDIT_RESULTS, entry.result, words),
     )
+
+
+def _detail(entry: AuditEntry, words: Words) -> str:
+    if entry.detail is None or entry.action.startswith("order_"):
+        return entry.detail or ""  # On an order it is what the person has written.
+    if entry.action.startswith("incident_"):
+        return label(INCIDENTS, entry.detail, words)
+    return own_text(entry.detail, words)
 
 
 def _subject(entry: AuditEntry, words: Words) -> tuple[str, str | None]:

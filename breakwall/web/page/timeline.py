@@ -23,6 +23,7 @@ from breakwall.web.page.labels import (
     STATES,
     label,
 )
+from breakwall.web.page.own_texts import own_text
 from breakwall.web.page.words import Words
 
 _ENDED = {OrderStatus.PAID, OrderStatus.DECLINED, OrderStatus.CANCELLED}  # Nobody changes these.
@@ -121,7 +122,9 @@ class _Rows:
 
     def _incident(self, one: StoredIncident) -> TimelineRow:
         closed = "" if one.closed_at is None else self.words.text("closed by %(actor)s", actor=one.closed_by)
-        detail = " · ".join(part for part in (one.detail, closed, one.close_reason) if part)
+        detail = " · ".join(
+            part for part in (own_text(one.detail, self.words), closed, one.close_reason) if part
+        )
         what = self.words.text("incident: %(kind)s", kind=label(INCIDENTS, one.kind, self.words))
         return self._row(one.at, "▲", what, detail)
 

@@ -13,6 +13,7 @@ from breakwall.payments.fleet.workers import Worker
 from breakwall.web.page.circuit_changes import CircuitChange, circuit_changes
 from breakwall.web.page.circuit_view import CircuitView, Figure, circuit_view
 from breakwall.web.page.labels import OUTCOMES, label
+from breakwall.web.page.own_texts import own_text
 from breakwall.web.page.snapshot import PageSnapshot
 from breakwall.web.page.verdict import PageVerdict, time_range, verdict
 from breakwall.web.page.words import Words
@@ -99,15 +100,15 @@ def page_view(seen: PageSnapshot, words: Words) -> PageView:
         rate=_rate(seen, words),
         workers=tuple(_worker(worker, words) for worker in seen.workers),
         fleet=tuple(_fleet(seen, words)),
-        warnings=tuple(_warnings(seen, found)),
+        warnings=tuple(_warnings(seen, found, words)),
     )
 
 
-def _warnings(seen: PageSnapshot, found: PageVerdict) -> Iterator[tuple[str, str]]:
+def _warnings(seen: PageSnapshot, found: PageVerdict, words: Words) -> Iterator[tuple[str, str]]:
     """The alarms, each with its advice, but for one that the verdict has said whole."""
     for alarm in seen.backlog.warnings:
         if alarm.kind.value != found.situation.value:
-            yield alarm.message, alarm.advice
+            yield own_text(alarm.message, words), own_text(alarm.advice, words)
 
 
 def _figures(seen: PageSnapshot, words: Words) -> Iterator[Figure]:
@@ -216,7 +217,8 @@ def _rate(seen: PageSnapshot, words: Words) -> str:
 def _worker(worker: Worker, words: Words) -> WorkerRow:
     seen = words.text("%(time)s ago", time=words.duration(worker.silent_seconds))
     idle = words.duration(worker.idle_seconds)
-    note = worker.lacks or (words.text("waits: the payment service hangs") if worker.hanging else "")
+    hangs = words.text("waits: the payment service hangs") if worker.hanging else ""
+    note = own_text(worker.lacks, words) if worker.lacks else hangs
     return WorkerRow(worker.name, worker.alive, words.number(worker.slots), seen, idle, note)
 
 
