@@ -7,7 +7,7 @@ others, so no transition is missed, however short a state lasted.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 
@@ -76,7 +76,14 @@ def transitions_between(last: CircuitPosition, status: BreakerStatus) -> list[Ci
     if states[-1] is not now.state:  # No way without a reset leads there.
         return [_reset(last, now, status)] if last.state is not now.state else []
     found = [_transition(last, states, place, status) for place in range(1, len(states))]
-    return found[-MOST:]
+    return _in_order(found)[-MOST:]
+
+
+def _in_order(found: list[CircuitTransition]) -> list[CircuitTransition]:
+    """None is later than the one after it: only of the last opening the moment is known exactly."""
+    for place in range(len(found) - 2, -1, -1):
+        found[place] = replace(found[place], at=min(found[place].at, found[place + 1].at))
+    return found
 
 
 def _reset(last: CircuitPosition, now: CircuitPosition, status: BreakerStatus) -> CircuitTransition:

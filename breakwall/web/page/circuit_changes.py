@@ -18,14 +18,13 @@ from breakwall.web.page.words import Words
 
 @dataclass(frozen=True, slots=True)
 class CircuitChange:
-    """One change. ``key``: no other one has it; ``who``: a person, or that it was the circuit itself."""
+    """One change. ``key``: no other one has it; ``what`` names the person, if it was one."""
 
     key: str
     at: datetime
     moment: str
     what: str
     why: str
-    who: str
 
 
 def circuit_changes(seen: PageSnapshot, words: Words) -> tuple[CircuitChange, ...]:
@@ -49,7 +48,6 @@ def _transition(one: CircuitTransition, config: CircuitBreakerConfig, words: Wor
         words.moment(one.at),
         f"{before} → {after}",
         _why(one, config, words),
-        words.text("the circuit itself"),
     )
 
 
@@ -67,5 +65,6 @@ def _why(one: CircuitTransition, config: CircuitBreakerConfig, words: Words) -> 
 
 def _action(entry: AuditEntry, words: Words) -> CircuitChange:
     (row,) = audit_rows([entry], words)
-    what = f"{row.what} {row.detail}".rstrip()
-    return CircuitChange(row.key, entry.at, row.moment, what, row.reason, row.actor)
+    action = f"{row.what} {row.detail}".rstrip()
+    what = words.text("%(action)s by %(actor)s", action=action, actor=row.actor)
+    return CircuitChange(row.key, entry.at, row.moment, what, row.reason)

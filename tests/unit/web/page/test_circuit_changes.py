@@ -5,14 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
+import pytest
+
 from breakwall.breaker import CircuitState
 from breakwall.monitor.history.transitions import CircuitTransition, TransitionCause
 from breakwall.payments.operator.audit_entries import AuditEntry
 from breakwall.web.page.circuit_changes import CircuitChange, circuit_changes
 from breakwall.web.page.labels import TRANSITION_CAUSES
 from breakwall.web.page.overview_lists import MOST_CHANGES, OverviewLists
+from breakwall.web.page.snapshot import down_for
 from breakwall.web.page.words import Words
-from tests.page_snapshots import NOW, seen
+from tests.page_snapshots import NOW, circuit, history, open_circuit, seen
 
 OPENED = CircuitTransition(
     NOW - timedelta(minutes=12), 5, 3, CircuitState.CLOSED, CircuitState.OPEN, TransitionCause.FAILURES, 3
@@ -39,7 +42,6 @@ def test_a_transition_says_from_where_to_where_and_of_what_the_threshold_was_rea
     (one,) = changes(OPENED)
     assert (one.moment, one.what) == ("2026-11-28 10:08:00", "closed → open")
     assert one.why == "3 calls failed within 60 s (it opens at 3)"
-    assert one.who == "the circuit itself"
 
 
 def test_another_cause_is_named() -> None:
@@ -51,7 +53,7 @@ def test_what_a_person_did_has_its_place_in_time() -> None:
     later = replace(OPENED, at=NOW, generation=6, cause=TransitionCause.INTERVAL_OVER, failures=None)
     found = changes(later, OPENED, FORCED)
     assert [one.at for one in found] == [NOW, FORCED.at, OPENED.at]
-    assert (found[1].what, found[1].who, found[1].why) == ("circuit forced open", "anna", "maintenance")
+    assert (found[1].what, found[1].why) == ("circuit forced open by anna", "maintenance")
 
 
 def test_what_was_refused_has_changed_nothing() -> None:
@@ -66,6 +68,20 @@ def test_only_the_last_ones_are_shown() -> None:
 def test_it_is_said_in_korean_too() -> None:
     (one,) = changes(OPENED, language="ko")
     assert (one.what, one.why) == ("닫힘 → 열림", "60초 안에 호출 3건 실패 (3건이면 열림)")
+
+
+def test_an_outage_lasts_since_the_circuit_was_last_closed() -> None:
+    """A failed probe has opened it anew a minute ago."""
+    reopened = replace(
+        OPENED,
+        at=NOW - timedelta(minutes=1),
+        before=CircuitState.HALF_OPEN,
+        cause=TransitionCause.PROBE_FAILED,
+    )
+    status, newest_first = open_circuit(60.0), [reopened, OPENED]
+    assert down_for(status, NOW, (), newest_first) == 720.0
+    assert down_for(status, NOW, history("down"), [reopened]) == pytest.approx(720.0, abs=10)
+    assert down_for(circuit(), NOW, (), newest_first) is None
 
 
 def test_while_the_lists_cannot_be_read_there_are_none() -> None:

@@ -89,6 +89,8 @@ def test_the_forms_are_those_of_the_code() -> None:
     """A text that is reworded there, and not here, would be shown in English."""
     written = set(texts_of_the_product())
     for form in FORMS:
+        if "%(names)s" in form:
+            continue  # It is made of single words there; the alarms above have it.
         for part in re.split(r"%\(\w+\)s|and is said to be|[;:]", form):
             assert len(part.strip()) < 16 or any(part.strip(" .") in text for text in written), form
 
