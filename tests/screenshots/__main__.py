@@ -13,7 +13,7 @@ from typing import Any
 from playwright.sync_api import Browser, sync_playwright
 
 from tests.screenshots.outage import Outage
-from tests.screenshots.smaller_png import smaller
+from tests.screenshots.small_png import small_png
 from tests.servers import packages
 
 FOLDER = Path(__file__).parents[2] / "docs" / "img"
@@ -33,8 +33,8 @@ class Picture:
 
 
 OUTAGE = (
-    Picture("outage-1280-light-en", 1280, 1180, "en", is_dark=False),
-    Picture("outage-1280-dark-ko", 1280, 1180, "ko", is_dark=True),
+    Picture("outage-1280-light-en", 1280, 1180, "en", is_dark=False),  # For the README.
+    Picture("outage-1280-dark-ko", 1280, None, "ko", is_dark=True),
     Picture("outage-375-light-ko", 375, 1500, "ko", is_dark=False),
     Picture("outage-375-dark-en", 375, 1500, "en", is_dark=True),
 )
@@ -85,7 +85,7 @@ def _take(browser: Browser, address: str, picture: Picture) -> None:
     if page.locator("#chart").count():
         page.locator("#chart canvas").nth(2).wait_for()
     time.sleep(0.3)  # The fonts of the chart.
-    png = smaller(page.screenshot(full_page=picture.height is None))
+    png = small_png(browser, page.screenshot(full_page=picture.height is None))
     context.close()
     file = FOLDER / f"{picture.name}.png"
     file.write_bytes(png)

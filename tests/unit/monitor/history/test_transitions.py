@@ -127,13 +127,13 @@ def test_a_store_that_was_emptied_is_another_circuit(circuit: Clocked) -> None:
 
 @pytest.mark.parametrize("seed", range(50))
 def test_however_seldom_it_looks_the_way_is_whole(seed: int) -> None:
-    chance, circuit = random.Random(seed), Clocked()
+    made_up, circuit = random.Random(seed), Clocked()
     found: list[CircuitTransition] = []
     for _ in range(60):
-        step = chance.choice([circuit.fail, circuit.succeed, circuit.let_it_try])
+        step = made_up.choice([circuit.fail, circuit.succeed, circuit.let_it_try])
         if step == circuit.let_it_try or circuit.breaker.status().slots != 0:
             step()
-        if chance.random() < 0.3:
+        if made_up.random() < 0.3:
             found += circuit.look()
     found += circuit.look()
     status: BreakerStatus = circuit.breaker.status()
