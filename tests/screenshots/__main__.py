@@ -56,6 +56,7 @@ def main() -> None:
         for picture in OUTAGE:
             _take(browser, f"{site.address}/", picture)
         site.end()
+        site.act("/v1/breakers/payment/probe", "the payment service answers again")
         site.wait_for(
             "the order is paid", lambda: site.ask(f"/v1/orders/{order}")["status"] == "paid", RECOVERY
         )
@@ -66,13 +67,13 @@ def main() -> None:
 
 def _play(site: Outage) -> str:
     """Until the outage has lasted for a while; the first order that it met."""
-    site.place(24, every=0.5)
+    site.place(24, every=0.4)
     site.begin()
-    waiting = site.place(10, every=0.3)
+    waiting = site.place(10, every=0.2)
     site.act(f"/v1/orders/{waiting[-1]}/cancel", "the customer called")
-    site.place(30, every=0.4)
+    site.place(30, every=0.3)
     site.act("/v1/breakers/payment/probe", "the provider says that it is back")
-    site.place(40, every=0.5)
+    site.place(30, every=0.5)
     return waiting[0]
 
 

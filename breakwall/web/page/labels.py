@@ -110,7 +110,7 @@ TRANSITION_CAUSES = {
     "failures": message("too many calls failed"),
     "pause_asked": message("the payment service asked for a pause"),
     "interval_over": message("the wait was over: a probe was sent"),
-    "probe_failed": message("a probe failed"),
+    "probe_failed": message("the last probe failed"),
     "probes_succeeded": message("the probes succeeded"),
     "reset": message("a program reset it"),
 }

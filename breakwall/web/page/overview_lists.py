@@ -17,7 +17,9 @@ from breakwall.web.page.order_search import FoundOrder, find_orders
 from breakwall.web.services import Services
 
 _WANTED = (OrderStatus.DEAD, OrderStatus.REVIEW)  # Only a person changes them.
-_MOST_WANTED, _MOST_INCIDENTS, _MOST_BULK, _MOST_ACTIONS, MOST_CHANGES = 20, 10, 5, 10, 6
+_MOST_WANTED, _MOST_INCIDENTS, _MOST_BULK, _MOST_ACTIONS = 20, 10, 5, 10
+# Of the circuit: a hundred probes that failed, and before them the opening that explains them.
+_MOST_TRANSITIONS, _MOST_CIRCUIT_ACTIONS = 202, 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +45,11 @@ def read_lists(services: Services) -> OverviewLists | None:
             database.read(lambda connection: newest_incidents(connection, limit=_MOST_INCIDENTS)),
             _bulk_retries(services),
             database.read(lambda connection: list_audit(connection, limit=_MOST_ACTIONS)),
-            database.read(lambda connection: newest_transitions(connection, limit=MOST_CHANGES)),
+            database.read(lambda connection: newest_transitions(connection, limit=_MOST_TRANSITIONS)),
             database.read(
-                lambda connection: list_audit(connection, AuditFilter(action="breaker"), limit=MOST_CHANGES)
+                lambda connection: list_audit(
+                    connection, AuditFilter(action="breaker"), limit=_MOST_CIRCUIT_ACTIONS
+                )
             ),
         )
     except DatabaseUnavailableError:

@@ -10,9 +10,9 @@ import pytest
 from breakwall.breaker import CircuitState
 from breakwall.monitor.history.transitions import CircuitTransition, TransitionCause
 from breakwall.payments.operator.audit_entries import AuditEntry
-from breakwall.web.page.circuit_changes import CircuitChange, circuit_changes
+from breakwall.web.page.circuit_changes import MOST_CHANGES, CircuitChange, circuit_changes
 from breakwall.web.page.labels import TRANSITION_CAUSES
-from breakwall.web.page.overview_lists import MOST_CHANGES, OverviewLists
+from breakwall.web.page.overview_lists import OverviewLists
 from breakwall.web.page.snapshot import down_for
 from breakwall.web.page.words import Words
 from tests.page_snapshots import NOW, circuit, history, open_circuit, seen
@@ -45,8 +45,37 @@ def test_a_transition_says_from_where_to_where_and_of_what_the_threshold_was_rea
 
 
 def test_another_cause_is_named() -> None:
-    (one,) = changes(replace(OPENED, cause=TransitionCause.PROBE_FAILED, failures=None))
-    assert one.why == "a probe failed"
+    (one,) = changes(replace(OPENED, cause=TransitionCause.PAUSE_ASKED, failures=None))
+    assert one.why == "the payment service asked for a pause"
+
+
+def test_probes_that_failed_do_not_hide_why_the_circuit_has_opened() -> None:
+    probes = [one for number in range(7) for one in failed_probe(number)]
+    found = changes(*reversed(probes), OPENED)
+    assert [one.what for one in found] == ["open → half-open → open", "closed → open"]
+    assert found[0].why == "7 probes failed, one after another"
+    assert found[0].at == probes[-1].at
+
+
+def test_a_probe_of_a_person_stands_beside_its_person() -> None:
+    first, second = failed_probe(0), failed_probe(1)
+    asked = replace(FORCED, action="breaker_probe", at=second[0].at - timedelta(seconds=1))
+    found = changes(*reversed(second), *reversed(first), OPENED, asked)
+    assert [one.why for one in found[:3]] == ["1 probe failed", "maintenance", "1 probe failed"]
+
+
+def test_a_probe_that_runs_is_a_change_of_its_own() -> None:
+    sent, _ = failed_probe(0)
+    assert [one.what for one in changes(sent, OPENED)] == ["open → half-open", "closed → open"]
+
+
+def failed_probe(number: int) -> tuple[CircuitTransition, CircuitTransition]:
+    """What a probe has brought about, first to last; each is a minute after the one before."""
+    at = OPENED.at + timedelta(minutes=number + 1)
+    states = CircuitState.OPEN, CircuitState.HALF_OPEN
+    sent = CircuitTransition(at, 6 + 2 * number, 3 + number, *states, TransitionCause.INTERVAL_OVER)
+    back = TransitionCause.PROBE_FAILED
+    return sent, CircuitTransition(at, 7 + 2 * number, 4 + number, states[1], states[0], back)
 
 
 def test_what_a_person_did_has_its_place_in_time() -> None:
