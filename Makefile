@@ -17,7 +17,7 @@ BENCH ?= --docs
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo stripe test test-fast test-pythons check format simulate chaos mutants bench bench-breaker bench-claims bench-outcomes clean
+.PHONY: help install demo stripe test test-fast test-pythons check screenshots format simulate chaos mutants bench bench-breaker bench-claims bench-outcomes clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,6 +38,9 @@ test-fast: $(VENV)/.tested  ## run the tests without servers and whole programs,
 
 test-pythons:  ## run the fast tests on each other Python of this machine (PYTHONS=3.13: on this one)
 	TESTS="$(TESTS)" tools/test-pythons $(PYTHONS)
+
+screenshots: $(VENV)/.tested  ## play an outage, and take the pictures of the page in docs/img, in two minutes
+	$(BIN)/python -m tests.screenshots
 
 check: $(VENV)/.tested  ## run every linter
 	$(BIN)/ruff check .

@@ -129,6 +129,7 @@ COVERED: dict[str, str] = {
     "breakwall.web.page.circuit_view": "tests/unit/web/page/test_view.py",
     "breakwall.web.page.circumstances": "tests/unit/web/page/test_verdict.py",
     "breakwall.web.page.overview_lists": "tests/contract/web/page/test_people_routes.py",
+    "breakwall.web.page.per_snapshot": "tests/contract/web/page/test_page_data.py",
     "breakwall.web.page.situations": "tests/unit/web/page/test_verdict.py",
     "breakwall.web.page.snapshot": "tests/unit/web/page/test_verdict.py",
     "breakwall.web.live.document_models": "tests/contract/web/live/test_routes.py",

@@ -1,6 +1,6 @@
 """Tables for people: tokens of the API, browsers that use them, the audit trail of actions that are on no order, bulk
-retries, the history of the backlog; and for hints of the payment service and traces of orders. For the counters: the
-ends that orders have left, which a trigger keeps.
+retries, the history of the backlog and of the circuit; and for hints of the payment service and traces of orders. For
+the counters: the ends that orders have left, which a trigger keeps.
 
 Only new tables, the trigger, and an index for the audit trail. A process of the version before does not use the tables;
 a process of this version works without them until they exist.
@@ -25,6 +25,7 @@ _TABLES = (
     "operator_actions",
     "leases",
     "backlog_samples",
+    "circuit_transitions",
     "order_totals",
     "bulk_retries",
     "bulk_retry_orders",
@@ -108,6 +109,18 @@ def upgrade() -> None:
         sa.Column("span", sa.Float(), nullable=False),
         sa.Column("numbers", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("at", name=op.f("pk_backlog_samples")),
+    )
+    op.create_table(
+        "circuit_transitions",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("at", _MOMENT, nullable=False),
+        sa.Column("generation", sa.BigInteger(), nullable=False),
+        sa.Column("open_count", sa.BigInteger(), nullable=False),
+        sa.Column("before", sa.String(length=16), nullable=False),
+        sa.Column("after", sa.String(length=16), nullable=False),
+        sa.Column("cause", sa.String(length=32), nullable=False),
+        sa.Column("failures", sa.Integer(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_circuit_transitions")),
     )
     op.create_table(
         "order_totals",

@@ -13,6 +13,7 @@ from breakwall.breaker import CircuitState
 from breakwall.monitor.backlog import Backlog, Monitor
 from breakwall.monitor.broker_difference import count_published, difference
 from breakwall.monitor.history import store
+from breakwall.monitor.history.circuit_history import CircuitHistory, remove_before
 from breakwall.monitor.history.open_time import OpenTime
 from breakwall.monitor.history.sample import Sample
 from breakwall.monitor.history.thin import KEPT, thin
@@ -44,6 +45,7 @@ class Sampler:
         self._monotonic = monotonic
         self._id = uuid.uuid4().hex
         self._open_time = OpenTime()
+        self._circuit = CircuitHistory(self._database, self._has_lease)
         self._is_mine = False  # Whether this process took the last sample.
         self._next_sample = self._next_thinning = float("-inf")
         self._thinned_at: datetime | None = None
@@ -69,12 +71,15 @@ class Sampler:
         """
         now = self._monotonic()
         if self._is_mine:
-            self._open_time.look(self._monitor.breaker.status(), now)
+            status = self._monitor.breaker.status()
+            self._open_time.look(status, now)
+            self._circuit.look(status)
         if now < self._next_sample:
             return min(1.0 if self._is_mine else LOOK, self._next_sample - now)
         self._next_sample = now + LOOK  # Also if it fails.
         if not self._is_mine:
             self._open_time = OpenTime()
+            self._circuit.forget()
         self._is_mine = self._database.read(self._may_sample) and self._take_sample(now)
         if not self._is_mine:
             return LOOK
@@ -100,7 +105,7 @@ class Sampler:
         sample = _sample(seen, at, span, traffic, published, self._open_time.share(span))
 
         def write(connection: Connection) -> bool:
-            if not take_lease(connection, self._clock, LEASE_NAME, self._id, seconds=LEASE):
+            if not self._has_lease(connection):
                 return False
             # After a pause of this process, another one may have counted the same orders.
             if store.newest_at(connection, self._clock) != last:
@@ -110,6 +115,9 @@ class Sampler:
             return True
 
         return self._database.write(write, name="sample_backlog")
+
+    def _has_lease(self, connection: Connection) -> bool:
+        return take_lease(connection, self._clock, LEASE_NAME, self._id, seconds=LEASE)
 
     def _count(self, connection: Connection, last: datetime | None) -> tuple[datetime, Traffic, int]:
         at: datetime = connection.execute(select(self._clock.after(0))).scalar_one()
@@ -122,9 +130,12 @@ class Sampler:
             lambda found: found.execute(select(self._clock.after(0))).scalar_one()
         )
         thin(self._database, now, since=self._thinned_at)
-        self._database.write(
-            lambda connection: store.remove_before(connection, self._clock, KEPT), name="thin_history"
-        )
+
+        def remove_old(connection: Connection) -> None:
+            store.remove_before(connection, self._clock, KEPT)
+            remove_before(connection, self._clock, KEPT)
+
+        self._database.write(remove_old, name="thin_history")
         self._thinned_at = now
 
     def _run(self) -> None:

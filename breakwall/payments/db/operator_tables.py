@@ -111,6 +111,20 @@ backlog_samples = Table(
     Column("numbers", Text, nullable=False),  # As JSON, see `monitor.history`.
 )
 
+# How the circuit of the payment service changed its state, as the process that samples the history has seen it.
+circuit_transitions = Table(
+    "circuit_transitions",
+    metadata,
+    Column("id", Integer, primary_key=True),  # In the order of the transitions.
+    Column("at", UtcDateTime, nullable=False),  # By the clock of the circuit's store.
+    Column("generation", BigInteger, nullable=False),  # That it began.
+    Column("open_count", BigInteger, nullable=False),  # Openings by then, with this one.
+    Column("before", String(16), nullable=False),
+    Column("after", String(16), nullable=False),
+    Column("cause", String(32), nullable=False),  # See `monitor.history.transitions`.
+    Column("failures", Integer),  # That opened it; empty: not known, or for another cause.
+)
+
 # One row: what has happened to orders since the first count, see `monitor.metrics.totals`.
 order_totals = Table(
     "order_totals",

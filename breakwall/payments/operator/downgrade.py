@@ -20,6 +20,7 @@ from breakwall.payments.db.operator_tables import (
     browser_sessions,
     bulk_retries,
     bulk_retry_orders,
+    circuit_transitions,
     delivery_totals,
     earlier_ends,
     leases,
@@ -40,6 +41,7 @@ _DROPPED = (
     api_tokens,
     browser_sessions,
     backlog_samples,
+    circuit_transitions,
     leases,
     payment_hints,
     order_totals,
@@ -70,7 +72,7 @@ class Losses:
         return (
             f"{_number(self.tokens, 'token', 'tokens')} of the API, {_number(self.actions, 'entry', 'entries')} of the "
             f"audit trail, what is known of {_number(self.bulk_retries, 'bulk retry', 'bulk retries')}, the history of "
-            "the backlog, and the traces of orders"
+            "the backlog and of the circuit, and the traces of orders"
         )
 
 

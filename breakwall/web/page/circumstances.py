@@ -20,7 +20,8 @@ class Circumstances:
         self.alarms = {one.kind for one in backlog.warnings}
         self.override = self.breaker.override
         self.mode = None if self.override is None else self.override.mode
-        self.down = down_for(self.breaker, backlog.at, seen.history)
+        transitions = () if seen.lists is None else seen.lists.transitions
+        self.down = down_for(self.breaker, backlog.at, seen.history, transitions)
         # A snapshot without waiting orders has no obstacle, but the circuit may be open.
         self.is_open = self.override is None and self.breaker.state is CircuitState.OPEN
         self.is_probing = self.override is None and self.breaker.state is CircuitState.HALF_OPEN

@@ -15,21 +15,21 @@ from breakwall.web.page.labels import OUTCOME_SYMBOLS, OUTCOMES, STATE_SYMBOLS, 
 from breakwall.web.page.order_path import StateChange
 from breakwall.web.page.words import Words
 
-WIDTH, HEIGHT = 700, 330
+WIDTH, HEIGHT = 470, 310  # Narrow: a telephone shows all of it.
 _BOX_WIDTH, _BOX_HEIGHT = 124, 36
 MOST_ATTEMPTS = 10  # That are drawn; the newest.
-_FIRST_MARK = 200
+_FIRST_MARK = 16
 
 # The middle of each state's box. None is where an order comes from.
 _PLACES: dict[OrderStatus | None, tuple[int, int]] = {
-    None: (30, 190),
-    OrderStatus.IN_FLIGHT: (250, 100),
-    OrderStatus.QUEUED: (250, 270),
-    OrderStatus.PAID: (600, 40),
-    OrderStatus.DECLINED: (600, 100),
-    OrderStatus.CANCELLED: (600, 160),
-    OrderStatus.DEAD: (600, 220),
-    OrderStatus.REVIEW: (600, 280),
+    None: (16, 190),
+    OrderStatus.IN_FLIGHT: (190, 110),
+    OrderStatus.QUEUED: (190, 270),
+    OrderStatus.PAID: (404, 40),
+    OrderStatus.DECLINED: (404, 100),
+    OrderStatus.CANCELLED: (404, 160),
+    OrderStatus.DEAD: (404, 220),
+    OrderStatus.REVIEW: (404, 280),
 }
 
 _ENDS = ("paid", "declined", "cancelled", "dead", "review")
@@ -144,7 +144,7 @@ def _mark(place: int, attempt: StoredAttempt, words: Words) -> AttemptMark:
     word = label(OUTCOMES, outcome, words)
     title = words.text("Attempt %(number)s: %(outcome)s", number=attempt.number, outcome=word)
     return AttemptMark(
-        _FIRST_MARK + place * 30, 30, str(attempt.number), OUTCOME_SYMBOLS.get(outcome, "?"), title
+        _FIRST_MARK + place * 30, 42, str(attempt.number), OUTCOME_SYMBOLS.get(outcome, "?"), title
     )
 
 

@@ -114,6 +114,15 @@ CIRCUIT_MEANINGS = {
     "half_open": message("A few orders are sent as probes. If they succeed, the circuit closes."),
 }
 
+TRANSITION_CAUSES = {
+    "failures": message("too many calls failed"),
+    "pause_asked": message("the payment service asked for a pause"),
+    "interval_over": message("the wait was over: a probe was sent"),
+    "probe_failed": message("the last probe failed"),
+    "probes_succeeded": message("the probes succeeded"),
+    "reset": message("a program reset it"),
+}
+
 OVERRIDES = {
     "forced_open": message("forced open"),
     "forced_closed": message("forced closed"),
@@ -190,12 +199,12 @@ DONE = {
     "circuit_probed": message("You have asked for a probe: the next payment is one."),
     # The last part is an `Outlook`.
     "retry_looked_up": message(
-        "You have retried the order. It may have been charged: a worker looks it up before anything is sent, and until then "
-        "it keeps its key."
+        "You have retried the order. It may have been charged: a worker looks it up before anything is sent, "
+        "and until then it keeps its key."
     ),
     "retry_looked_up_new_key": message(
-        "You have retried the order. It may have been charged: a worker looks it up before anything is sent. It has a new "
-        "key."
+        "You have retried the order. It may have been charged: a worker looks it up before anything is sent. "
+        "It has a new key."
     ),
     "retry_review": message(
         "You have retried the order. It may have been charged and cannot be looked up: nothing is sent, and it goes to "
@@ -205,20 +214,21 @@ DONE = {
         "You have retried the order. Its cancellation was asked for: a worker sends nothing and cancels it."
     ),
     "retry_declined": message(
-        "You have retried the order. The payment service has declined it: a worker sends nothing and marks it as declined."
+        "You have retried the order. The payment service has declined it: a worker sends nothing and marks "
+        "it as declined."
     ),
     "retry_sent": message("You have retried the order. A worker sends it next, under the same key."),
     "retry_sent_old_key": message(
-        "You have retried the order. A worker sends it next. It may have been charged: it keeps its key, which the payment "
-        "service promises not to charge twice."
+        "You have retried the order. A worker sends it next. It may have been charged: it keeps its key, "
+        "which the payment service promises not to charge twice."
     ),
     "retry_sent_new_key": message(
-        "You have retried the order. A worker sends it next, under a new key: the payment service has refused the old one, "
-        "and nothing was charged under it."
+        "You have retried the order. A worker sends it next, under a new key: the payment service has "
+        "refused the old one, and nothing was charged under it."
     ),
     "retry_sent_vouched_for": message(
-        "You have retried the order. A worker sends it next, under a new key: you stated that nothing was charged under the "
-        "old one."
+        "You have retried the order. A worker sends it next, under a new key: you stated that nothing was "
+        "charged under the old one."
     ),
     "order_cancelled": message("You have cancelled the order."),
     "cancel_requested": message(

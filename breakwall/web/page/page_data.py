@@ -1,13 +1,14 @@
-"""What the pages of one process read: the newest snapshot, shared by all of them, and the history of the last hour."""
+"""What the pages of one process read: the newest snapshot, shared by all of them, with the history and the lists."""
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Sequence
 
 from breakwall.breaker import CircuitBreakerConfig
 from breakwall.monitor.history.sample import Sample
 from breakwall.web.live.poller import INTERVAL, Live, Seen
+from breakwall.web.page.overview_lists import OverviewLists
+from breakwall.web.page.per_snapshot import PerSnapshot
 from breakwall.web.page.snapshot import PageSnapshot
 
 
@@ -16,10 +17,15 @@ def no_history() -> Sequence[Sample]:
     return ()
 
 
+def no_lists() -> None:
+    """Where no lists are shown."""
+
+
 class PageData:
     """The newest snapshot, for all open pages together. Thread-safe.
 
-    ``config``: the circuit's. ``history`` reads the samples of the last hour; it never raises.
+    ``config``: the circuit's. ``history`` reads the samples of the last hour, ``lists`` the overview's lists, or None
+    while the database does not answer. Neither raises.
     """
 
     def __init__(
@@ -27,11 +33,11 @@ class PageData:
         live: Live,
         config: CircuitBreakerConfig,
         history: Callable[[], Sequence[Sample]] = no_history,
+        lists: Callable[[], OverviewLists | None] = no_lists,
     ) -> None:
-        self._live, self._config, self._read_history = live, config, history
-        self._lock = threading.Lock()  # Around reading the history.
-        self._number = -1  # Of the snapshot that the history was read with.
-        self._samples: Sequence[Sample] = ()
+        self._live, self._config = live, config
+        self._history: PerSnapshot[Sequence[Sample]] = PerSnapshot(history, ())
+        self._lists = PerSnapshot(lists, None)
 
     def latest(self) -> PageSnapshot | None:
         """The newest snapshot; None if there never was one. One that could not be renewed says why."""
@@ -45,22 +51,17 @@ class PageData:
             backlog=seen.backlog,
             workers=seen.fleet,
             config=self._config,
-            history=self._history_with(seen),
+            history=self._history.with_snapshot(self._number_of(seen)),
+            lists=self._lists.with_snapshot(self._number_of(seen)),
             age=self._live.age(seen),
             failed=seen.problem,
         )
 
     def history(self) -> Sequence[Sample]:
         """The samples of the backlog, first to last, as all pages show them now."""
-        return self._history_with(self._live.latest(INTERVAL))
+        return self._history.with_snapshot(self._number_of(self._live.latest(INTERVAL)))
 
-    def _history_with(self, seen: Seen) -> Sequence[Sample]:
-        """The samples, read once for each snapshot. While one reader waits for them, the others take those before."""
-        number = seen.number
-        if seen.problem is None and number > self._number and self._lock.acquire(blocking=self._number < 0):
-            try:
-                if number > self._number:
-                    self._samples, self._number = self._read_history(), number
-            finally:
-                self._lock.release()
-        return self._samples
+    @staticmethod
+    def _number_of(seen: Seen) -> int:
+        """Of the snapshot. None is newer while the database does not answer: then nothing else is read either."""
+        return seen.number if seen.problem is None else -1

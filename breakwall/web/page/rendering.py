@@ -14,6 +14,7 @@ from markupsafe import Markup, escape
 from breakwall.web.access.access import cookie_name
 from breakwall.web.page import labels
 from breakwall.web.page.assets import assets
+from breakwall.web.page.own_texts import own_text
 from breakwall.web.page.words import LANGUAGES, Words, choose_language
 
 TEMPLATES = Path(__file__).parents[1] / "templates"
@@ -34,6 +35,7 @@ def environment() -> Environment:
     made.filters["code"] = as_code
     made.globals["asset"] = lambda name: assets()[name].address
     made.globals["labels"] = labels
+    made.globals["own_text"] = own_text
     made.globals["languages"] = LANGUAGES
     return made
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
 from datetime import timedelta
-from functools import partial
 from typing import Annotated
 from urllib.parse import urlencode
 
@@ -34,29 +33,24 @@ from breakwall.payments.outcomes.operator import deliveries_of
 from breakwall.web.access.principal import Principal, allow, while_allowed
 from breakwall.web.action_body import Reader
 from breakwall.web.circuit_overrides import is_shared
-from breakwall.web.live.poller import Seen
 from breakwall.web.orders.actions import order_now
 from breakwall.web.page import assets, people_routes
 from breakwall.web.page.acting import routes as acting
 from breakwall.web.page.acting.action_page import Link
-from breakwall.web.page.acting.list_actions import ListActions, list_actions
 from breakwall.web.page.acting.order_links import incident_links, order_links
-from breakwall.web.page.acting.possible import Offer, no_links, overview_links
-from breakwall.web.page.audit_view import audit_rows
-from breakwall.web.page.bulk_view import bulk_view
 from breakwall.web.page.cursor import Cursor
 from breakwall.web.page.diagram import HEIGHT, WIDTH, diagram
 from breakwall.web.page.history_table import history_rows
 from breakwall.web.page.order_path import order_path
 from breakwall.web.page.order_search import find_orders
+from breakwall.web.page.overview_html import Onlooker, as_event, fragment
 from breakwall.web.page.overview_lists import read_lists
 from breakwall.web.page.page_data import PageData
 from breakwall.web.page.problem_route import PageRoute, away
-from breakwall.web.page.rendering import answer, reader, render
+from breakwall.web.page.rendering import answer, reader
 from breakwall.web.page.snapshot import arrivals_a_minute, completions_a_minute
 from breakwall.web.page.timeline import OrderLife, timeline
 from breakwall.web.page.verdict import unreachable
-from breakwall.web.page.view import page_view
 from breakwall.web.page.words import Words
 from breakwall.web.services import Services, UsedServices
 
@@ -72,7 +66,10 @@ def _page_data(request: Request, services: UsedServices) -> PageData:
     state = request.app.state
     if not hasattr(state, "page_data"):
         state.page_data = PageData(
-            services.live, services.breaker.config, lambda: last_hour(services.database, services.clock)
+            services.live,
+            services.breaker.config,
+            lambda: last_hour(services.database, services.clock),
+            lambda: read_lists(services),
         )
     data: PageData = state.page_data
     return data
@@ -93,65 +90,42 @@ Data = Annotated[PageData, Depends(_page_data)]
 @_pages.get("/")
 def overview(request: Request, services: UsedServices, person: Reader, data: Data) -> HTMLResponse:
     """All of it on one page."""
-    words = reader(request)
+    onlooker = onlooker_of(request, services, person)
     seen = data.latest()
     if seen is None:
-        return answer(request, "unreachable.html", status=503, verdict=unreachable(words))
-    lists = read_lists(services)
+        return answer(request, "unreachable.html", status=503, verdict=unreachable(onlooker.words))
     return answer(
         request,
         "overview.html",
-        view=page_view(seen, words),
-        links=offer_to(person, services, words)(seen),
-        history=history_rows(seen.history, words),
-        lists=lists,
-        bulk_retries=[] if lists is None else [bulk_view(bulk, words) for bulk in lists.bulk_retries],
-        actions=[] if lists is None else audit_rows(lists.actions, words),
-        act=list_actions(lists, words) if lists is not None and person.may_act else ListActions(),
+        **onlooker.live_values(seen),
+        **onlooker.lists_values(seen.lists),
+        history=history_rows(seen.history, onlooker.words),
     )
+
+
+def onlooker_of(request: Request, services: Services, person: Principal) -> Onlooker:
+    """Whoever asks."""
+    return Onlooker(reader(request), may_act=person.may_act, is_shared=is_shared(services))
 
 
 @_pages.get("/page/events")
 async def events(request: Request, services: UsedServices, person: Reader, data: Data) -> StreamingResponse:
-    """What has changed on the overview, as server-sent events: each is the HTML of its live part."""
-    words = reader(request)
+    """What has changed on the overview, as server-sent events: each is HTML for a page that is open."""
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-    fragments = _fragments(services, data, words, offer_to(person, services, words))
+    fragments = _fragments(services, data, onlooker_of(request, services, person))
     found = while_allowed(request, fragments, Scope.OPS_READ)
     return StreamingResponse(found, media_type="text/event-stream", headers=headers)
 
 
-def offer_to(person: Principal, services: Services, words: Words) -> Offer:
-    """What the overview offers to a person, by the state of the circuit and the drain."""
-    if not person.may_act:
-        return no_links
-    return partial(overview_links, words=words, is_shared=is_shared(services))
-
-
-async def _fragments(
-    services: Services, data: PageData, words: Words, offer: Offer = no_links
-) -> AsyncGenerator[str]:
+async def _fragments(services: Services, data: PageData, onlooker: Onlooker) -> AsyncGenerator[str]:
     """An event for each snapshot, until the process stops."""
     with services.live.listening():
-        number = 0
+        number, shown = 0, None
         while (seen := await services.live.newer(number)) is not None:
             number = seen.number
-            # In a thread, because the history may be read.
-            yield as_event(await run_in_threadpool(fragment, data, seen, words, offer))
-
-
-def fragment(data: PageData, seen: Seen, words: Words, offer: Offer = no_links) -> str:
-    """The live part of the overview."""
-    snapshot = data.of(seen)
-    if snapshot is None:
-        return render("verdict.html", words, verdict=unreachable(words))
-    view, links = page_view(snapshot, words), offer(snapshot)
-    return render("live.html", words, view=view, links=links, history=None)
-
-
-def as_event(html: str) -> str:
-    """A server-sent event: each line of ``html`` is one of its ``data``."""
-    return "".join(f"data: {line}\n" for line in html.splitlines()) + "\n"
+            # In a thread, because history and lists may be read.
+            html, shown = await run_in_threadpool(fragment, data, seen, onlooker, shown)
+            yield as_event(html)
 
 
 @_pages.get("/page/history")

@@ -9,8 +9,8 @@ from datetime import datetime
 from breakwall.payments.db.clock import seconds_between
 from breakwall.payments.incidents import StoredIncident
 from breakwall.payments.interventions import StoredIntervention
-from breakwall.payments.orders import StoredAttempt, StoredOrder
-from breakwall.payments.outcomes.operator import StoredDelivery
+from breakwall.payments.orders import OrderStatus, StoredAttempt, StoredOrder
+from breakwall.payments.outcomes.operator import DeliveryState, StoredDelivery
 from breakwall.web.page.labels import (
     ACTIONS,
     DELIVERIES,
@@ -23,7 +23,11 @@ from breakwall.web.page.labels import (
     STATES,
     label,
 )
+from breakwall.web.page.own_texts import own_text
 from breakwall.web.page.words import Words
+
+_ENDED = {OrderStatus.PAID, OrderStatus.DECLINED, OrderStatus.CANCELLED}  # Nobody changes these.
+_TO_BE_TOLD = {DeliveryState.NEW, DeliveryState.WAITING}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +39,12 @@ class OrderLife:
     interventions: Sequence[StoredIntervention] = ()
     incidents: Sequence[StoredIncident] = ()
     deliveries: Sequence[StoredDelivery] = ()
+
+    @property
+    def may_change(self) -> bool:
+        """Whether more can happen: the order has not ended for good, or the shop is still to be told."""
+        is_told = all(one.state not in _TO_BE_TOLD for one in self.deliveries)
+        return self.order.status not in _ENDED or not is_told
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +122,9 @@ class _Rows:
 
     def _incident(self, one: StoredIncident) -> TimelineRow:
         closed = "" if one.closed_at is None else self.words.text("closed by %(actor)s", actor=one.closed_by)
-        detail = " · ".join(part for part in (one.detail, closed, one.close_reason) if part)
+        detail = " · ".join(
+            part for part in (own_text(one.detail, self.words), closed, one.close_reason) if part
+        )
         what = self.words.text("incident: %(kind)s", kind=label(INCIDENTS, one.kind, self.words))
         return self._row(one.at, "▲", what, detail)
 

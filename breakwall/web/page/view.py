@@ -10,9 +10,11 @@ from breakwall.monitor.failures import FailureGroup
 from breakwall.monitor.retry_shape import DueBucket, RetryBucket
 from breakwall.payments.db.clock import seconds_between
 from breakwall.payments.fleet.workers import Worker
+from breakwall.web.page.circuit_changes import CircuitChange, circuit_changes
 from breakwall.web.page.circuit_view import CircuitView, Figure, circuit_view
 from breakwall.web.page.drain_view import pause_said, rate_said
 from breakwall.web.page.labels import OUTCOMES, label
+from breakwall.web.page.own_texts import own_text
 from breakwall.web.page.snapshot import PageSnapshot
 from breakwall.web.page.verdict import PageVerdict, time_range, verdict
 from breakwall.web.page.words import Words
@@ -64,6 +66,7 @@ class PageView:
     verdict: PageVerdict
     title: str
     circuit: CircuitView
+    circuit_changes: tuple[CircuitChange, ...]
     figures: tuple[Figure, ...]
     retries: tuple[Bar, ...]
     next_retries: tuple[Bar, ...]
@@ -89,6 +92,7 @@ def page_view(seen: PageSnapshot, words: Words) -> PageView:
         verdict=found,
         title=f"{found.severity.symbol} {waiting}",
         circuit=circuit_view(seen, words),
+        circuit_changes=circuit_changes(seen, words),
         figures=tuple(_figures(seen, words)),
         retries=_bars([(_retries(bar, words), bar.orders) for bar in backlog.retry_histogram], words),
         next_retries=_bars([(_within(one, words), one.orders) for one in backlog.next_retries], words),
@@ -97,15 +101,15 @@ def page_view(seen: PageSnapshot, words: Words) -> PageView:
         rate=rate_said(backlog.rate, words),
         workers=tuple(_worker(worker, words) for worker in seen.workers),
         fleet=tuple(_fleet(seen, words)),
-        warnings=tuple(_warnings(seen, found)),
+        warnings=tuple(_warnings(seen, found, words)),
     )
 
 
-def _warnings(seen: PageSnapshot, found: PageVerdict) -> Iterator[tuple[str, str]]:
+def _warnings(seen: PageSnapshot, found: PageVerdict, words: Words) -> Iterator[tuple[str, str]]:
     """The alarms, each with its advice, but for one that the verdict has said whole."""
     for alarm in seen.backlog.warnings:
         if alarm.kind.value != found.situation.value:
-            yield alarm.message, alarm.advice
+            yield own_text(alarm.message, words), own_text(alarm.advice, words)
 
 
 def _figures(seen: PageSnapshot, words: Words) -> Iterator[Figure]:
@@ -193,7 +197,8 @@ def _failure(kind: FailureGroup, seen: PageSnapshot, words: Words) -> FailureRow
 def _worker(worker: Worker, words: Words) -> WorkerRow:
     seen = words.text("%(time)s ago", time=words.duration(worker.silent_seconds))
     idle = words.duration(worker.idle_seconds)
-    note = worker.lacks or (words.text("waits: the payment service hangs") if worker.hanging else "")
+    hangs = words.text("waits: the payment service hangs") if worker.hanging else ""
+    note = own_text(worker.lacks, words) if worker.lacks else hangs
     return WorkerRow(worker.name, worker.alive, words.number(worker.slots), seen, idle, note)
 
 

@@ -64,7 +64,9 @@
   }
 
   const language = document.documentElement.lang;
-  const clock = new Intl.DateTimeFormat(language, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
+  const minutes = { hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
+  const clock = new Intl.DateTimeFormat(language, minutes);
+  const preciseClock = new Intl.DateTimeFormat(language, { ...minutes, second: "2-digit" });
   const numbers = new Intl.NumberFormat(language, { maximumFractionDigits: 0 });
 
   // Without a pointer on the chart, its newest values are shown.
@@ -79,7 +81,8 @@
 
   function options(series, height, withTimes) {
     const axis = { stroke: () => color("--soft"), grid: { stroke: () => color("--line"), width: 1 }, ticks: { show: false }, font: "12px system-ui" };
-    const times = { ...axis, size: 24, values: (plot, splits) => splits.map((one) => (withTimes ? clock.format(one * 1000) : "")) };
+    const written = (splits) => (splits[1] - splits[0] < 60 ? preciseClock : clock);
+    const times = { ...axis, size: 24, space: 72, values: (plot, splits) => splits.map((one) => (withTimes ? written(splits).format(one * 1000) : "")) };
     return {
       width: box.clientWidth, height,
       padding: [8, 24, 0, 0],

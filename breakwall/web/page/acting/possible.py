@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from breakwall.breaker import BreakerStatus, OverrideMode
@@ -23,15 +23,6 @@ class OverviewLinks:
 
     circuit: tuple[Link, ...] = ()
     drain: tuple[Link, ...] = ()
-
-
-Offer = Callable[[PageSnapshot], OverviewLinks]
-"""What one person is offered in the state of a snapshot."""
-
-
-def no_links(seen: PageSnapshot) -> OverviewLinks:
-    """For who may only read."""
-    return OverviewLinks()
 
 
 def overview_links(seen: PageSnapshot, words: Words, *, is_shared: bool) -> OverviewLinks:

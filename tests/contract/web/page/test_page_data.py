@@ -91,6 +91,16 @@ def test_without_a_first_snapshot_there_is_none_and_the_database_is_asked_seldom
     assert desk.monitor.asked == 1
 
 
+def test_a_hundred_pages_read_the_lists_once_in_each_interval(desk: Desk) -> None:
+    read = []
+    data = PageData(desk.live, CONFIG, lists=lambda: read.append(desk.seconds))
+    for _ in range(3):
+        desk.seconds += INTERVAL
+        for _ in range(100):
+            data.latest()
+    assert read == [INTERVAL, 2 * INTERVAL, 3 * INTERVAL]
+
+
 def test_while_one_reader_waits_for_the_history_the_others_take_the_one_before(desk: Desk) -> None:
     asked, go_on = threading.Event(), threading.Event()
     samples = [history("down")]

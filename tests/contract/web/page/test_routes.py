@@ -12,12 +12,17 @@ from typing import Any, cast
 import pytest
 
 from breakwall.monitor.backlog import Backlog
+from breakwall.monitor.history.circuit_history import CircuitHistory
 from breakwall.payments.db.errors import DatabaseUnavailableError
+from breakwall.payments.fleet.drain_control import DrainControl
 from breakwall.payments.fleet.workers import Worker
 from breakwall.payments.gateways.base import Outcome
+from breakwall.payments.interventions import Author
 from breakwall.payments.orders import Order, OrderStatus
-from breakwall.web.live.poller import Live
+from breakwall.web.live.poller import INTERVAL, Live
 from breakwall.web.page import routes
+from breakwall.web.page.overview_html import Onlooker, as_event, fragment
+from breakwall.web.page.overview_lists import OverviewLists, read_lists
 from breakwall.web.page.page_data import PageData
 from breakwall.web.page.words import Words
 from breakwall.web.stopping import Stopping
@@ -108,6 +113,17 @@ def test_an_order_page_tells_its_life(api: ApiSite) -> None:
     assert "charge ch_1" in said
 
 
+def test_the_page_of_an_order_is_loaded_again_until_it_has_ended(api: ApiSite) -> None:
+    order = place(api)
+    html = get(api, f"/orders/{order}")
+    assert f'<div id="live" data-may-change hx-get="/orders/{order}"' in html
+    assert '<noscript><meta http-equiv="refresh" content="5"></noscript>' in html
+    api.site.attempt(order, PAID, OrderStatus.PAID)
+    html = get(api, f"/orders/{order}")
+    assert '<div id="live">' in html
+    assert "refresh" not in html
+
+
 def test_the_texts_of_a_customer_are_shown_and_not_run(api: ApiSite) -> None:
     order = place(api, EVIL, user_id=EVIL)
     failed = replace(PAID, charge_id=None, outcome=Outcome.FAILED, code="x", detail=EVIL)
@@ -196,17 +212,47 @@ def test_old_numbers_stay_when_the_database_goes_away(api: ApiSite, monkeypatch:
 def test_an_event_is_the_live_part_of_the_page(api: ApiSite) -> None:
     place(api)
     live = api.services.live
-    html = routes.fragment(PageData(live, api.services.breaker.config), live.latest(), Words("ko"))
+    html, _ = fragment(PageData(live, api.services.breaker.config), live.latest(), Onlooker(Words("ko")))
     assert html.startswith('<div class="snapshot"')
     assert "주문 1건(₩48,000)이 대기 중이며, 유실은 없습니다." in html
     assert 'id="chart"' not in html  # It stays as it is.
-    event = routes.as_event(html)
+    event = as_event(html)
     assert event.endswith("\n\n")
     assert all(line.startswith("data: ") for line in event.splitlines()[:-1])
 
 
+def test_the_overview_says_why_the_circuit_has_opened(api: ApiSite) -> None:
+    api.site.seconds = api.site.clock.now.timestamp()
+    kept = CircuitHistory(api.services.database, lambda _: True)
+    kept.look(api.services.breaker.status())
+    api.site.open_circuit()
+    kept.look(api.services.breaker.status())
+    said = text_of(get(api, "/"))
+    assert "closed → open 3 calls failed within 60 s (it opens at 3)" in said
+
+
+def test_an_event_has_the_lists_only_if_they_have_changed(api: ApiSite) -> None:
+    seconds = [0.0]
+    live = Live(api.services.monitor, Stopping(), monotonic=lambda: seconds[0])
+    data = PageData(live, CONFIG, lists=lambda: read_lists(api.services))
+
+    def hear(shown: OverviewLists | None) -> tuple[str, OverviewLists | None]:
+        seconds[0] += INTERVAL
+        return fragment(data, live.latest(), Onlooker(Words("en")), shown)
+
+    html, shown = hear(None)
+    assert "Nobody has done anything yet." in html
+    html, shown = hear(shown)
+    assert "hx-partial" not in html
+    DrainControl(api.services.database, clock=api.site.clock).pause(Author("anna", "deploy"), 600.0)
+    html, shown = hear(shown)
+    assert '<hx-partial hx-target="#lists"' in html
+    assert "queue paused" in html
+    assert "hx-partial" not in hear(shown)[0]
+
+
 def test_a_line_break_in_a_text_ends_no_event() -> None:
-    assert routes.as_event("a\n\nevent: b\r\nc") == "data: a\ndata: \ndata: event: b\ndata: c\n\n"
+    assert as_event("a\n\nevent: b\r\nc") == "data: a\ndata: \ndata: event: b\ndata: c\n\n"
 
 
 class Changing:
@@ -238,7 +284,7 @@ async def hear(monitor: Changing, pages: int, events: int) -> list[list[str]]:
     heard: list[list[str]] = [[] for _ in range(pages)]
 
     async def listen(found: list[str]) -> None:
-        async for event in routes._fragments(services, data, Words("en")):
+        async for event in routes._fragments(services, data, Onlooker(Words("en"))):
             found.append(event)
             assert len(found) <= events
             if all(len(one) == len(found) for one in heard):

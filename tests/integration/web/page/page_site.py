@@ -25,6 +25,7 @@ from breakwall.producers import AsyncOrderProducer
 from breakwall.settings import Settings
 from breakwall.web.app import create_app
 from breakwall.web.live.poller import Live
+from breakwall.web.page.overview_lists import read_lists
 from breakwall.web.page.page_data import PageData
 from breakwall.web.services import Services
 from tests.contract.site import Site
@@ -94,7 +95,9 @@ class PageSite:
         # Another one, so that nothing of the situation before is shown.
         live = Live(cast(Any, self.monitor), self.services.stopping)
         self.services.__dict__["live"] = live
-        self.app.state.page_data = PageData(live, CONFIG, lambda: history(self.monitor.situation))
+        self.app.state.page_data = PageData(
+            live, CONFIG, lambda: history(self.monitor.situation), lambda: read_lists(self.services)
+        )
 
     def show_itself(self) -> None:
         """Have the page show the state of the site, and no prepared situation."""
@@ -117,6 +120,9 @@ class PageSite:
         self.site.producer.close()
 
 
+REFUSED = ChargeAnswer(Outcome.NOT_SENT, Health.FAILURE, code="connect", detail="connection refused")
+
+
 def fill(site: Site) -> dict[str, str]:
     """One order of each state, with a past; by its state, its id."""
     found = {}
@@ -125,18 +131,17 @@ def fill(site: Site) -> dict[str, str]:
         found[state] = site.get(key).id
         site.advance(20)
     unknown = ChargeAnswer(Outcome.UNKNOWN, Health.FAILURE, code="timeout", detail="no answer in 10 s")
-    refused = ChargeAnswer(Outcome.NOT_SENT, Health.FAILURE, code="connect", detail="connection refused")
     for state in ("paid", "dead", "review"):
-        for answer in (unknown, refused):
+        for answer in (unknown, REFUSED):
             site.attempt(found[state], answer, OrderStatus.QUEUED, 0.0)
             site.advance(31)
     site.attempt(found["paid"], PAID, OrderStatus.PAID)
-    site.attempt(found["dead"], refused, OrderStatus.DEAD)
+    site.attempt(found["dead"], REFUSED, OrderStatus.DEAD)
     site.attempt(found["review"], unknown, OrderStatus.REVIEW)
     no_funds = ChargeAnswer(Outcome.DECLINED, Health.SUCCESS, code="insufficient_funds")
     site.attempt(found["declined"], no_funds, OrderStatus.DECLINED)
     site.people.cancel(found["cancelled"], Author("anna", "the customer called"))
-    site.attempt(found["queued"], refused, OrderStatus.QUEUED, 60.0)
+    site.attempt(found["queued"], REFUSED, OrderStatus.QUEUED, 60.0)
     claim = site.ledger.claim(found["in_flight"])
     assert claim is not None
     site.ledger.begin_attempt(claim)

@@ -6,6 +6,7 @@ import itertools
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -16,8 +17,10 @@ from breakwall.access.known_tokens import KnownTokens
 from breakwall.access.scopes import Scope
 from breakwall.access.tokens import digest_of, new_token
 from breakwall.api_tokens import ConfiguredToken
+from breakwall.payments.orders import Order, OrderStatus
 from breakwall.web.access.access import Access
-from tests.integration.web.page.page_site import PageSite
+from tests.gateway import PAID
+from tests.integration.web.page.page_site import REFUSED, PageSite
 from tests.stopwatch import Stopwatch
 
 Open = Callable[..., Page]
@@ -121,6 +124,61 @@ def test_a_change_moves_neither_the_focus_nor_the_scroll_nor_what_is_open(
     expect(page.locator("details")).to_have_attribute("open", "")
     assert canvas is not None
     assert canvas.evaluate("(one) => one.isConnected")
+
+
+def test_a_list_changes_while_the_page_is_open_and_its_focus_stays(open_page: Open, site: PageSite) -> None:
+    page = open_page("needs_person")
+    link = page.locator("#lists").get_by_role("link", name="<b>cart</b>&amp;0022")
+    link.focus()
+    site.site.producer.enqueue([Order("user-7732", 9000, "KRW", "dies-meanwhile")])
+    new = site.site.get("dies-meanwhile").id
+    site.site.attempt(new, REFUSED, OrderStatus.DEAD)
+    expect(page.locator("#lists").get_by_role("link", name="dies-meanwhile")).to_be_visible()
+    expect(link).to_be_focused()
+
+
+def test_the_page_of_an_order_follows_it_until_it_has_ended(open_page: Open, site: PageSite) -> None:
+    site.site.producer.enqueue([Order("user-7733", 9000, "KRW", "followed")])
+    order = site.site.get("followed").id
+    page = open_page(f"/orders/{order}")
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.get_by_role("link", name="Orders", exact=True).last.focus()
+    site.site.attempt(order, replace(PAID, charge_id="ch_followed"), OrderStatus.PAID)
+    expect(page.locator(".timeline")).to_contain_text("ended: paid")
+    expect(page.locator(".lead")).to_contain_text("It was charged once.")
+    expect(page.get_by_role("link", name="Orders", exact=True).last).to_be_focused()
+    expect(page.locator("#live")).not_to_have_attribute("data-may-change", "")
+    asked.clear()
+    its_time_comes(page)
+    assert asked == []
+
+
+def test_the_page_of_an_order_is_quiet_in_a_hidden_tab_and_keeps_what_it_shows_when_the_server_fails(
+    open_page: Open, site: PageSite
+) -> None:
+    page = open_page("queued")
+    asked: list[str] = []
+
+    def fail(route: Route) -> None:
+        asked.append(route.request.url)
+        route.fulfill(status=200, body="<main>Another page</main>", headers={"Content-Type": "text/html"})
+
+    page.route("**/orders/*", fail)
+    hide(page, hidden=True)
+    its_time_comes(page)
+    assert asked == []
+    hide(page, hidden=False)
+    its_time_comes(page)
+    assert len(asked) > 0
+    expect(page.locator("h1")).to_have_text("장바구니-0019")
+    expect(page.locator(".lost")).to_be_visible()
+
+
+def its_time_comes(page: Page) -> None:
+    """As after three seconds. A request that follows has begun when this returns."""
+    page.evaluate("htmx.trigger(document.getElementById('live'), 'every')")
+    page.wait_for_timeout(200)
 
 
 def test_a_script_that_comes_late_is_waited_for(open_page: Open, site: PageSite) -> None:

@@ -24,6 +24,14 @@ FULL = OrderLife(
 )
 
 
+def test_an_order_may_change_until_it_has_ended_and_the_shop_was_told() -> None:
+    assert not FULL.may_change
+    for state in (DeliveryState.NEW, DeliveryState.WAITING):
+        assert replace(FULL, deliveries=[replace(DELIVERY, state=state)]).may_change
+    for status in (QUEUED, DEAD):
+        assert replace(FULL, order=replace(ORDER, status=status)).may_change
+
+
 def rows(history: OrderLife = FULL, language: str = "en") -> list[TimelineRow]:
     return timeline(history, Words(language))
 

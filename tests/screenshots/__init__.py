@@ -1,0 +1,1 @@
+"""Takes the pictures of the operator's page in `docs/img`: `make screenshots`. No test runs it."""
