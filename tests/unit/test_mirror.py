@@ -140,6 +140,7 @@ COVERED: dict[str, str] = {
     "breakwall.web.server_processes": "tests/integration/web/test_server.py runs --port",
     "breakwall.web.validation": "tests/contract/web/test_errors.py",
     "breakwall.web.orders.actions": "tests/contract/web/orders/test_act.py",
+    "breakwall.web.page.acting.bulk_counts": "tests/contract/web/page/acting/test_bulk_retries.py",
     "breakwall.web.page.acting.bulk_selection": "tests/contract/web/page/acting/test_bulk_retries.py",
     "breakwall.web.page.acting.list_actions": "tests/contract/web/page/acting/test_orders.py",
     "breakwall.web.page.acting.order_links": "tests/contract/web/page/acting/test_orders.py",

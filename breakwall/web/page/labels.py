@@ -199,36 +199,36 @@ DONE = {
     "circuit_probed": message("You have asked for a probe: the next payment is one."),
     # The last part is an `Outlook`.
     "retry_looked_up": message(
-        "You have retried the order. It may have been charged: a worker looks it up before anything is sent, "
-        "and until then it keeps its key."
+        "You have retried the order. It may have been charged: a worker looks it up before anything is sent, and "
+        "until then it keeps its key."
     ),
     "retry_looked_up_new_key": message(
-        "You have retried the order. It may have been charged: a worker looks it up before anything is sent. "
-        "It has a new key."
+        "You have retried the order. It may have been charged: a worker looks it up before anything is sent. It has a "
+        "new key."
     ),
     "retry_review": message(
-        "You have retried the order. It may have been charged and cannot be looked up: nothing is sent, and it goes to "
-        "review again."
+        "You have retried the order. It may have been charged and cannot be looked up: nothing is sent, and it goes "
+        "to review again."
     ),
     "retry_cancelled": message(
         "You have retried the order. Its cancellation was asked for: a worker sends nothing and cancels it."
     ),
     "retry_declined": message(
-        "You have retried the order. The payment service has declined it: a worker sends nothing and marks "
-        "it as declined."
+        "You have retried the order. The payment service has declined it: a worker sends nothing and marks it as "
+        "declined."
     ),
     "retry_sent": message("You have retried the order. A worker sends it next, under the same key."),
     "retry_sent_old_key": message(
-        "You have retried the order. A worker sends it next. It may have been charged: it keeps its key, "
-        "which the payment service promises not to charge twice."
+        "You have retried the order. A worker sends it next. It may have been charged: it keeps its key, which the "
+        "payment service promises not to charge twice."
     ),
     "retry_sent_new_key": message(
-        "You have retried the order. A worker sends it next, under a new key: the payment service has "
-        "refused the old one, and nothing was charged under it."
+        "You have retried the order. A worker sends it next, under a new key: the payment service has refused the old "
+        "one, and nothing was charged under it."
     ),
     "retry_sent_vouched_for": message(
-        "You have retried the order. A worker sends it next, under a new key: you stated that nothing was "
-        "charged under the old one."
+        "You have retried the order. A worker sends it next, under a new key: you stated that nothing was charged "
+        "under the old one."
     ),
     "order_cancelled": message("You have cancelled the order."),
     "cancel_requested": message(

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Iterator, Mapping
 from urllib.parse import urlencode
 
 from breakwall.payments.db.errors import SchemaError
 from breakwall.payments.interventions import Author
-from breakwall.payments.operator.bulk_retry.preview import Preview, preview
+from breakwall.payments.operator.bulk_retry.preview import preview
 from breakwall.payments.operator.bulk_retry.record import (
     MAX_NUMBER,
     SLOWEST,
@@ -20,7 +19,6 @@ from breakwall.payments.operator.bulk_retry.record import (
 )
 from breakwall.payments.operator.bulk_retry.selection import Selection
 from breakwall.payments.operator.locking import RefusedError
-from breakwall.payments.orders import OrderStatus
 from breakwall.texts import text_problem
 from breakwall.web.page.acting.action_page import (
     ActionImpossibleError,
@@ -32,6 +30,7 @@ from breakwall.web.page.acting.action_page import (
 )
 from breakwall.web.page.acting.action_routes import action_router, add_action
 from breakwall.web.page.acting.asked import Asked
+from breakwall.web.page.acting.bulk_counts import count_facts, nothing_matches
 from breakwall.web.page.acting.bulk_selection import (
     WrongSelectionError,
     selection_fields,
@@ -39,8 +38,7 @@ from breakwall.web.page.acting.bulk_selection import (
     typed_again,
 )
 from breakwall.web.page.acting.form_field import FieldKind, FormField
-from breakwall.web.page.bulk_view import bulk_view, conditions
-from breakwall.web.page.labels import STATES, label
+from breakwall.web.page.bulk_view import bulk_view
 from breakwall.web.page.words import Words
 from breakwall.web.services import Services
 
@@ -149,7 +147,7 @@ def _confirm(asked: Asked) -> ActionPage:
     )
     if counted is not None and counted.eligible == 0:
         links = (Link(back, words.text("Choose other orders")),)
-        raise ActionImpossibleError(_title(words), _nothing(counted, words), links, back)
+        raise ActionImpossibleError(_title(words), nothing_matches(counted, words), links, back)
     return ActionPage(
         title=_title(words),
         button=words.text("Retry these orders"),
@@ -158,7 +156,7 @@ def _confirm(asked: Asked) -> ActionPage:
             words.text("Workers do it, oldest first. It can be watched and aborted."),
             words.text("While the drain is paused, they wait for the end of the pause."),
         ),
-        facts=tuple(_facts(selection, counted, words)),
+        facts=tuple(count_facts(selection, counted, words)),
         fields=_fields(words),
         hidden={**typed_again(asked.given), STEP: COUNTED, BULK_ID: _bulk_id(asked)},
         back=back,
@@ -187,45 +185,6 @@ def _fields(words: Words) -> tuple[FormField, ...]:
             required=False,
         ),
     )
-
-
-def _facts(selection: Selection, counted: Preview | None, words: Words) -> Iterator[Fact]:
-    say = words.text
-    yield Fact(say("Orders"), " · ".join(conditions(selection, words)))
-    if counted is None:
-        return
-    yield Fact(say("Are retried"), _number(counted.eligible, words))
-    yield Fact(say("Of them looked up before a charge"), _number(counted.looked_up_first, words))
-    yield Fact(say("Already paid, left alone"), _number(counted.already_paid, words))
-    yield Fact(say("In another state, left alone"), _skipped(counted.skipped, words))
-    yield Fact(say("Left for a person to resolve"), _number(counted.to_be_resolved, words))
-
-
-def _number(number: int | None, words: Words) -> str:
-    """None: to count them would have taken too long."""
-    return words.text("(not counted)") if number is None else words.number(number)
-
-
-def _skipped(skipped: Mapping[OrderStatus, int] | None, words: Words) -> str:
-    if not skipped:
-        return _number(None if skipped is None else 0, words)
-    return ", ".join(
-        f"{words.number(number)} {label(STATES, state.value, words)}" for state, number in skipped.items()
-    )
-
-
-def _nothing(counted: Preview, words: Words) -> str:
-    found = words.text(
-        "No order matches that can be retried. Already paid: %(paid)s. In another state: %(skipped)s.",
-        paid=_number(counted.already_paid, words),
-        skipped=_skipped(counted.skipped, words),
-    )
-    if not counted.to_be_resolved:
-        return found
-    apart = words.text(
-        "Left for a person to resolve: %(number)s.", number=words.number(counted.to_be_resolved)
-    )
-    return f"{found} {apart}"
 
 
 def _selection(asked: Asked) -> Selection:
