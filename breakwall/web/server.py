@@ -21,6 +21,7 @@ from breakwall.settings import Settings
 from breakwall.trace_export import start_tracing
 from breakwall.web.access.protect import refuse_open_bind
 from breakwall.web.app import create_app
+from breakwall.web.http_connection import IDLE_TIMEOUT, HttpConnection
 from breakwall.web.listening import BACKLOG, url_of
 from breakwall.web.services import Services
 
@@ -60,6 +61,7 @@ class _Server(uvicorn.Server):
     def __init__(self, app: FastAPI) -> None:
         config = uvicorn.Config(
             app,
+            http=HttpConnection,
             lifespan="on",
             ws="none",
             log_config=None,
@@ -68,6 +70,7 @@ class _Server(uvicorn.Server):
             # Anybody can send the headers of a proxy.
             proxy_headers=False,
             backlog=BACKLOG,
+            timeout_keep_alive=IDLE_TIMEOUT,
             timeout_graceful_shutdown=GRACE,
         )
         super().__init__(config)
