@@ -9,11 +9,13 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 from breakwall.log_throttle import throttled
 from breakwall.monitor.backlog import Backlog, Monitor
 from breakwall.payments.db.database import DatabaseUnavailableError
 from breakwall.payments.fleet.workers import Worker
+from breakwall.producers.threads import ThreadPool
 from breakwall.web.stopping import Stopping
 
 log = logging.getLogger("breakwall.web")
@@ -63,6 +65,7 @@ class Live:
         )  # Around a look: of many requests one looks, and the others take what it saw.
         self._seen = Seen(0, None, (), float("-inf"))
         self._looked_at = float("-inf")
+        self._thread = ThreadPool(1, "breakwall-snapshot")  # The end of the event loop would wait for one of its own.
         self._listeners = 0
         self._polling: asyncio.Task[None] | None = None
         self._changed = asyncio.Event()
@@ -133,7 +136,7 @@ class Live:
     async def _poll(self) -> None:
         # The first listener gets what a request has just seen. A sleep may end a little early.
         while True:
-            await asyncio.to_thread(self.latest, 0.9 * self._interval)
+            await asyncio.wrap_future(self._thread.call(partial(self.latest, 0.9 * self._interval)))
             self._changed.set()
             self._changed = asyncio.Event()
             if await self._stopping.sleep_or_stop(self._interval):
