@@ -69,6 +69,7 @@ class Services:
     async def close(self) -> None:
         """Wait for the orders in hand until their deadlines, then close every connection."""
         await self.producer.close()
+        await self.live.close()
         self.monitor.close()
         self.hints.close()
 

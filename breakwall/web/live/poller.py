@@ -87,6 +87,11 @@ class Live:
                 self._looked_at = self._monotonic()
             return self._seen
 
+    async def close(self) -> None:
+        """Wait until the look in hand has ended."""
+        await asyncio.wrap_future(self._thread.call(lambda: None))
+        self._thread.close()
+
     async def snapshots(self) -> AsyncIterator[Seen]:
         """What was seen last, and then each new one, until the process stops. A slow reader misses those between."""
         with self.listening():

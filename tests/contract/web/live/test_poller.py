@@ -102,10 +102,14 @@ class Process:
 
 
 def play(site: Site, scenario: Callable[[Process], Awaitable[None]]) -> None:
+    process: list[Process] = []
+
     async def run() -> None:
-        await scenario(Process(site))
+        process.append(Process(site))
+        await scenario(process[0])
 
     asyncio.run(run())
+    asyncio.run(process[0].live.close())  # Its thread has used the site's database.
 
 
 def test_a_hundred_pages_cost_one_snapshot_each_two_seconds(site: Site) -> None:
