@@ -30,7 +30,8 @@ def create_app_with_more(services: Services, *, host: str) -> FastAPI:
     @app.post("/tried/orders/{key}")
     async def place(key: str) -> dict[str, str]:
         order = Order(user_id="u1", amount=10_000, currency="KRW", idempotency_key=key)
-        return {"status": (await services.producer.place(order)).status.value}
+        result = await services.producer.place(order, leave=services.stopping.answer)
+        return {"status": result.status.value}
 
     @app.post("/tried/body")
     async def take(body: dict[str, str]) -> None: ...
