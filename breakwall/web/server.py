@@ -35,7 +35,9 @@ log = logging.getLogger("breakwall.api")
 _STOPS = "This server stops, and the request was not finished in time. What it asked for may happen or not."
 
 GRACE = 2  # Seconds. More than `stopping.PATIENCE`, and the time in which a database confirms an order.
-LAST_ANSWERS = GRACE - 0.2  # Seconds until all other requests are answered: those that are cancelled say nothing.
+LAST_ANSWERS = (
+    GRACE - 0.2
+)  # Seconds until all other requests are answered: those that are cancelled say nothing.
 MARGIN = 0.4  # Seconds of Python's own for its end.
 
 

@@ -65,7 +65,9 @@ class Live:
         )  # Around a look: of many requests one looks, and the others take what it saw.
         self._seen = Seen(0, None, (), float("-inf"))
         self._looked_at = float("-inf")
-        self._thread = ThreadPool(1, "breakwall-snapshot")  # The end of the event loop would wait for one of its own.
+        self._thread = ThreadPool(
+            1, "breakwall-snapshot"
+        )  # The end of the event loop would wait for one of its own.
         self._listeners = 0
         self._polling: asyncio.Task[None] | None = None
         self._changed = asyncio.Event()
@@ -156,7 +158,9 @@ class Live:
         return Seen(number, backlog, tuple(fleet), self._monotonic())
 
     def _problem(self, error: Exception) -> str:
+        """For callers and for the page. An error's text may name a host or hold a driver's words: the log has it."""
         if isinstance(error, DatabaseUnavailableError):
-            return str(error)
+            self._report(f"no snapshot of the backlog: {error}")
+            return "The orders database does not answer."
         self._report(f"no snapshot of the backlog: {type(error).__name__}")
         return f"The snapshot failed ({type(error).__name__}); the log of this process has more."

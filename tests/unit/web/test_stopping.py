@@ -65,7 +65,9 @@ def test_the_time_left_counts_from_the_first_call() -> None:
     asyncio.run(stop())
 
 
-def test_charges_have_some_patience_before_their_callers_are_answered(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_charges_have_some_patience_before_their_callers_are_answered(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     async def stop() -> None:
         stopping = Stopping()
         stopping.begin()

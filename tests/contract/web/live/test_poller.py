@@ -181,7 +181,7 @@ def test_while_the_database_is_away_the_last_numbers_stay_with_their_age(site: S
         await process.stopping.turn(process.clock)
         await until(lambda: len(page.seen) == 2)
         good, bad = page.seen
-        assert (bad.problem, bad.backlog) == ("the orders database does not answer", good.backlog)
+        assert (bad.problem, bad.backlog) == ("The orders database does not answer.", good.backlog)
         assert process.live.age(bad) == INTERVAL
         process.stopping.begin()
 
