@@ -30,6 +30,7 @@ from breakwall.web.openapi import DESCRIPTION, TAGS, describe
 from breakwall.web.orders import routes as orders
 from breakwall.web.page import routes as page
 from breakwall.web.services import Services
+from breakwall.web.span_addresses import SpanAddresses
 
 ROUTERS = (
     orders.router,
@@ -74,6 +75,7 @@ def create_app(services: Services, *, host: str = "127.0.0.1") -> FastAPI:
     limit_bodies(app)
     app.add_middleware(HeadRequests)
     protect(app, services.settings, services.database, host, clock=services.clock)
+    app.add_middleware(SpanAddresses)
     return app
 
 
