@@ -132,6 +132,7 @@ COVERED: dict[str, str] = {
     "breakwall.web.log_setup": "tests/integration/web/test_server.py runs --port",
     "breakwall.web.services": "tests/integration/web/test_server.py runs --port",
     "breakwall.web.server_processes": "tests/integration/web/test_server.py runs --port",
+    "breakwall.web.span_addresses": "tests/contract/web/test_app.py",
     "breakwall.web.validation": "tests/contract/web/test_errors.py",
     "breakwall.web.orders.bodies": "tests/contract/web/orders/test_refused_orders.py",
     "breakwall.web.orders.documents": "tests/contract/web/orders/test_read.py",

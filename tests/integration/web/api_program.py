@@ -1,6 +1,7 @@
 """`breakwall api` with two more routes: a stream of events, and one that places an order. Also as several processes."""
 
 import sys
+import time
 from collections.abc import AsyncIterator
 
 from fastapi import FastAPI
@@ -35,6 +36,10 @@ def create_app_with_more(services: Services, *, host: str) -> FastAPI:
 
     @app.post("/tried/body")
     async def take(body: dict[str, str]) -> None: ...
+
+    @app.get("/tried/hangs")
+    def hang() -> None:
+        time.sleep(600.0)
 
     @app.get("/tried/bug")
     async def fail() -> None:

@@ -151,6 +151,16 @@ def test_it_stops_in_time_while_its_database_hangs(
     assert "Traceback" not in api.text
 
 
+def test_it_stops_in_time_while_a_request_hangs_in_its_thread(start_api: StartApi) -> None:
+    api = start_api()
+    caller = api.connect()
+    caller.request("GET", "/tried/hangs")
+    assert api.request("GET", "/healthz").status == 200  # It has the other one in hand: that came before.
+    assert stop(api) < BOUND
+    answer = caller.getresponse()
+    assert (answer.status, answer.headers["Content-Type"]) == (503, "application/problem+json")
+
+
 def test_a_charge_that_ends_in_time_is_recorded_before_the_end(
     terminal: Terminal, module_payment_service: PaymentService, start_api: StartApi
 ) -> None:
