@@ -1,4 +1,4 @@
-"""Takes the address out of a request's span: it holds names of orders and of people. Pure ASGI: streams pass unchanged."""
+"""Takes the address out of a request's span: it holds names of orders and of people. Pure ASGI: streams pass."""
 
 from __future__ import annotations
 
