@@ -24,7 +24,7 @@ from breakwall.settings import Settings
 from breakwall.trace_export import start_tracing
 from breakwall.web.access.protect import refuse_open_bind
 from breakwall.web.app import create_app
-from breakwall.web.http_connection import IDLE_TIMEOUT, HttpConnection
+from breakwall.web.client_connection import IDLE_TIMEOUT, ClientConnection
 from breakwall.web.listening import BACKLOG, url_of
 from breakwall.web.problems import ProblemType
 from breakwall.web.services import Services
@@ -34,7 +34,7 @@ log = logging.getLogger("breakwall.api")
 
 _STOPS = "This server stops, and the request was not finished in time. What it asked for may happen or not."
 
-GRACE = 2  # Seconds. More than `stopping.PATIENCE`, and the time in which a database confirms an order.
+GRACE = 2  # Seconds. More than `stopping.ANSWER_AFTER`, and the time in which a database confirms an order.
 LAST_ANSWERS = (
     GRACE - 0.2
 )  # Seconds until all other requests are answered: those that are cancelled say nothing.
@@ -78,7 +78,7 @@ class _Server(uvicorn.Server):
     def __init__(self, app: FastAPI) -> None:
         config = uvicorn.Config(
             app,
-            http=HttpConnection,
+            http=ClientConnection,
             lifespan="on",
             ws="none",
             log_config=None,
@@ -107,7 +107,7 @@ class _Server(uvicorn.Server):
     def _refuse_rest(self) -> None:
         """Answer what is still in hand, such as a read of a database that hangs. Orders were answered before."""
         for connection in list(self.server_state.connections):
-            if isinstance(connection, HttpConnection):
+            if isinstance(connection, ClientConnection):
                 connection.refuse(ProblemType.UNAVAILABLE, _STOPS)
 
     @contextmanager

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 LONGEST_STOP = 3.5  # Seconds from the signal to the end. The promise is 5, on a busy machine too.
-PATIENCE = 0.8  # Seconds in which the charges of the requests in hand can still end. After them, orders are in flight.
+ANSWER_AFTER = 0.8  # Seconds in which the charges of the requests in hand can still end.
 
 
 class Stopping:
@@ -29,7 +29,7 @@ class Stopping:
 
     @property
     def answer(self) -> asyncio.Future[None]:
-        """Done `PATIENCE` seconds after the begin: whoever waits for an order's end answers with what is known."""
+        """Done `ANSWER_AFTER` seconds after the begin: whoever waits for an order's end answers with what is known."""
         if self._answer is None:
             self._answer = asyncio.get_running_loop().create_future()
         return self._answer
@@ -48,10 +48,10 @@ class Stopping:
         """Let everything that waits here end. The second time it does nothing."""
         if self._ends_by is None:
             self._ends_by = self._clock() + LONGEST_STOP
-            asyncio.get_running_loop().call_later(PATIENCE, self._end_patience)
+            asyncio.get_running_loop().call_later(ANSWER_AFTER, self._end_waits)
         self._event.set()
 
-    def _end_patience(self) -> None:
+    def _end_waits(self) -> None:
         if not self.answer.done():
             self.answer.set_result(None)
 

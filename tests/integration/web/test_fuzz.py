@@ -92,56 +92,54 @@ JSON = (
 )
 
 
-def odd(chance: random.Random) -> str:
-    if chance.random() < 0.2:
-        return "".join(
-            chr(chance.choice((chance.randrange(32, 127), chance.randrange(1, 0x3000)))) for _ in range(20)
-        )
-    return chance.choice(ODD)
+def odd(rng: random.Random) -> str:
+    if rng.random() < 0.2:
+        return "".join(chr(rng.choice((rng.randrange(32, 127), rng.randrange(1, 0x3000)))) for _ in range(20))
+    return rng.choice(ODD)
 
 
-def target(chance: random.Random, paths: list[str]) -> bytes:
-    path = chance.choice(paths).replace("{}", odd(chance) or "x")
-    asked = "&".join(f"{chance.choice(QUERIES[:-1])}={odd(chance)}" for _ in range(chance.randrange(3)))
+def target(rng: random.Random, paths: list[str]) -> bytes:
+    path = rng.choice(paths).replace("{}", odd(rng) or "x")
+    asked = "&".join(f"{rng.choice(QUERIES[:-1])}={odd(rng)}" for _ in range(rng.randrange(3)))
     raw = f"{path}?{asked}" if asked else path
     kept = bytes(byte for byte in raw.encode("utf-8", "surrogatepass") if byte > 32)
     return (
         kept
-        if chance.random() < 0.05
+        if rng.random() < 0.05
         else b"".join(b"%%%02x" % byte if byte > 126 else bytes([byte]) for byte in kept)
     )
 
 
-def body_of(chance: random.Random) -> bytes:
-    if chance.random() < 0.2:
-        return chance.randbytes(chance.randrange(2000))
-    return chance.choice(JSON).encode()
+def body_of(rng: random.Random) -> bytes:
+    if rng.random() < 0.2:
+        return rng.randbytes(rng.randrange(2000))
+    return rng.choice(JSON).encode()
 
 
-def complete(chance: random.Random) -> bytes:
+def complete(rng: random.Random) -> bytes:
     """A request in the form of HTTP, with anything in it."""
-    changes = chance.random() < 0.6
+    changes = rng.random() < 0.6
     usual = ("POST", "POST", "PUT") if changes else ("GET", "HEAD")
-    method = chance.choice(usual if chance.random() < 0.9 else METHODS).encode()
-    body = body_of(chance) if changes else b""
+    method = rng.choice(usual if rng.random() < 0.9 else METHODS).encode()
+    body = body_of(rng) if changes else b""
     headers = {"Host": "127.0.0.1", "Content-Length": str(len(body)), "Content-Type": "application/json"}
-    if chance.random() < 0.8:
+    if rng.random() < 0.8:
         headers["Authorization"] = f"Bearer {TOKEN}"
-    headers["Idempotency-Key"] = odd(chance) or "k"
-    headers |= {chance.choice(HEADERS): odd(chance) for _ in range(chance.randrange(4))}
+    headers["Idempotency-Key"] = odd(rng) or "k"
+    headers |= {rng.choice(HEADERS): odd(rng) for _ in range(rng.randrange(4))}
     headers.pop("Connection", None)
     lines = "".join(f"{name}: {' '.join(value.splitlines())}\r\n" for name, value in headers.items())
-    address = target(chance, CHANGED if changes else READ)
+    address = target(rng, CHANGED if changes else READ)
     return method + b" " + address + b" HTTP/1.1\r\n" + lines.encode().replace(b"\x00", b"") + b"\r\n" + body
 
 
-def broken(chance: random.Random) -> bytes:
+def broken(rng: random.Random) -> bytes:
     """A part of one, or one with some bytes changed."""
-    whole = bytearray(complete(chance))
-    if chance.random() < 0.5:
-        return bytes(whole[: chance.randrange(len(whole))])
-    for _ in range(chance.randrange(1, 6)):
-        whole[chance.randrange(len(whole))] = chance.randrange(256)
+    whole = bytearray(complete(rng))
+    if rng.random() < 0.5:
+        return bytes(whole[: rng.randrange(len(whole))])
+    for _ in range(rng.randrange(1, 6)):
+        whole[rng.randrange(len(whole))] = rng.randrange(256)
     return bytes(whole)
 
 
@@ -169,16 +167,16 @@ def check(request: bytes, said: bytes) -> None:
 
 def test_no_request_crashes_it_or_shows_its_inside(terminal: Terminal, start_api: StartApi) -> None:
     terminal.set(API_TOKENS=f"fuzz:orders:write+ops:read+ops:write:{digest_of(TOKEN)}", SITE="fuzz")
-    api, chance = start_api(), random.Random(SEED)
+    api, rng = start_api(), random.Random(SEED)
     left: list[tuple[bytes, socket.socket]] = []
     statuses = set()
     for _ in range(REQUESTS):
-        request = complete(chance)
+        request = complete(rng)
         said = answer_to(api, request)
         check(request, said)
         statuses.add(said[9:12])
-        if chance.random() < 0.3:
-            half = broken(chance)
+        if rng.random() < 0.3:
+            half = broken(rng)
             client = socket.create_connection(("127.0.0.1", api.port), timeout=60.0)
             left.append((half, client))
             with suppress(ConnectionError):

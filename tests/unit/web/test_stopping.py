@@ -65,7 +65,7 @@ def test_the_time_left_counts_from_the_first_call() -> None:
     asyncio.run(stop())
 
 
-def test_charges_have_some_patience_before_their_callers_are_answered(
+def test_charges_have_some_time_before_their_callers_are_answered(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async def stop() -> None:
@@ -74,11 +74,11 @@ def test_charges_have_some_patience_before_their_callers_are_answered(
         await asyncio.sleep(0)
         assert not stopping.answer.done()
 
-    async def stop_without_patience() -> None:
-        monkeypatch.setattr("breakwall.web.stopping.PATIENCE", 0.0)
+    async def stop_at_once() -> None:
+        monkeypatch.setattr("breakwall.web.stopping.ANSWER_AFTER", 0.0)
         stopping = Stopping()
         stopping.begin()
         await asyncio.wait_for(stopping.answer, 30.0)
 
     asyncio.run(stop())
-    asyncio.run(stop_without_patience())
+    asyncio.run(stop_at_once())

@@ -69,7 +69,7 @@ def test_a_caller_who_waits_hears_that_the_order_is_in_flight_and_a_retry_finds_
 def test_a_charge_that_ends_soon_is_still_answered_as_paid(
     hanging: HangingService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("breakwall.web.stopping.PATIENCE", 60.0)
+    monkeypatch.setattr("breakwall.web.stopping.ANSWER_AFTER", 60.0)
     first = hanging.place()
     hanging.stop_the_process()
     hanging.may_end.set()

@@ -25,7 +25,7 @@ ANSWER_TIMEOUT = 30.0  # Seconds in which a client reads nothing of its answer.
 LINGER = 2.0  # Seconds in which a client that is refused can read why, while it still sends.
 
 
-class Part(Enum):
+class Awaited(Enum):
     """What of a request comes next. The value: the seconds in which all of it must come; None: any time."""
 
     HEAD = 10.0
@@ -33,7 +33,7 @@ class Part(Enum):
     NOTHING = None
 
 
-class HttpConnection(HttpToolsProtocol):
+class ClientConnection(HttpToolsProtocol):
     """Refuses with a problem document, and closes: 400 no HTTP, 408 too slow, 431 too large a head, 503 too many.
 
     When a process has `MOST_CONNECTIONS`, a new one takes the place of the one that has waited for a request longest.
@@ -42,7 +42,7 @@ class HttpConnection(HttpToolsProtocol):
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
         self.headers = []
-        self._awaited = Part.HEAD
+        self._awaited = Awaited.HEAD
         self.waits_since = self.loop.time()  # For a request, if it has none.
         self._deadline: asyncio.TimerHandle | None = None  # Of what is awaited, and then of the refusal.
         self._answer_deadline: asyncio.TimerHandle | None = None
@@ -104,7 +104,7 @@ class HttpConnection(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         self._unset_keepalive_if_required()
         self._has_begun = True
-        self._expect(Part.HEAD)
+        self._expect(Awaited.HEAD)
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
@@ -113,7 +113,7 @@ class HttpConnection(HttpToolsProtocol):
         super().on_headers_complete()
         self.headers = []  # For the trailers, which nobody reads: they must not become headers.
         self._came_forward = True
-        self._expect(Part.BODY)
+        self._expect(Awaited.BODY)
 
     def on_chunk_header(self) -> None:
         """Beside what the base class hears of: a chunk of the body begins."""
@@ -125,7 +125,7 @@ class HttpConnection(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         self._came_forward = True
-        self._expect(Part.NOTHING)
+        self._expect(Awaited.NOTHING)
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
@@ -146,7 +146,7 @@ class HttpConnection(HttpToolsProtocol):
     def _find_room(self) -> bool:
         if len(self.connections) <= MOST_CONNECTIONS:
             return True
-        others = (one for one in self.connections if isinstance(one, HttpConnection) and one is not self)
+        others = (one for one in self.connections if isinstance(one, ClientConnection) and one is not self)
         idle = min(
             (one for one in others if not one.has_request), key=lambda one: one.waits_since, default=None
         )
@@ -156,7 +156,7 @@ class HttpConnection(HttpToolsProtocol):
         idle.transport.abort()
         return True
 
-    def _expect(self, awaited: Part) -> None:
+    def _expect(self, awaited: Awaited) -> None:
         self._awaited = awaited
         self._end_deadline()
 
@@ -166,7 +166,7 @@ class HttpConnection(HttpToolsProtocol):
 
     def _on_deadline(self) -> None:
         self._deadline = None
-        is_next = self._awaited is Part.HEAD and self.has_request
+        is_next = self._awaited is Awaited.HEAD and self.has_request
         if self.flow.read_paused or is_next:
             self._watch()  # The client waits for this server.
         elif not self._has_begun:
@@ -185,11 +185,11 @@ class HttpConnection(HttpToolsProtocol):
 
     def _can_answer(self) -> bool:
         """Whether nothing else was, or has to be, answered before."""
-        if self._awaited is Part.HEAD:
+        if self._awaited is Awaited.HEAD:
             return not self.has_request
         if self.has_request:
             return not self.cycle.response_started and not self.pipeline
-        return self._awaited is Part.NOTHING
+        return self._awaited is Awaited.NOTHING
 
     def _answer(self, problem: ProblemError) -> bytes:
         response = problem_response(problem)

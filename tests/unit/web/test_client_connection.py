@@ -14,19 +14,19 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import Receive, Scope, Send
 from uvicorn.server import ServerState
 
-from breakwall.web import http_connection
-from breakwall.web.http_connection import (
+from breakwall.web import client_connection
+from breakwall.web.client_connection import (
     ANSWER_TIMEOUT,
     IDLE_TIMEOUT,
     LINGER,
     MAX_HEAD,
     MAX_HEADERS,
-    HttpConnection,
-    Part,
+    Awaited,
+    ClientConnection,
 )
 from breakwall.web.problems import ProblemType
 
-HEAD, BODY = Part.HEAD.value, Part.BODY.value
+HEAD, BODY = Awaited.HEAD.value, Awaited.BODY.value
 assert HEAD is not None
 assert BODY is not None
 
@@ -79,7 +79,7 @@ def refusal_in(said: bytes) -> dict[str, Any]:
 
 
 class Server:
-    """An application behind `HttpConnection`, in the loop of the test."""
+    """An application behind `ClientConnection`, in the loop of the test."""
 
     def __init__(self, loop: StillLoop) -> None:
         self.loop = loop
@@ -106,7 +106,7 @@ class Server:
         return JSONResponse({"path": scope["path"], "size": len(body)})
 
     async def start(self) -> None:
-        make = lambda: HttpConnection(self._config, self.state, {}, _loop=self.loop)  # noqa: E731
+        make = lambda: ClientConnection(self._config, self.state, {}, _loop=self.loop)  # noqa: E731
         self.listening = await self.loop.create_server(make, "127.0.0.1", 0)
         self.address = self.listening.sockets[0].getsockname()[:2]
 
@@ -116,11 +116,11 @@ class Server:
         return client
 
     async def pass_time(self, seconds: float) -> None:
-        await self.settle()
+        await self.turn()
         self.loop.moved += seconds
-        await self.settle()
+        await self.turn()
 
-    async def settle(self) -> None:
+    async def turn(self) -> None:
         """Until what was sent is read: sockets of this machine need some turns of the loop."""
         for _ in range(50):
             await asyncio.sleep(0)
@@ -188,7 +188,7 @@ def test_a_head_may_come_in_pieces(play: Play) -> None:
         client = await server.connect()
         for at in range(len(GET)):
             await client.send(GET[at : at + 1])
-            await server.settle()
+            await server.turn()
         assert (await client.answer())[0] == 200
 
     play(scenario)
@@ -359,7 +359,7 @@ def test_a_client_that_does_not_read_its_answer_loses_the_connection(play: Play)
         client = await server.connect(limit=1)
         await client.send(GET.replace(b"/hello", b"/long"))
         (connection,) = server.state.connections
-        assert isinstance(connection, HttpConnection)
+        assert isinstance(connection, ClientConnection)
         await server.until(lambda: connection.flow.write_paused)
         await server.pass_time(ANSWER_TIMEOUT)
         await server.until(lambda: not server.state.connections)
@@ -399,7 +399,7 @@ def test_a_request_to_speak_another_protocol_is_answered_in_this_one(play: Play)
 def test_a_new_connection_takes_the_place_of_the_one_that_is_idle_longest(
     play: Play, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(http_connection, "MOST_CONNECTIONS", 3)
+    monkeypatch.setattr(client_connection, "MOST_CONNECTIONS", 3)
 
     async def scenario(server: Server) -> None:
         busy = await server.connect()
@@ -408,7 +408,7 @@ def test_a_new_connection_takes_the_place_of_the_one_that_is_idle_longest(
         oldest, younger = await server.connect(), None
         await server.pass_time(1)
         younger = await server.connect()
-        await server.settle()
+        await server.turn()
         newest = await server.connect()
         assert await oldest.rest() == b""
         server.released.set()
@@ -420,13 +420,13 @@ def test_a_new_connection_takes_the_place_of_the_one_that_is_idle_longest(
 
 
 def test_a_connection_too_many_is_refused_with_503(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http_connection, "MOST_CONNECTIONS", 2)
+    monkeypatch.setattr(client_connection, "MOST_CONNECTIONS", 2)
 
     async def scenario(server: Server) -> None:
         busy = [await server.connect() for _ in range(2)]
         for client in busy:
             await client.send(GET.replace(b"/hello", b"/wait"))
-        await server.settle()
+        await server.turn()
         await refused(await server.connect(), ProblemType.UNAVAILABLE)
         server.released.set()
         assert [(await client.answer())[0] for client in busy] == [200, 200]
