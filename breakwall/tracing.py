@@ -50,6 +50,14 @@ def span(name: str, *, parent: str | None = None, **attributes: Value) -> Abstra
     return _span(name, parent, attributes) if is_on() else _NOTHING
 
 
+def redact(*names: str) -> None:
+    """Overwrite these attributes of the current span, which another library has made."""
+    if is_on():
+        from opentelemetry import trace
+
+        trace.get_current_span().set_attributes(dict.fromkeys(names, "REDACTED"))
+
+
 def carry() -> Context | None:
     """The current span, for another thread; None: there is none."""
     return _current() if is_on() else None

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Iterable
-from concurrent.futures import Future
 from functools import partial
 from typing import TYPE_CHECKING, Self, TypeVar
 
@@ -48,13 +47,16 @@ class AsyncOrderProducer:
         """As `OrderProducer.from_settings`. It blocks for some tenths of a second: call it when the process starts."""
         return cls(OrderProducer.from_settings(settings))
 
-    async def place(self, order: Order, wait: float | None = None) -> PlaceResult:
+    async def place(
+        self, order: Order, wait: float | None = None, *, leave: asyncio.Future[None] | None = None
+    ) -> PlaceResult:
         """Accept one order and, if the circuit permits, charge it now; as `OrderProducer.place`.
 
+        When ``leave`` is done, it returns as if ``wait`` were over: for an application that has to stop.
         If it is cancelled, the order goes its way: either it is accepted and finished, or it is never accepted.
         Place it again with the same key to learn which: if it had ended just before, no outcome is sent for that.
         """
-        return await self._accept("place", order, wait, self._producer.placing.start)
+        return await self._accept("place", order, wait, self._producer.placing.start, leave)
 
     async def enqueue_one(self, order: Order, wait: float | None = None) -> PlaceResult:
         """Accept one order for the worker, without charging it here.
@@ -64,20 +66,32 @@ class AsyncOrderProducer:
         """
         return await self._accept("enqueue", order, wait, self._producer.placing.start_queued)
 
-    async def _accept(self, name: str, order: Order, wait: float | None, start: Start) -> PlaceResult:
+    async def _accept(
+        self,
+        name: str,
+        order: Order,
+        wait: float | None,
+        start: Start,
+        leave: asyncio.Future[None] | None = None,
+    ) -> PlaceResult:
         check_host()
         seconds = self._producer.seconds_to_wait(wait)
         if tracing.is_on():
             with tracing.span(name) as span:
-                result = await self._place(order, seconds, start, tracing.carry())
+                result = await self._place(order, seconds, start, leave, tracing.carry())
                 span.set(**describe(result))
         else:
-            result = await self._place(order, seconds, start)
+            result = await self._place(order, seconds, start, leave)
         log_placed(order, result)
         return result
 
     async def _place(
-        self, order: Order, seconds: float, start: Start, trace: Context | None = None
+        self,
+        order: Order,
+        seconds: float,
+        start: Start,
+        leave: asyncio.Future[None] | None,
+        trace: Context | None = None,
     ) -> PlaceResult:
         accepted, finished = LoopSignal(), LoopSignal()
         placing = self._producer.placing
@@ -85,7 +99,7 @@ class AsyncOrderProducer:
         pending.trace = trace
         try:
             start(pending)
-            if not await finished.wait(seconds):
+            if not await finished.wait(seconds, leave):
                 await accepted.wait(COMMIT_GRACE)
                 if pending.time_is_over():
                     await finished.wait(placing.grace_left(pending))
@@ -137,9 +151,8 @@ class AsyncOrderProducer:
     async def _in_thread(self, threads: ThreadPool, work: Callable[[], T]) -> T:
         # Not the loop's own executor: it belongs to the application, which may use all of it.
         check_host()
-        done: Future[T] = Future()
         with exhaustion_as_unavailable():
-            threads.submit(partial(_run, work, done, tracing.carry()))
+            done = threads.call(partial(_run, work, tracing.carry()))
         return await asyncio.wrap_future(done)
 
 
@@ -157,9 +170,10 @@ class LoopSignal:
         except RuntimeError:
             return
 
-    async def wait(self, seconds: float) -> bool:
-        """Wait at most so long; returns whether it is set."""
-        await asyncio.wait([self._is_set], timeout=seconds)
+    async def wait(self, seconds: float, leave: asyncio.Future[None] | None = None) -> bool:
+        """Wait at most so long, or until ``leave`` is done; returns whether it is set."""
+        awaited = [self._is_set] if leave is None else [self._is_set, leave]
+        await asyncio.wait(awaited, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         return self._is_set.done()
 
     def _set(self) -> None:
@@ -167,11 +181,6 @@ class LoopSignal:
             self._is_set.set_result(None)
 
 
-def _run(work: Callable[[], T], done: Future[T], trace: Context | None) -> None:
-    if not done.set_running_or_notify_cancel():
-        return  # The task that wanted it was cancelled.
-    try:
-        with tracing.within(trace):
-            done.set_result(work())
-    except BaseException as error:  # Whoever awaits it must learn of any.
-        done.set_exception(error)
+def _run(work: Callable[[], T], trace: Context | None) -> T:
+    with tracing.within(trace):
+        return work()

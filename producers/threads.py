@@ -6,13 +6,16 @@ import logging
 import threading
 import weakref
 from collections.abc import Callable
+from concurrent.futures import Future
 from contextlib import suppress
 from queue import SimpleQueue
+from typing import TypeVar
 
 from breakwall.breaker import forking
 
 log = logging.getLogger("breakwall.orders")
 
+T = TypeVar("T")
 Work = Callable[[], None]
 
 
@@ -83,6 +86,21 @@ class ThreadPool:
         forking.notice()
         while not self._crew.submit(work, self._size, self._name):
             continue  # That crew was dismissed meanwhile; there is a new one.
+
+    def call(self, work: Callable[[], T]) -> Future[T]:
+        """Run ``work``, as `submit`; its result, or what it raises, is the future's."""
+        done: Future[T] = Future()
+
+        def run() -> None:
+            if not done.set_running_or_notify_cancel():
+                return  # Nobody wants it any more.
+            try:
+                done.set_result(work())
+            except BaseException as error:  # Whoever awaits it must learn of any.
+                done.set_exception(error)
+
+        self.submit(run)
+        return done
 
     def close(self) -> None:
         """Let each thread end when it has no work. The pool can be used again."""

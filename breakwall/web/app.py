@@ -10,6 +10,7 @@ from fastapi import FastAPI
 
 from breakwall import __version__
 from breakwall.monitor.history.sampler import Sampler
+from breakwall.producers.threads import ThreadPool
 from breakwall.web import (
     audit,
     breakers,
@@ -30,6 +31,7 @@ from breakwall.web.orders import routes as orders
 from breakwall.web.orders.short_way import ShortWay
 from breakwall.web.page import routes as page
 from breakwall.web.services import Services
+from breakwall.web.span_addresses import SpanAddresses
 
 ROUTERS = (
     orders.router,
@@ -75,6 +77,7 @@ def create_app(services: Services, *, host: str = "127.0.0.1") -> FastAPI:
     app.add_middleware(HeadRequests)
     app.add_middleware(ShortWay, handlers=app.exception_handlers)
     protect(app, services.settings, services.access, host, clock=services.clock)
+    app.add_middleware(SpanAddresses)
     return app
 
 
@@ -86,11 +89,13 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     app.state.closed = False
     yield
     services.stopping.begin()
+    sampler.ask_to_stop()
     with suppress(TimeoutError):
         await asyncio.wait_for(_close(services, sampler), services.stopping.seconds_left)
         app.state.closed = True
 
 
 async def _close(services: Services, sampler: Sampler) -> None:
-    await asyncio.to_thread(sampler.stop)
+    # In a thread that is a daemon: one of the event loop's own would keep it from its end while the database hangs.
+    await asyncio.wrap_future(ThreadPool(1, "breakwall-stop").call(sampler.stop))
     await services.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Annotated, Any
@@ -12,6 +13,7 @@ from pydantic import Field
 from breakwall.breaker import StoreLostError
 from breakwall.breaker.operator_commands import LONGEST_OVERRIDE, why_no_probe
 from breakwall.json_documents import breaker_document
+from breakwall.log_throttle import throttled
 from breakwall.monitor.metrics.breaker_gauges import effective_state
 from breakwall.payments.db.operator_tables import ActionResult
 from breakwall.web import circuit_overrides
@@ -22,6 +24,8 @@ from breakwall.web.problems import ProblemError, ProblemType, invalid
 from breakwall.web.services import Services, UsedServices
 
 router = APIRouter(prefix="/v1/breakers/{name}", tags=["breaker"])
+
+_warn = throttled(logging.getLogger("breakwall.api").warning)
 
 
 class OverrideBody(ActionBody):
@@ -73,9 +77,11 @@ def _confirmed() -> Iterator[None]:
     try:
         yield
     except StoreLostError as error:
+        _warn(f"an operator's change of the circuit: {error}")
         raise ProblemError(
             ProblemType.UNAVAILABLE,
-            f"{error}. It may have stored the change: GET the circuit before you send it again",
+            "The circuit's store did not confirm the change in time. It may have stored it: GET the circuit before you "
+            "send it again.",
             {"result": ActionResult.UNCONFIRMED.value},
             headers={"Retry-After": "5"},
         ) from error

@@ -18,7 +18,7 @@ from breakwall.errors import BreakwallError, ExitCode
 from breakwall.log_throttle import throttled
 from breakwall.payments.db.errors import DatabaseUnavailableError, SchemaError
 from breakwall.payments.interventions import InvalidAuthorError
-from breakwall.payments.ledger.queries import AmbiguousNameError, OrderPrunedError
+from breakwall.payments.ledger.queries import AmbiguousNameError, OrderNotFoundError, OrderPrunedError
 from breakwall.payments.operator.bulk_retry.record import OtherBulkRetryError
 from breakwall.payments.operator.resolve import InvalidChargeError
 from breakwall.payments.orders import IdempotencyConflictError, InvalidOrderError
@@ -129,6 +129,12 @@ def _invalid(error: Exception) -> Parts:
     return str(error), {"errors": problems}
 
 
+def _not_found(error: Exception) -> Parts:
+    """The error's own text names the database, which is for operators at a terminal."""
+    unknown = "No order has this id or key." if isinstance(error, OrderNotFoundError) else str(error)
+    return unknown, {}
+
+
 def _ambiguous(error: Exception) -> Parts:
     orders = {way.value: order_id for way, order_id in cast(AmbiguousNameError, error).found.items()}
     detail = "The name is one order's id and another order's key. Say which is meant: by=id or by=key."
@@ -145,6 +151,7 @@ def _pruned(error: Exception) -> Parts:
 
 _SPECIAL: Mapping[ProblemType, Callable[[Exception], Parts]] = {
     ProblemType.INVALID_REQUEST: _invalid,
+    ProblemType.NOT_FOUND: _not_found,
     ProblemType.AMBIGUOUS_NAME: _ambiguous,
     ProblemType.IDEMPOTENCY_CONFLICT: _conflict,
     ProblemType.ORDER_PRUNED: _pruned,

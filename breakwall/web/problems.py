@@ -106,6 +106,13 @@ class ProblemType(Enum):
         "The method is not allowed here",
         "The header `Allow` lists the methods of this address.",
     )
+    REQUEST_TIMEOUT = ProblemKind(
+        "request-timeout",
+        408,
+        "The request came too slowly",
+        "The connection was closed before all of the request had come. Send it again; one with an `Idempotency-Key` is "
+        "never carried out twice.",
+    )
     AMBIGUOUS_NAME = ProblemKind(
         "ambiguous-name",
         409,
@@ -159,6 +166,12 @@ class ProblemType(Enum):
         429,
         "Too many wrong tokens",
         "Wait for `Retry-After` seconds. A valid token is accepted meanwhile.",
+    )
+    HEADERS_TOO_LARGE = ProblemKind(
+        "headers-too-large",
+        431,
+        "The headers are too large",
+        "Nothing was read. Send fewer or shorter headers; a browser may have to delete this site's cookies.",
     )
     INTERNAL = ProblemKind(
         "internal",

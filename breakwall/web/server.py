@@ -1,16 +1,19 @@
 """One process that serves the API, until SIGTERM or SIGINT.
 
 It stops within `stopping.LONGEST_STOP` seconds. At once it closes the listening socket and ends the event streams. The
-requests in hand have `GRACE` seconds for their answers. Then it waits for the charges in hand. Those that last longer
-are left as a crash leaves them: when their claims expire, a worker finishes the orders.
+requests in hand have `GRACE` seconds for their answers, and are told then that nobody answers them. Then it waits for
+the charges in hand. Those that last longer are left as a crash leaves them: when their claims expire, a worker finishes
+the orders. Nothing that hangs, such as a database that does not answer, keeps the process longer.
 """
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import logging
 import os
 import socket
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -23,12 +26,21 @@ from breakwall.settings import Settings
 from breakwall.trace_export import start_tracing
 from breakwall.web.access.protect import refuse_open_bind, warn_if_open
 from breakwall.web.app import create_app
+from breakwall.web.client_connection import IDLE_TIMEOUT, ClientConnection
 from breakwall.web.listening import BACKLOG, url_of
+from breakwall.web.problems import ProblemType
 from breakwall.web.services import Services
+from breakwall.web.stopping import LONGEST_STOP
 
 log = logging.getLogger("breakwall.api")
 
-GRACE = 2  # Seconds. As long as an order waits by default, so that a caller whose charge hangs hears of it.
+_STOPS = "This server stops, and the request was not finished in time. What it asked for may happen or not."
+
+GRACE = 2  # Seconds. More than `stopping.ANSWER_AFTER`, and the time in which a database confirms an order.
+LAST_ANSWERS = (
+    GRACE - 0.2
+)  # Seconds until all other requests are answered: those that are cancelled say nothing.
+MARGIN = 0.4  # Seconds of Python's own for its end.
 
 
 def serve(settings: Settings, listener: socket.socket) -> int:
@@ -52,9 +64,15 @@ def serve(settings: Settings, listener: socket.socket) -> int:
 
 
 def _leave() -> None:
-    log.warning("charges were still in hand: when their claims expire, a worker finishes these orders")
+    log.warning("not all that was in hand has ended: a worker finishes its orders when their claims expire")
     logging.shutdown()
-    os._exit(ExitCode.OK)  # The interpreter's exit would wait for the charges until their deadlines.
+    os._exit(ExitCode.OK)  # The interpreter's exit would wait for the charges and the threads that hang.
+
+
+def _leave_in(seconds: float) -> None:
+    leaving = threading.Timer(seconds, _leave)
+    leaving.daemon = True
+    leaving.start()
 
 
 class _Server(uvicorn.Server):
@@ -63,6 +81,7 @@ class _Server(uvicorn.Server):
     def __init__(self, app: FastAPI) -> None:
         config = uvicorn.Config(
             app,
+            http=ClientConnection,
             lifespan="on",
             ws="none",
             log_config=None,
@@ -71,6 +90,7 @@ class _Server(uvicorn.Server):
             # Anybody can send the headers of a proxy: `protect` believes those of the setting API__PROXIES.
             proxy_headers=False,
             backlog=BACKLOG,
+            timeout_keep_alive=IDLE_TIMEOUT,
             timeout_graceful_shutdown=GRACE,
         )
         super().__init__(config)
@@ -86,7 +106,15 @@ class _Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._services.stopping.begin()
+        _leave_in(LONGEST_STOP + MARGIN)
+        asyncio.get_running_loop().call_later(LAST_ANSWERS, self._refuse_rest)
         await super().shutdown(sockets=sockets)
+
+    def _refuse_rest(self) -> None:
+        """Answer what is still in hand, such as a read of a database that hangs. Orders were answered before."""
+        for connection in list(self.server_state.connections):
+            if isinstance(connection, ClientConnection):
+                connection.refuse(ProblemType.UNAVAILABLE, _STOPS)
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:

@@ -78,6 +78,7 @@ class Services:
     async def close(self) -> None:
         """Wait for the orders in hand until their deadlines, then close every connection."""
         await self.producer.close()
+        await self.live.close()
         self.monitor.close()
         if self.own_access is not None:
             self.own_access.close()

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 LONGEST_STOP = 3.5  # Seconds from the signal to the end. The promise is 5, on a busy machine too.
+ANSWER_AFTER = 0.8  # Seconds in which the charges of the requests in hand can still end.
 
 
 class Stopping:
@@ -24,6 +25,14 @@ class Stopping:
         self._clock = clock
         self._event = asyncio.Event()
         self._ends_by: float | None = None
+        self._answer: asyncio.Future[None] | None = None
+
+    @property
+    def answer(self) -> asyncio.Future[None]:
+        """Done `ANSWER_AFTER` seconds after the begin: whoever waits for an order's end answers with what is known."""
+        if self._answer is None:
+            self._answer = asyncio.get_running_loop().create_future()
+        return self._answer
 
     @property
     def begun(self) -> bool:
@@ -39,7 +48,12 @@ class Stopping:
         """Let everything that waits here end. The second time it does nothing."""
         if self._ends_by is None:
             self._ends_by = self._clock() + LONGEST_STOP
+            asyncio.get_running_loop().call_later(ANSWER_AFTER, self._end_waits)
         self._event.set()
+
+    def _end_waits(self) -> None:
+        if not self.answer.done():
+            self.answer.set_result(None)
 
     async def wait(self) -> None:
         """Return when the process stops."""

@@ -20,6 +20,10 @@ class SilentRelay:
         self._silence.set()
         self._silence = threading.Event()
 
+    def stay_silent(self) -> None:
+        """On all connections, also later ones, for ever."""
+        self._silence.set()
+
     def close(self) -> None:
         """Accept no more connections; the open ones end with their client."""
         # Closing alone does not wake up a thread in `accept`.

@@ -138,6 +138,7 @@ COVERED: dict[str, str] = {
     "breakwall.web.log_setup": "tests/integration/web/test_server.py runs --port",
     "breakwall.web.services": "tests/integration/web/test_server.py runs --port",
     "breakwall.web.server_processes": "tests/integration/web/test_server.py runs --port",
+    "breakwall.web.span_addresses": "tests/contract/web/test_app.py",
     "breakwall.web.validation": "tests/contract/web/test_errors.py",
     "breakwall.web.orders.actions": "tests/contract/web/orders/test_act.py",
     "breakwall.web.page.acting.bulk_counts": "tests/contract/web/page/acting/test_bulk_retries.py",

@@ -9,11 +9,13 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 
 from breakwall.log_throttle import throttled
 from breakwall.monitor.backlog import Backlog, Monitor
 from breakwall.payments.db.database import DatabaseUnavailableError
 from breakwall.payments.fleet.workers import Worker
+from breakwall.producers.threads import ThreadPool
 from breakwall.web.stopping import Stopping
 
 log = logging.getLogger("breakwall.web")
@@ -64,6 +66,8 @@ class Live:
         self._seen = Seen(0, None, (), float("-inf"))
         self._looked_at = float("-inf")
         self._is_outdated = False
+        # The end of the event loop would wait for a thread of its own.
+        self._thread = ThreadPool(1, "breakwall-snapshot")
         self._listeners = 0
         self._polling: asyncio.Task[None] | None = None
         self._changed = asyncio.Event()
@@ -106,6 +110,11 @@ class Live:
     def look_again(self) -> None:
         """Somebody has changed something here: whoever asks next sees it, however new the last snapshot is."""
         self._is_outdated = True
+
+    async def close(self) -> None:
+        """Wait until the look in hand has ended."""
+        await asyncio.wrap_future(self._thread.call(lambda: None))
+        self._thread.close()
 
     async def snapshots(self) -> AsyncIterator[Seen]:
         """What was seen last, and then each new one, until the process stops. A slow reader misses those between."""
@@ -156,7 +165,7 @@ class Live:
     async def _poll(self) -> None:
         # The first listener gets what a request has just seen. A sleep may end a little early.
         while True:
-            await asyncio.to_thread(self.latest, 0.9 * self._interval)
+            await asyncio.wrap_future(self._thread.call(partial(self.latest, 0.9 * self._interval)))
             self._changed.set()
             self._changed = asyncio.Event()
             if await self._stopping.sleep_or_stop(self._interval):
@@ -171,7 +180,9 @@ class Live:
         return Seen(number, backlog, tuple(fleet), self._monotonic())
 
     def _problem(self, error: Exception) -> str:
+        """For callers and for the page. An error's text may name a host or hold a driver's words: the log has it."""
         if isinstance(error, DatabaseUnavailableError):
-            return str(error)
+            self._report(f"no snapshot of the backlog: {error}")
+            return "The orders database does not answer."
         self._report(f"no snapshot of the backlog: {type(error).__name__}")
         return f"The snapshot failed ({type(error).__name__}); the log of this process has more."

@@ -30,7 +30,7 @@ from breakwall.web.orders.keys import key_of
 from breakwall.web.orders.preferences import preferences_of
 from breakwall.web.orders.reading_bodies import read_body
 from breakwall.web.problems import invalid
-from breakwall.web.services import services_of
+from breakwall.web.services import Services, services_of
 
 _ANSWERS: dict[int | str, dict[str, Any]] = {
     201: located(PlacedOrder, "It is paid."),
@@ -81,7 +81,7 @@ async def place_order(request: Request) -> Response:
     order = _order(await read_body(request, NewOrder), key)
     wait = services.settings.place.wait if preferred.wait is None else float(preferred.wait)
     with placing():
-        result = await _place(services.producer, order, wait, enqueues=preferred.enqueues)
+        result = await _place(services, order, wait, enqueues=preferred.enqueues)
     return placed_response(key, result, preferred.headers)
 
 
@@ -91,13 +91,16 @@ def _order(body: NewOrder, key: str) -> Order:
     return body.order(key)
 
 
-async def _place(producer: AsyncOrderProducer, order: Order, wait: float, *, enqueues: bool) -> PlaceResult:
+async def _place(services: Services, order: Order, wait: float, *, enqueues: bool) -> PlaceResult:
+    """The order's state when it has ended, or when ``wait`` is over, or when the process stops."""
+    producer, stopping = services.producer, services.stopping
     if enqueues:
         return await producer.enqueue_one(order, wait)
     began = time.monotonic()
-    result = await producer.place(order, wait)
+    result = await producer.place(order, wait, leave=stopping.answer)
     if result.replayed and result.status is OrderStatus.IN_FLIGHT:
-        return await _while_in_flight(producer, result, began + wait - time.monotonic())
+        left = began + wait - time.monotonic()
+        return await stopping.result_or_stop(_while_in_flight(producer, result, left)) or result
     return result
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from urllib.parse import quote
 
 import pytest
 from fastapi.testclient import TestClient
@@ -9,7 +10,7 @@ from opentelemetry.trace import StatusCode
 
 from breakwall.access.scopes import Scope
 from breakwall.access.stored_tokens import create_token
-from tests.contract.people import ANNA
+from tests.contract.people import ANNA, queued
 from tests.contract.web.api_site import ADDRESS, ApiSite
 from tests.contract.web.orders.requests import place_order
 from tests.gateway import PAID
@@ -49,6 +50,16 @@ def test_a_bug_is_in_the_trace_without_its_text(api: ApiSite, spans: Spans) -> N
     [request] = spans.named("GET /tried/bug")
     assert request.status.status_code is StatusCode.ERROR
     assert SECRET not in spans.text()
+
+
+@pytest.mark.parametrize("name", ["cart-of-anna", "none/of anna"])
+def test_no_name_of_an_order_is_in_a_span(api: ApiSite, spans: Spans, name: str) -> None:
+    queued(api.site, "cart-of-anna")
+    for path in ("/v1/orders/", "/orders/", "/nothing/"):
+        api.client.get(f"{path}{quote(name)}", params={"by": "key", "name": "anna"})
+    api.client.get("/v1/orders", params={"name": "anna"})
+    assert [span.name for span in spans.named("GET /v1/orders/{name}")]
+    assert "anna" not in spans.text()
 
 
 def test_a_request_that_is_refused_is_no_failure_in_the_trace(api: ApiSite, spans: Spans) -> None:

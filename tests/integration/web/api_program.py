@@ -5,6 +5,7 @@
 
 import os
 import sys
+import time
 from collections.abc import AsyncIterator
 
 from fastapi import FastAPI
@@ -34,10 +35,15 @@ def create_app_with_more(services: Services, *, host: str) -> FastAPI:
     @app.post("/tried/orders/{key}")
     async def place(key: str) -> dict[str, str]:
         order = Order(user_id="u1", amount=10_000, currency="KRW", idempotency_key=key)
-        return {"status": (await services.producer.place(order)).status.value}
+        result = await services.producer.place(order, leave=services.stopping.answer)
+        return {"status": result.status.value}
 
     @app.post("/tried/body")
     async def take(body: dict[str, str]) -> None: ...
+
+    @app.get("/tried/hangs")
+    def hang() -> None:
+        time.sleep(600.0)
 
     @app.get("/tried/bug")
     async def fail() -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import http.client
+import json
 import re
 import subprocess
 import sys
@@ -51,9 +52,13 @@ class RunningApi:
     def connect(self) -> http.client.HTTPConnection:
         return http.client.HTTPConnection("127.0.0.1", self.port, timeout=60.0)
 
-    def request(self, method: str, path: str) -> http.client.HTTPResponse:
+    def request(
+        self, method: str, path: str, body: object = None, **headers: str
+    ) -> http.client.HTTPResponse:
         connection = self.connect()
-        connection.request(method, path)
+        kind = {} if body is None else {"Content-Type": "application/json"}
+        text = None if body is None else json.dumps(body)
+        connection.request(method, path, text, {**kind, **headers})
         return connection.getresponse()
 
     def children(self) -> list[psutil.Process]:

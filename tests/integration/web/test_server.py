@@ -9,9 +9,11 @@ import socket
 import subprocess
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import psutil
 import pytest
+from sqlalchemy import make_url
 
 from breakwall.settings import load_settings
 from breakwall.simulator.client import SimulatorControl
@@ -20,6 +22,7 @@ from tests.acceptance.shop import PaymentService
 from tests.command import ShortTerminal, Terminal, command_line
 from tests.integration.conftest import NO_SERVICE
 from tests.integration.web.conftest import RunningApi, StartApi
+from tests.servers.silent_relay import SilentRelay
 from tests.stopwatch import Stopwatch
 from tests.waiting import wait_until
 
@@ -110,6 +113,61 @@ def test_a_charge_that_hangs_is_answered_in_time_and_finished_by_a_worker(
         wait_until(lambda: terminal.show(key)["status"] == "paid", 60.0, look_every=0.5)
         worker.send_signal(signal.SIGTERM)
     assert len([charge for charge in control.ledger() if charge["reference"] == key]) == 1
+
+
+def test_an_order_that_is_waited_for_longer_than_the_process_stays_is_answered(
+    terminal: Terminal, module_payment_service: PaymentService, start_api: StartApi
+) -> None:
+    terminal.set(PAYMENT_URL=module_payment_service.url, PAYMENT_TIMEOUT=str(TIMEOUT), SITE="answers")
+    api = start_api()
+    module_payment_service.control.set_faults(hang=1.0)
+    streams = [api.request("GET", "/v1/events") for _ in range(3)]
+    order = {"user_id": "u1", "amount": 10_000, "currency": "KRW"}
+    headers = {"Idempotency-Key": "cart-8", "Prefer": "wait=8"}
+    with ThreadPoolExecutor() as callers:
+        answer = callers.submit(api.request, "POST", "/v1/orders", order, **headers)
+        wait_until(lambda: terminal.run("orders", "show", "cart-8").code == 0)
+        assert stop(api) < BOUND
+        accepted = answer.result(30)
+    module_payment_service.control.clear_faults()
+    assert (accepted.status, json.load(accepted)["status"]) == (202, "in_flight")
+    assert accepted.headers["Location"] == f"/v1/orders/{terminal.show('cart-8')['id']}"
+    assert all(stream.read().endswith(b"\n\n") for stream in streams)
+    assert "Traceback" not in api.text
+
+
+def test_it_stops_in_time_while_its_database_hangs(
+    terminal: Terminal, postgres_url: str, start_api: StartApi
+) -> None:
+    url = make_url(postgres_url)
+    relay = SilentRelay(url.port or 5432)
+    through = url.set(host="127.0.0.1", port=relay.port).render_as_string(hide_password=False)
+    terminal.set(DATABASE_URL=through, SITE="hangs")
+    assert terminal.run("db", "upgrade").code == 0
+    api = start_api()
+    stream = api.request("GET", "/v1/events")
+    wait_until(lambda: stream.readline().startswith(b"event:"))
+    relay.stay_silent()
+    paths = ["/v1/orders", "/v1/bulk-retries", "/orders", "/v1/orders/cart-1?wait=20"]
+    callers = [api.connect() for _ in paths]
+    for caller, path in zip(callers, paths, strict=True):
+        caller.request("GET", path)
+    assert api.request("GET", "/healthz").status == 200  # It has them in hand: they came before.
+    assert stop(api) < BOUND
+    found = [caller.getresponse() for caller in callers]
+    relay.close()
+    assert {(one.status, one.headers["Content-Type"]) for one in found} == {(503, "application/problem+json")}
+    assert "Traceback" not in api.text
+
+
+def test_it_stops_in_time_while_a_request_hangs_in_its_thread(start_api: StartApi) -> None:
+    api = start_api()
+    caller = api.connect()
+    caller.request("GET", "/tried/hangs")
+    assert api.request("GET", "/healthz").status == 200  # It has the other one in hand: that came before.
+    assert stop(api) < BOUND
+    answer = caller.getresponse()
+    assert (answer.status, answer.headers["Content-Type"]) == (503, "application/problem+json")
 
 
 def test_a_charge_that_ends_in_time_is_recorded_before_the_end(

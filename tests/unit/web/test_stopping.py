@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from breakwall.web.stopping import LONGEST_STOP, Stopping
 
 
@@ -49,12 +51,34 @@ def test_work_that_ends_by_itself_gives_its_result() -> None:
 
 
 def test_the_time_left_counts_from_the_first_call() -> None:
-    now = [100.0]
-    stopping = Stopping(lambda: now[0])
-    now[0] = 200.0
-    stopping.begin()
-    now[0] = 201.0
-    stopping.begin()
-    assert stopping.seconds_left == LONGEST_STOP - 1.0
-    now[0] = 300.0
-    assert stopping.seconds_left == 0.0
+    async def stop() -> None:
+        now = [100.0]
+        stopping = Stopping(lambda: now[0])
+        now[0] = 200.0
+        stopping.begin()
+        now[0] = 201.0
+        stopping.begin()
+        assert stopping.seconds_left == LONGEST_STOP - 1.0
+        now[0] = 300.0
+        assert stopping.seconds_left == 0.0
+
+    asyncio.run(stop())
+
+
+def test_charges_have_some_time_before_their_callers_are_answered(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def stop() -> None:
+        stopping = Stopping()
+        stopping.begin()
+        await asyncio.sleep(0)
+        assert not stopping.answer.done()
+
+    async def stop_at_once() -> None:
+        monkeypatch.setattr("breakwall.web.stopping.ANSWER_AFTER", 0.0)
+        stopping = Stopping()
+        stopping.begin()
+        await asyncio.wait_for(stopping.answer, 30.0)
+
+    asyncio.run(stop())
+    asyncio.run(stop_at_once())

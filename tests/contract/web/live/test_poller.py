@@ -108,10 +108,14 @@ class Process:
 
 
 def play(site: Site, scenario: Callable[[Process], Awaitable[None]]) -> None:
+    process: list[Process] = []
+
     async def run() -> None:
-        await scenario(Process(site))
+        process.append(Process(site))
+        await scenario(process[0])
 
     asyncio.run(run())
+    asyncio.run(process[0].live.close())  # Its thread has used the site's database.
 
 
 def test_a_hundred_pages_cost_one_snapshot_each_two_seconds(site: Site) -> None:
@@ -194,7 +198,7 @@ def test_while_the_database_is_away_the_last_numbers_stay_with_their_age(site: S
         await process.stopping.turn(process.clock)
         await until(lambda: len(page.seen) == 2)
         good, bad = page.seen
-        assert (bad.problem, bad.backlog) == ("the orders database does not answer", good.backlog)
+        assert (bad.problem, bad.backlog) == ("The orders database does not answer.", good.backlog)
         assert process.live.age(bad) == INTERVAL
         process.stopping.begin()
 
