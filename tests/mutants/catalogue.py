@@ -4179,7 +4179,7 @@ MUTANTS = (
     ),
     Mutant(
         "the lists of an open page change",
-        "breakwall/web/page/routes.py",
+        "breakwall/web/page/overview_html.py",
         "lists is None or lists == shown",
         "lists is None or shown is not None",
         ("tests/contract/web/page/test_routes.py",),
@@ -4340,8 +4340,8 @@ MUTANTS = (
     Mutant(
         "all charts share one read of the history",
         "breakwall/web/page/page_data.py",
-        "        return self._history_with(self._live.latest(INTERVAL))",
-        "        return self._read_history()",
+        "        return self._history.with_snapshot(self._number_of(self._live.latest(INTERVAL)))",
+        "        return self._history._read()",
         ("tests/contract/web/page/test_page_data.py",),
         simulated=False,
     ),
@@ -4452,8 +4452,8 @@ MUTANTS = (
     Mutant(
         "the lease of the history",
         "breakwall/monitor/history/sampler.py",
-        "if not take_lease(connection, self._clock, LEASE_NAME, self._id, seconds=LEASE):",
-        "if False:",
+        "return take_lease(connection, self._clock, LEASE_NAME, self._id, seconds=LEASE)",
+        "return True",
         ("tests/contract/monitor/history/test_sampler.py",),
         simulated=False,
     ),
@@ -4971,9 +4971,9 @@ MUTANTS = (
     ),
     Mutant(
         "the overview offers no action to who may only read",
-        "breakwall/web/page/routes.py",
-        "    if not person.may_act:\n",
-        "    if False:\n",
+        "breakwall/web/page/overview_html.py",
+        "is_shared=self.is_shared) if self.may_act else OverviewLinks()",
+        "is_shared=self.is_shared)",
         ("tests/contract/web/page/acting/test_possible.py",),
         simulated=False,
     ),

@@ -87,8 +87,8 @@ class Live:
         While one thread looks, the others get what was seen before. If that is old, it says so as a problem. Whoever
         comes after `look_again` waits for the new look.
         """
-        is_patient = self._is_outdated or not self._seen.number
-        if self._is_due(max_age) and self._lock.acquire(timeout=FIRST_TIMEOUT if is_patient else 0.0):
+        has_to_wait = self._is_outdated or not self._seen.number
+        if self._is_due(max_age) and self._lock.acquire(timeout=FIRST_TIMEOUT if has_to_wait else 0.0):
             try:
                 if self._is_due(max_age):
                     # Before the look, which may be too early for a change that comes now.
