@@ -79,8 +79,8 @@ class Shop:
 
     def __init__(self, environ: Mapping[str, str], folder: Path) -> None:
         # So that a busy machine changes no outcome.
-        unhurried = {"BREAKWALL_PLACE__WAIT": "30", "BREAKWALL_PAYMENT_TIMEOUT": "20"}
-        self.environ: dict[str, str] = {**environ, **unhurried}
+        long_timeouts = {"BREAKWALL_PLACE__WAIT": "30", "BREAKWALL_PAYMENT_TIMEOUT": "20"}
+        self.environ: dict[str, str] = {**environ, **long_timeouts}
         # Within this process: some tests look at the orders until all are paid.
         self._terminal = ShortTerminal(folder)
         self._terminal.environ = self.environ

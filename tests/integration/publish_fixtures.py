@@ -41,14 +41,14 @@ def publish_each(url_or_settings: str | Settings, order_ids: Sequence[str]) -> N
     """Publish a message for each order."""
     settings = settings_for(url_or_settings) if isinstance(url_or_settings, str) else url_or_settings
     publisher = Publisher(settings)
-    with unhurried():
+    with long_timeouts():
         for order_id in order_ids:
             assert publisher.publish_many([order_id]) == 1
         publisher.close()
 
 
 @contextmanager
-def unhurried() -> Iterator[None]:
+def long_timeouts() -> Iterator[None]:
     """New connections give the broker a minute for an answer: on a busy machine it may need more than a publish has."""
     with mock.patch.object(BrokerConnection, "step_timeout", 60.0):
         yield
@@ -56,7 +56,7 @@ def unhurried() -> Iterator[None]:
 
 def depth_of(settings: Settings, queue: str = QUEUE) -> int | None:
     """The number of messages that wait, however long the broker takes; None if there is no broker."""
-    with unhurried():
+    with long_timeouts():
         return queue_depth(settings, queue)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.integration.publish_fixtures import unhurried
+from tests.integration.publish_fixtures import long_timeouts
 
 
 @pytest.fixture
@@ -15,9 +15,9 @@ def hurried() -> None:
 
 
 @pytest.fixture(autouse=True)
-def _unhurried(request: pytest.FixtureRequest) -> Iterator[None]:
+def _long_timeouts(request: pytest.FixtureRequest) -> Iterator[None]:
     if "hurried" in request.fixturenames:
         yield
         return
-    with unhurried():
+    with long_timeouts():
         yield

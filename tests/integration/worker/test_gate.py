@@ -23,7 +23,7 @@ from breakwall.worker.drain.drain import HELD_PER_SLOT
 from breakwall.worker.log.orders import NOTHING_TO_DO
 from tests.every_case import every_case
 from tests.integration.broker_worker import TIMEOUT, BrokerWorker, wait_until
-from tests.integration.publish_fixtures import patience
+from tests.integration.publish_fixtures import long_timeouts
 from tests.servers import RabbitServer, RedisServer
 from tests.stopwatch import Stopwatch
 
@@ -54,7 +54,7 @@ class Site:
     def publish(self, number: int, name: str = "order") -> None:
         """Publish so many messages, each with one order."""
         names = [f"{name}-{one}" for one in range(number)]
-        with pytest.MonkeyPatch.context() as patched, patience():
+        with pytest.MonkeyPatch.context() as patched, long_timeouts():
             patched.setattr(base, "IDS_A_MESSAGE", 1)
             patched.setattr(publisher, "IDS_AT_ONCE", base.MESSAGES_AT_ONCE)
             while names:

@@ -16,7 +16,7 @@ import pytest
 from breakwall.broker.celery_environment import AT_IMPORT
 from breakwall.broker.publisher import Publisher
 from tests.command import Terminal, command_line
-from tests.integration.publish_fixtures import depth_of, patience, publish_each, settings_for
+from tests.integration.publish_fixtures import depth_of, long_timeouts, publish_each, settings_for
 from tests.integration.worker_fixtures import TIMEOUT, running_worker
 
 NOWHERE = "redis://:geheim@127.0.0.1:9/0"
@@ -78,7 +78,7 @@ def refused(terminal: Terminal, *line: str, **environ: str) -> str:
 def test_celery_variables_change_nothing_in_a_worker(way: str, terminal: Terminal, redis_url: str) -> None:
     publisher, order = Publisher(settings_for(redis_url)), uuid4().hex
     with running_worker(terminal, [*WAYS[way], "--loglevel", "INFO"]) as worker:
-        with patience():
+        with long_timeouts():
             assert publisher.publish_many([order])
         worker.wait_for(f"order (id {order}): nothing to do")
     publisher.close()
