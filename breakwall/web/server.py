@@ -20,11 +20,10 @@ from contextlib import contextmanager
 import uvicorn
 from fastapi import FastAPI
 
-from breakwall.access.shared_read import in_a_thread
 from breakwall.errors import ExitCode
 from breakwall.settings import Settings
 from breakwall.trace_export import start_tracing
-from breakwall.web.access.protect import refuse_open_bind, warn_if_open
+from breakwall.web.access.protect import refuse_open_bind
 from breakwall.web.app import create_app
 from breakwall.web.client_connection import IDLE_TIMEOUT, ClientConnection
 from breakwall.web.listening import BACKLOG, url_of
@@ -52,7 +51,6 @@ def serve(settings: Settings, listener: socket.socket) -> int:
     host, services = listener.getsockname()[0], Services.from_settings(settings)
     refuse_open_bind(host, settings, services.access)
     app = create_app(services, host=host)
-    in_a_thread(lambda: warn_if_open(app))
     try:
         _Server(app).run(sockets=[listener])
     except SystemExit:  # The application could not start, and uvicorn has logged why.

@@ -62,6 +62,7 @@ class Access:
         self._monotonic = monotonic
         self._tries = FailedTries(monotonic)
         self._threads = CapacityLimiter(THREADS)
+        self._has_warned = False
 
     async def principal(self, request: HTTPConnection) -> Principal:
         """Whoever has sent a request. Most are known from memory; the others wait for the database, in a thread.
@@ -134,7 +135,16 @@ class Access:
                 "This request was forwarded, so it may come from another machine, and this server has no token yet. "
                 "Make one with `breakwall token create`, or send the request from this machine without a proxy.",
             )
+        self._warn_once()
         return ANYBODY
+
+    def _warn_once(self) -> None:
+        if not self._has_warned:
+            self._has_warned = True
+            logger.warning(
+                "there is no token yet: everybody on this machine, and whatever forwards to it, may do everything "
+                "here. `breakwall token create` makes one; from then on every request needs one"
+            )
 
     def requires_token(self) -> bool:
         """Whether a request without a token is refused. Raises `ProblemError` if that is not known."""

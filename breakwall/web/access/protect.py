@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable
-from contextlib import suppress
 
 from fastapi import FastAPI
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
@@ -20,9 +18,6 @@ from breakwall.web.access import sign_in
 from breakwall.web.access.access import Access, SignInNeededError
 from breakwall.web.access.request_guard import RequestGuard, own_hosts
 from breakwall.web.access.security_headers import SecurityHeaders
-from breakwall.web.problems import ProblemError
-
-log = logging.getLogger("breakwall.api")
 
 
 class OpenToAllError(BreakwallError):
@@ -69,14 +64,3 @@ def refuse_open_bind(host: str, settings: Settings, database: Database) -> None:
         f"other machines can reach {host}, and there is no token: anybody could place orders. Make a token with "
         "`breakwall token create`, or set BREAKWALL_API_TOKENS, or use --host 127.0.0.1"
     )
-
-
-def warn_if_open(app: FastAPI) -> None:
-    """Log that no token is needed. It reads the tokens, and does nothing if the database does not answer."""
-    access: Access = app.state.access
-    with suppress(ProblemError):
-        if not access.requires_token():
-            log.warning(
-                "there is no token yet: everybody on this machine, and whatever forwards to it, may do everything "
-                "here. `breakwall token create` makes one; from then on every request needs one"
-            )

@@ -196,6 +196,13 @@ def test_no_header_makes_a_traceback_or_is_repeated(api: ProtectedApp, header: s
         assert text not in answer.text + log.getvalue()
 
 
+def test_an_open_server_warns_of_that_once(api: ProtectedApp, caplog: pytest.LogCaptureFixture) -> None:
+    for _ in range(3):
+        api.client.get("/v1/read")
+    [warning] = [message for message in caplog.messages if "everybody" in message]
+    assert "breakwall token create" in warning
+
+
 FORWARDING = ["Forwarded", "Via", "X-Real-IP", "X-Forwarded-For", "X-Forwarded-Proto", "x-forwarded-host"]
 
 

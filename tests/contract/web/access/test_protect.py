@@ -7,9 +7,8 @@ from breakwall.access.stored_tokens import create_token, revoke_token
 from breakwall.errors import ExitCode
 from breakwall.payments.db.database import Database, DatabaseUnavailableError
 from breakwall.settings import Settings
-from breakwall.web.access.protect import OpenToAllError, refuse_open_bind, warn_if_open
+from breakwall.web.access.protect import OpenToAllError, refuse_open_bind
 from tests.contract.people import ANNA
-from tests.contract.web.access.protected_app import ProtectedApp
 
 TOKEN = f"shop:orders:write:{'0' * 64}"
 
@@ -49,25 +48,3 @@ def test_without_the_database_nothing_else_starts(
     with pytest.raises(DatabaseUnavailableError):
         refuse_open_bind("0.0.0.0", Settings(), database)
     refuse_open_bind("127.0.0.1", Settings(), database)
-
-
-def test_an_open_server_says_so_when_it_starts(api: ProtectedApp, caplog: pytest.LogCaptureFixture) -> None:
-    warn_if_open(api.app)
-    [warning] = caplog.messages
-    assert "everybody on this machine" in warning
-    assert "breakwall token create" in warning
-
-
-def test_a_server_with_a_token_or_without_a_database_does_not(
-    api: ProtectedApp, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def fail(*_: object) -> None:
-        raise DatabaseUnavailableError("it is down")
-
-    with monkeypatch.context() as patched:
-        patched.setattr(api.database, "read", fail)
-        warn_if_open(api.app)
-    api.new_token()
-    api.advance(60.0)
-    warn_if_open(api.app)
-    assert not any("everybody" in message for message in caplog.messages)
