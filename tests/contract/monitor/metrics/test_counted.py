@@ -33,7 +33,7 @@ class Life:
 
     def __init__(self, site: Site, seed: int) -> None:
         self.site = site
-        self.dice = random.Random(seed)
+        self.random = random.Random(seed)
         self.reader = TotalsReader(site.database, site.clock, monotonic=lambda: 0.0)
         self.reader.read()
         self.last: Counter[Key] = Counter()
@@ -43,10 +43,10 @@ class Life:
 
     def step(self) -> None:
         actions: list[Callable[[], None]] = [self.place, self.defer, self.person, self.hint, *[self.work] * 5]
-        self.dice.choice(actions)()
+        self.random.choice(actions)()
         self.watch()
-        self.site.advance(self.dice.choice((0, 1, 4, 31, 90, 90)))
-        if self.dice.random() < 0.3:
+        self.site.advance(self.random.choice((0, 1, 4, 31, 90, 90)))
+        if self.random.random() < 0.3:
             self.read()
 
     def place(self) -> None:
@@ -76,7 +76,9 @@ class Life:
         if not self.keys:
             return
         people, found = self.site.people, self.one()
-        action = self.dice.choice(("retry", "retry", "retry", "not charged", "not charged", "cancel", "paid"))
+        action = self.random.choice(
+            ("retry", "retry", "retry", "not charged", "not charged", "cancel", "paid")
+        )
         with suppress(RefusedError):
             if action == "retry":
                 people.retry(found.id, KIM)
@@ -98,15 +100,15 @@ class Life:
         self.read()
 
     def one(self) -> StoredOrder:
-        return self.site.get(self.dice.choice(self.keys))
+        return self.site.get(self.random.choice(self.keys))
 
     def answer(self) -> None:
-        paid = replace(PAID, charge_id=f"ch_{self.dice.getrandbits(64)}")
+        paid = replace(PAID, charge_id=f"ch_{self.random.getrandbits(64)}")
         gateway = self.site.gateway
         gateway.answers.clear()
-        gateway.answers.append(self.dice.choice((*[DOWN] * 9, LOST, LOST, DECLINED, paid)))
+        gateway.answers.append(self.random.choice((*[DOWN] * 9, LOST, LOST, DECLINED, paid)))
         gateway.lookups.clear()
-        gateway.lookups.extend(self.dice.choice((NO_ANSWER, ABSENT)) for _ in range(5))
+        gateway.lookups.extend(self.random.choice((NO_ANSWER, ABSENT)) for _ in range(5))
 
     def watch(self) -> None:
         for key in self.keys:
@@ -162,7 +164,7 @@ def test_whatever_happens_the_counters_never_fall_and_are_a_plain_count_at_the_e
     assert comparable(life.last) == +expected
     assert life.last_of("ended") == life.ends
     assert life.last_of("money").total() == 10_000 * life.ends.total()
-    assert life.ends.total() > FEW, "the dice have made no order end twice"
+    assert life.ends.total() > FEW, "chance has made no order end twice"
 
 
 def comparable(numbers: Counter[Key]) -> Counter[Key]:
