@@ -14,12 +14,15 @@ from sqlalchemy import Connection, func, select, update
 
 from breakwall.monitor.metrics.counted import OVER, Key
 from breakwall.monitor.metrics.totals import COMMITTED, TotalsReader
+from breakwall.payments.db.end_trigger import create_end_trigger
+from breakwall.payments.db.operator_tables import earlier_ends
 from breakwall.payments.db.schema import ResolvedBy, attempts, orders
 from breakwall.payments.gateways.base import ChargeAnswer
 from breakwall.payments.interventions import Author
 from breakwall.payments.ledger.hint import hint
 from breakwall.payments.operator.locking import RefusedError
 from breakwall.payments.orders import OrderStatus, StoredOrder
+from tests.contract.people import dead
 from tests.contract.site import Site, order
 from tests.gateway import ABSENT, DECLINED, DOWN, LOST, NO_ANSWER, PAID
 
@@ -164,7 +167,7 @@ def test_whatever_happens_the_counters_never_fall_and_are_a_plain_count_at_the_e
     assert comparable(life.last) == +expected
     assert life.last_of("ended") == life.ends
     assert life.last_of("money").total() == 10_000 * life.ends.total()
-    assert life.ends.total() > FEW, "no order has ended twice"
+    assert life.ends.total() > FEW, "chance has made no order end twice"
 
 
 def comparable(numbers: Counter[Key]) -> Counter[Key]:
@@ -173,6 +176,18 @@ def comparable(numbers: Counter[Key]) -> Counter[Key]:
         if name in {"accepted", "retries", "deferrals", "look_ups", "attempts"}:
             sums[(name, *labels[:1])] += number
     return sums
+
+
+@pytest.mark.both_databases
+def test_a_trigger_that_is_made_again_keeps_each_end_once(site: Site) -> None:
+    with site.database.engine.begin() as connection:
+        for statement in create_end_trigger(connection.dialect.name):
+            connection.exec_driver_sql(statement)
+    (order_id,) = dead(site, "cart-1")
+    site.people.cancel(order_id, KIM)
+    kept = select(earlier_ends.c.order_id, earlier_ends.c.status, earlier_ends.c.attempt_count)
+    rows = site.database.read(lambda connection: connection.execute(kept).all())
+    assert [tuple(row) for row in rows] == [(order_id, "dead", 1)]
 
 
 def call(site: Site, key: str, answer: ChargeAnswer, seconds: float) -> None:

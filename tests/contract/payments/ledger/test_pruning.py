@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import Connection, Table, func, insert, select, text, update
 
 from breakwall.payments.db.database import DatabaseUnavailableError
-from breakwall.payments.db.operator_tables import order_traces, payment_hints
+from breakwall.payments.db.operator_tables import earlier_ends, order_traces, payment_hints
 from breakwall.payments.db.schema import (
     attempts,
     charges,
@@ -46,7 +46,7 @@ from breakwall.payments.reconciliation.report import ReportLine
 from breakwall.payments.reconciliation.run import Period, Reconciliation
 from breakwall.producers.importing import OrderImporter
 from breakwall.producers.order_files import OrderLine
-from tests.contract.people import ANNA
+from tests.contract.people import ANNA, dead
 from tests.contract.site import Site, order
 from tests.gateway import DECLINED, PAID
 
@@ -174,6 +174,13 @@ class TestWhatIsPruned:
                 lambda connection, left=left: connection.scalars(left).all()
             )
             assert found == [other]
+
+    def test_takes_the_earlier_ends_of_an_order_with_it(self, pruned_site: PruningSite) -> None:
+        site = pruned_site.site
+        site.people.resolve_paid(dead(site, "cart-1")[0], "ch_1", ANNA)
+        assert pruned_site.number(earlier_ends) == 1
+        assert pruned_site.prune_after() == 1
+        assert pruned_site.number(earlier_ends) == 0
 
     def test_is_nothing_that_ended_just_now(self, pruned_site: PruningSite) -> None:
         pruned_site.paid()
