@@ -4374,8 +4374,8 @@ MUTANTS = (
     Mutant(
         "the lease of the history",
         "breakwall/monitor/history/sampler.py",
-        "if not take_lease(connection, self._clock, LEASE_NAME, self._id, seconds=LEASE):",
-        "if False:",
+        "            if not self._has_lease(connection):",
+        "            if False:",
         ("tests/contract/monitor/history/test_sampler.py",),
         simulated=False,
     ),

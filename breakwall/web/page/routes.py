@@ -43,7 +43,7 @@ from breakwall.web.page.overview_lists import OverviewLists, read_lists
 from breakwall.web.page.page_data import PageData
 from breakwall.web.page.problem_route import PageRoute, away
 from breakwall.web.page.rendering import answer, reader, render
-from breakwall.web.page.snapshot import PageSnapshot, arrivals_a_minute, completions_a_minute
+from breakwall.web.page.snapshot import arrivals_a_minute, completions_a_minute
 from breakwall.web.page.timeline import OrderLife, timeline
 from breakwall.web.page.verdict import unreachable
 from breakwall.web.page.view import page_view
@@ -118,26 +118,28 @@ async def events(request: Request, services: UsedServices, data: Data) -> Stream
 
 
 async def _fragments(services: Services, data: PageData, words: Words) -> AsyncIterator[str]:
-    """An event for each snapshot, until the process stops. The lists come with it when they have changed."""
+    """An event for each snapshot, until the process stops."""
     with services.live.listening():
         number, shown = 0, None
         while (seen := await services.live.newer(number)) is not None:
             number = seen.number
-            # In a thread, because the history may be read.
-            snapshot = await run_in_threadpool(data.of, seen)
-            lists = None if snapshot is None else snapshot.lists
-            yield as_event(fragment(snapshot, words, with_lists=lists is not None and lists != shown))
-            shown = lists or shown
+            # In a thread, because history and lists may be read.
+            html, shown = await run_in_threadpool(fragment, data, seen, words, shown)
+            yield as_event(html)
 
 
-def fragment(snapshot: PageSnapshot | None, words: Words, *, with_lists: bool = False) -> str:
-    """The live part of the overview, and the lists below it if they are wanted."""
+def fragment(
+    data: PageData, seen: Seen, words: Words, shown: OverviewLists | None = None
+) -> tuple[str, OverviewLists | None]:
+    """The live part of the overview, with the lists if others are ``shown``; and the lists that are shown then."""
+    snapshot = data.of(seen)
     if snapshot is None:
-        return render("verdict.html", words, verdict=unreachable(words))
-    live = render("live.html", words, view=page_view(snapshot, words), history=None)
-    if not with_lists:
-        return live
-    return live + render("changed_lists.html", words, **lists_values(snapshot.lists, words))
+        return render("verdict.html", words, verdict=unreachable(words)), shown
+    html = render("live.html", words, view=page_view(snapshot, words), history=None)
+    lists = snapshot.lists
+    if lists is None or lists == shown:
+        return html, shown
+    return html + render("changed_lists.html", words, **lists_values(lists, words)), lists
 
 
 def as_event(html: str) -> str:
