@@ -31,6 +31,7 @@ from breakwall.payments.ledger.queries import (
 from breakwall.payments.orders import OrderStatus
 from breakwall.payments.outcomes.operator import deliveries_of
 from breakwall.web.access.principal import allow
+from breakwall.web.live.poller import Seen
 from breakwall.web.page import assets, people_routes
 from breakwall.web.page.audit_view import audit_rows
 from breakwall.web.page.bulk_view import bulk_view
