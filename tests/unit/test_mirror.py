@@ -71,7 +71,6 @@ COVERED: dict[str, str] = {
     "breakwall.monitor.history.traffic": "tests/contract/monitor/history/test_sampler.py",
     "breakwall.monitor.order_counts": "tests/contract/monitor/test_stored_counts.py",
     "breakwall.monitor.waiting_orders": "tests/contract/monitor/test_backlog.py",
-    "breakwall.payments.db.end_trigger": "tests/contract/monitor/metrics/test_counted.py",
     "breakwall.payments.db.outcome_trigger": "tests/contract/payments/ledger/test_telling.py",
     "breakwall.payments.db.own_gateway": "tests/contract/payments/ledger/test_other_gateways.py",
     "breakwall.payments.gateways": "tests/integration/payments/gateways/test_http.py",
