@@ -77,7 +77,7 @@ def test_an_outage_of_the_database_keeps_the_last_numbers_and_their_age(desk: De
         desk.seconds += 5
         seen = desk.data.latest()
     assert seen is not None
-    assert (seen.age, seen.failed) == (30.0, "gone")
+    assert (seen.age, seen.failed) == (30.0, "The orders database does not answer.")
     desk.monitor.fails = False
     desk.seconds += INTERVAL
     again = desk.data.latest()

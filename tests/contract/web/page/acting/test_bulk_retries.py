@@ -245,4 +245,5 @@ def test_the_overview_leads_to_it_while_an_order_is_dead(api: ApiSite) -> None:
     queued(api.site, "a")
     assert f"{ADDRESS}?status=dead" not in links_in(api.client.get("/").text)
     dead(api.site, "b")
+    api.services.live.look_again()
     assert f"{ADDRESS}?status=dead" in links_in(api.client.get("/").text)
