@@ -74,8 +74,11 @@ class MigratedDatabases:
         while self._free:
             url, form = self._free.pop()
             with suppress(psycopg.errors.InvalidCatalogName):  # the server was wiped meanwhile
-                # A process that the last test left behind does not find it under the new name.
-                return self._server.renamed(url), form
+                try:
+                    # A process that the last test left behind does not find it under the new name.
+                    return self._server.renamed(url), form
+                except psycopg.errors.ObjectInUse:  # such a process was faster
+                    self._server.drop(url)
         return None
 
     def _made(self) -> tuple[str, str]:
