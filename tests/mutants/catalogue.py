@@ -4682,6 +4682,14 @@ MUTANTS = (
         simulated=False,
     ),
     Mutant(
+        "no batch is read for who has no token",
+        "breakwall/web/orders/batch.py",
+        "            await ALLOWED.dependency(request)\n",
+        "",
+        ("tests/contract/web/orders/test_batch.py",),
+        simulated=False,
+    ),
+    Mutant(
         "the short way takes no body above the limit",
         "breakwall/web/orders/short_way.py",
         " and int(length) <= MAX_BODY\n",
