@@ -13,7 +13,6 @@ from breakwall.payments.interventions import Author
 from breakwall.web.page.acting.action_page import (
     ActionImpossibleError,
     ActionPage,
-    ActionRefusedError,
     Done,
     Fact,
     version_of,
@@ -177,9 +176,7 @@ def _rate(asked: Asked, author: Author) -> Done:
     typed = asked.typed("per_second")
     if not typed and read_drain(asked).state.rate is None:
         advice = asked.words.text("There is no limit to lift: please give a number.")
-        raise ActionRefusedError(
-            asked.words.text("Nothing was done. Please put right what is wrong."), 422, {"per_second": advice}
-        )
+        raise asked.wrong({"per_second": advice})
     _control(asked).set_rate(author, number_in(typed) if typed else None)
     return Done("rate_limited" if typed else "rate_lifted")
 
