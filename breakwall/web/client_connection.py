@@ -36,14 +36,15 @@ class Awaited(Enum):
 class ClientConnection(HttpToolsProtocol):
     """Refuses with a problem document, and closes: 400 no HTTP, 408 too slow, 431 too large a head, 503 too many.
 
-    When a process has `MOST_CONNECTIONS`, a new one takes the place of the one that has waited for a request longest.
+    When a process has `MOST_CONNECTIONS`, a new one takes the place of the one that has waited for a request longest;
+    if none is idle, of the one that has waited for the rest of a body longest.
     """
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
         self.headers = []
         self._awaited = Awaited.HEAD
-        self.waits_since = self.loop.time()  # For a request, if it has none.
+        self.waits_since = self.loop.time()  # For a request, or for the rest of its body.
         self._deadline: asyncio.TimerHandle | None = None  # Of what is awaited, and then of the refusal.
         self._answer_deadline: asyncio.TimerHandle | None = None
         self._useless = 0  # Bytes of the reads since the last one in which the request came forward.
@@ -55,6 +56,11 @@ class ClientConnection(HttpToolsProtocol):
     def has_request(self) -> bool:
         """Whether a request is in hand: its head has come, and its answer is not complete."""
         return self.cycle is not None and not self.cycle.response_complete and not self.cycle.disconnected
+
+    @property
+    def gives_way(self) -> bool:
+        """Whether a new connection may take its place: its client has not sent all that could be answered."""
+        return not self.has_request or (self._awaited is Awaited.BODY and not self.flow.read_paused)
 
     def refuse(self, type_: ProblemType, detail: str) -> None:
         """Answer with this problem what has no answer yet, and close. Whatever else the client sends is not read."""
@@ -113,6 +119,7 @@ class ClientConnection(HttpToolsProtocol):
         super().on_headers_complete()
         self.headers = []  # For the trailers, which nobody reads: they must not become headers.
         self._came_forward = True
+        self.waits_since = self.loop.time()
         self._expect(Awaited.BODY)
 
     def on_chunk_header(self) -> None:
@@ -147,13 +154,12 @@ class ClientConnection(HttpToolsProtocol):
         if len(self.connections) <= MOST_CONNECTIONS:
             return True
         others = (one for one in self.connections if isinstance(one, ClientConnection) and one is not self)
-        idle = min(
-            (one for one in others if not one.has_request), key=lambda one: one.waits_since, default=None
-        )
-        if idle is None:
+        giving_way = (one for one in others if one.gives_way)
+        longest = min(giving_way, key=lambda one: (one.has_request, one.waits_since), default=None)
+        if longest is None:
             return False
-        self.connections.discard(idle)  # At once: more connections may come before it is told.
-        idle.transport.abort()
+        self.connections.discard(longest)  # At once: more connections may come before it is told.
+        longest.transport.abort()
         return True
 
     def _expect(self, awaited: Awaited) -> None:

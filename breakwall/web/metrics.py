@@ -99,17 +99,18 @@ class Scrapes:
     def _reading(self) -> Reading:
         try:
             return self._newest().result(self._wait)
-        except TimeoutError:
+        except (TimeoutError, RuntimeError):  # No answer in time, or no thread can be started now.
             return Reading()
 
     def _newest(self) -> Future[Reading]:
         """The reading that is under way, or a new one."""
         with self._lock:
             if self._running is None or self._running.done():
-                self._running = Future()
+                running: Future[Reading] = Future()
                 threading.Thread(
-                    target=self._run, args=(self._running,), name="breakwall-metrics", daemon=True
+                    target=self._run, args=(running,), name="breakwall-metrics", daemon=True
                 ).start()
+                self._running = running
             return self._running
 
     def _run(self, running: Future[Reading]) -> None:

@@ -4578,6 +4578,14 @@ MUTANTS = (
         simulated=False,
     ),
     Mutant(
+        "a body that does not come keeps no place from others",
+        "breakwall/web/client_connection.py",
+        "        return not self.has_request or (self._awaited is Awaited.BODY and not self.flow.read_paused)\n",
+        "        return not self.has_request\n",
+        ("tests/unit/web/test_client_connection.py",),
+        simulated=False,
+    ),
+    Mutant(
         "a trailer is no header",
         "breakwall/web/client_connection.py",
         "        self.headers = []  # For the trailers",
@@ -4671,6 +4679,14 @@ MUTANTS = (
         "    await ALLOWED.dependency(request)\n",
         "",
         ("tests/contract/web/orders/test_short_way.py",),
+        simulated=False,
+    ),
+    Mutant(
+        "no batch is read for who has no token",
+        "breakwall/web/orders/batch.py",
+        "            await ALLOWED.dependency(request)\n",
+        "",
+        ("tests/contract/web/orders/test_batch.py",),
         simulated=False,
     ),
     Mutant(

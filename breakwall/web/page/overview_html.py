@@ -40,7 +40,7 @@ class Onlooker:
             return {"lists": None, "bulk_retries": [], "actions": [], "act": ListActions()}
         return {
             "lists": lists,
-            "bulk_retries": [bulk_view(bulk, self.words) for bulk in lists.bulk_retries],
+            "bulk_retries": [bulk_view(bulk, self.words) for bulk in lists.bulk_retries or ()],
             "actions": audit_rows(lists.actions, self.words),
             "act": list_actions(lists, self.words) if self.may_act else ListActions(),
         }

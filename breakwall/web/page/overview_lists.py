@@ -29,7 +29,7 @@ class OverviewLists:
     wanted: Sequence[FoundOrder]
     open_incidents: int
     incidents: Sequence[StoredIncident]  # The open ones, at most `_MOST_INCIDENTS`.
-    bulk_retries: Sequence[BulkRetry]
+    bulk_retries: Sequence[BulkRetry] | None  # None: the database has no table for them yet.
     actions: Sequence[AuditEntry]
     transitions: Sequence[CircuitTransition] = ()
     circuit_actions: Sequence[AuditEntry] = ()  # What people did to the circuit.
@@ -56,8 +56,8 @@ def read_lists(services: Services) -> OverviewLists | None:
         return None
 
 
-def _bulk_retries(services: Services) -> Sequence[BulkRetry]:
+def _bulk_retries(services: Services) -> Sequence[BulkRetry] | None:
     try:
         return BulkRetries(services.database, clock=services.clock).newest(_MOST_BULK)
-    except SchemaError:  # Before revision 0008 there is none.
-        return ()
+    except SchemaError:  # Before revision 0008.
+        return None

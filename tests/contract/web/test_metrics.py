@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from threading import Event
+from threading import Event, Thread
 
 import pytest
 
@@ -233,6 +233,23 @@ def test_while_the_database_is_silent_each_scrape_waits_for_a_bounded_time(api: 
     finally:
         silent.set()
     assert len(asked) == 1, "one thread waits for the database, however many scrapers there are"
+
+
+def test_a_scrape_without_a_thread_does_not_end_all_others(
+    api: ApiSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scrapes = Scrapes(api.services)
+
+    def is_up() -> float:
+        return next(family.values[()] for family in scrapes.families() if family.name == "breakwall_up")
+
+    def refuse(_: Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Thread, "start", refuse)
+        assert is_up() == 0
+    assert is_up() == 1
 
 
 def test_scrapers_of_the_same_moment_share_one_reading(api: ApiSite) -> None:

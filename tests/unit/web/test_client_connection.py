@@ -419,6 +419,35 @@ def test_a_new_connection_takes_the_place_of_the_one_that_is_idle_longest(
     play(scenario)
 
 
+def test_bodies_that_do_not_come_keep_no_place_from_a_new_connection(
+    play: Play, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client_connection, "MOST_CONNECTIONS", 3)
+
+    async def scenario(server: Server) -> None:
+        busy = await server.connect()
+        await busy.send(GET.replace(b"/hello", b"/wait"))
+        slow = []
+        for _ in range(2):
+            await server.pass_time(1)
+            slow.append(await server.connect())
+            await slow[-1].send(HALF_POST)
+        await server.turn()
+        new = await server.connect()
+        await new.send(GET)
+        assert (await new.answer())[0] == 200
+        assert await slow[0].rest() == b""
+        newer = await server.connect()
+        assert await new.rest() == b""  # It is idle now, and those go first.
+        server.released.set()
+        await slow[1].send(b"123456")
+        await newer.send(GET)
+        for client in (busy, slow[1], newer):
+            assert (await client.answer())[0] == 200
+
+    play(scenario)
+
+
 def test_a_connection_too_many_is_refused_with_503(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(client_connection, "MOST_CONNECTIONS", 2)
 

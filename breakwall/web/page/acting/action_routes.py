@@ -58,9 +58,11 @@ def _shown(request: Request, asked: Asked, show: Show, refused: ActionRefusedErr
     try:
         page = show(asked)
     except ActionImpossibleError as error:
+        if refused is not None and error.status == 503:
+            return _send_again(request, asked, error.why)
         return _impossible(request, error, refused)
     except DatabaseUnavailableError:
-        return away(request) if refused is None else _send_again(request, asked)
+        return away(request) if refused is None else _send_again(request, asked, _away(asked))
     except BreakwallError as error:
         raise problem_of(error) from error
     if refused is None:
@@ -75,6 +77,8 @@ def _done(request: Request, asked: Asked, show: Show, act: Act) -> Response:
     except ActionRefusedError as refused:
         return _shown(request, asked, show, refused)
     except ActionImpossibleError as error:
+        if error.status == 503:
+            return _send_again(request, asked, error.why, nothing_done=True)
         return _impossible(request, error)
     except DatabaseUnavailableError:
         return _shown(request, asked, show, ActionRefusedError(_away(asked), 503))
@@ -118,8 +122,12 @@ def _away(asked: Asked) -> str:
     )
 
 
-def _send_again(request: Request, asked: Asked) -> Response:
-    """While the database does not answer, nobody can say what the form is about. It can be sent again as it is."""
-    html = answer(request, "send_again.html", status=503, given=asked.given, why=_away(asked))
+def _send_again(request: Request, asked: Asked, why: str, *, nothing_done: bool = False) -> Response:
+    """While something does not answer, nobody can say what the form is about. It can be sent again as it is.
+
+    ``nothing_done``: that much is known.
+    """
+    shown: dict[str, Any] = {"given": asked.given, "why": why, "nothing_done": nothing_done}
+    html = answer(request, "send_again.html", status=503, **shown)
     html.headers["Retry-After"] = str(RETRY_AFTER)
     return html

@@ -54,9 +54,7 @@ class Asked:
         """Who acts and why. Raises `ActionRefusedError` if a field is wrong, or if the page's facts have changed."""
         found = {one.name: one.problem(self.typed(one.name), self.words) for one in self.fields(page)}
         if problems := {name: problem for name, problem in found.items() if problem}:
-            raise ActionRefusedError(
-                self.words.text("Nothing was done. Please put right what is wrong."), 422, problems
-            )
+            raise self.wrong(problems)
         if page.version != self.given.get(SEEN, ""):
             raise ActionRefusedError(
                 self.words.text(
@@ -65,6 +63,15 @@ class Asked:
                 )
             )
         return Author(self.principal.actor(self.typed(ACTOR) or None), self.typed(REASON))
+
+    def wrong(self, problems: Mapping[str, str]) -> ActionRefusedError:
+        """The refusal of fields that cannot be used: by field, what would be right."""
+        sentence = self.words.text("Nothing was done. Please put right what is wrong.")
+        return ActionRefusedError(sentence, 422, problems)
+
+    def too_late(self) -> ActionRefusedError:
+        """The refusal of what another person has done, or made impossible, since the page was read."""
+        return ActionRefusedError(self.words.text("Nothing was done: somebody was quicker."))
 
 
 async def _read_form(request: Request) -> dict[str, str]:

@@ -100,7 +100,7 @@ def abort(asked: Asked, author: Author) -> Done:
     try:
         _all(asked.services).abort(bulk.id, author)
     except RefusedError as error:
-        raise ActionRefusedError(asked.words.text("Nothing was done: somebody was quicker.")) from error
+        raise asked.too_late() from error
     return Done("bulk_retry_abort")
 
 
@@ -204,8 +204,7 @@ def _numbers(asked: Asked) -> tuple[float | None, int | None]:
     if limit and not float(limit).is_integer():
         problems[LIMIT] = asked.words.text("It should be a whole number.")
     if problems:
-        wrong = asked.words.text("Nothing was done. Please put right what is wrong.")
-        raise ActionRefusedError(wrong, 422, problems)
+        raise asked.wrong(problems)
     return float(rate) if rate else None, int(float(limit)) if limit else None
 
 

@@ -13,10 +13,8 @@ from breakwall.payments.interventions import Author
 from breakwall.web.page.acting.action_page import (
     ActionImpossibleError,
     ActionPage,
-    ActionRefusedError,
     Done,
     Fact,
-    Link,
     version_of,
 )
 from breakwall.web.page.acting.action_routes import action_router, add_action
@@ -78,17 +76,15 @@ def pause_fact(asked: Asked, drain: ReadDrain) -> Fact:
     return Fact(asked.words.text("Drain"), said or asked.words.text("running"))
 
 
-def links_instead(asked: Asked, drain: ReadDrain) -> Iterator[Link]:
-    """What is possible with the drain now."""
-    backlog = asked.services.live.latest().backlog
-    has_waiting = backlog is not None and backlog.queued > 0
-    return drain_links(asked.words, is_paused=drain.is_paused, has_waiting=has_waiting)
-
-
 def not_paused(asked: Asked, drain: ReadDrain, title: str) -> ActionImpossibleError:
     """For what is possible during a pause only."""
-    why = asked.words.text("The drain is not paused.")
-    return ActionImpossibleError(title, why, links_instead(asked, drain), back=BACK)
+    return drain_impossible(asked, drain, title, asked.words.text("The drain is not paused."))
+
+
+def drain_impossible(asked: Asked, drain: ReadDrain, title: str, why: str) -> ActionImpossibleError:
+    """It leads to what is possible with the drain now. No order can be released: else it would be possible."""
+    links = drain_links(asked.words, is_paused=drain.is_paused, has_waiting=False)
+    return ActionImpossibleError(title, why, links, back=BACK)
 
 
 def _pause_page(asked: Asked) -> ActionPage:
@@ -180,9 +176,7 @@ def _rate(asked: Asked, author: Author) -> Done:
     typed = asked.typed("per_second")
     if not typed and read_drain(asked).state.rate is None:
         advice = asked.words.text("There is no limit to lift: please give a number.")
-        raise ActionRefusedError(
-            asked.words.text("Nothing was done. Please put right what is wrong."), 422, {"per_second": advice}
-        )
+        raise asked.wrong({"per_second": advice})
     _control(asked).set_rate(author, number_in(typed) if typed else None)
     return Done("rate_limited" if typed else "rate_lifted")
 

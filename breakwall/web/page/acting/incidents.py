@@ -15,7 +15,6 @@ from breakwall.payments.operator.locking import RefusedError
 from breakwall.web.page.acting.action_page import (
     ActionImpossibleError,
     ActionPage,
-    ActionRefusedError,
     Done,
     Fact,
 )
@@ -54,7 +53,7 @@ def close(asked: Asked, author: Author) -> Done:
     try:
         close_incident(services.database, incident.id, author, clock=services.clock)
     except RefusedError as error:
-        raise ActionRefusedError(asked.words.text("Nothing was done: somebody was quicker.")) from error
+        raise asked.too_late() from error
     return Done("incident_close")
 
 

@@ -211,7 +211,7 @@ def _evidence(asked: Asked) -> str | None:
         problem = {NEW_KEY: say("Evidence is for a new key only: choose it, or leave the evidence empty.")}
     else:
         return evidence or None
-    raise ActionRefusedError(say("Nothing was done. Please put right what is wrong."), 422, problem)
+    raise asked.wrong(problem)
 
 
 def _key_conflict(words: Words) -> str:
@@ -241,7 +241,7 @@ def _refusals(asked: Asked) -> Iterator[None]:
             say("Nothing was done: the order may have been charged meanwhile, so it gets no new key.")
         ) from error
     except RefusedError as error:
-        raise ActionRefusedError(say("Nothing was done: somebody was quicker.")) from error
+        raise asked.too_late() from error
 
 
 _Both = tuple[Callable[[Asked], ActionPage], Callable[[Asked, Author], Done]]

@@ -13,7 +13,6 @@ from breakwall.payments.ledger.queries import Naming
 from breakwall.payments.operator.locking import RefusedError
 from breakwall.payments.operator.retry_and_cancel import retry_order
 from breakwall.web.page.acting.action_page import (
-    ActionImpossibleError,
     ActionPage,
     ActionRefusedError,
     Done,
@@ -21,7 +20,7 @@ from breakwall.web.page.acting.action_page import (
 )
 from breakwall.web.page.acting.action_routes import action_router, add_action
 from breakwall.web.page.acting.asked import SEEN, Asked
-from breakwall.web.page.acting.drain import BACK, links_instead, not_paused, pause_fact, read_drain
+from breakwall.web.page.acting.drain import BACK, drain_impossible, not_paused, pause_fact, read_drain
 from breakwall.web.page.acting.facts import circuit_facts
 from breakwall.web.page.acting.possible import RELEASE
 
@@ -49,8 +48,7 @@ def _release_page(asked: Asked) -> ActionPage:
         raise not_paused(asked, drain, title)
     oldest = asked.services.database.read(oldest_to_release)
     if oldest is None:
-        why = text("No order waits that is not released already.")
-        raise ActionImpossibleError(title, why, links_instead(asked, drain), back=BACK)
+        raise drain_impossible(asked, drain, title, text("No order waits that is not released already."))
     money = asked.words.money(oldest.amount, oldest.currency)
     return ActionPage(
         title=title,

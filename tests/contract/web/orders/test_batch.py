@@ -114,3 +114,31 @@ def test_a_batch_of_500_orders_with_long_texts_fits(api: ApiSite) -> None:
 
 def test_a_batch_is_bounded(api: ApiSite) -> None:
     assert send(api, one("cart-1", description="y" * MAX_BODY)).status_code == 413
+
+
+def test_without_a_valid_token_the_body_is_not_read(api: ApiSite) -> None:
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        raise AssertionError("the body is read")
+
+    async def note(message: Any) -> None:
+        sent.append(message)
+
+    headers = {
+        "host": "127.0.0.1",
+        "authorization": "Bearer bw_wrong",
+        "content-type": "application/json",
+        "content-length": str(MAX_BODY),
+    }
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "scheme": "http",
+        "path": "/v1/orders/batch",
+        "query_string": b"",
+        "headers": [(name.encode(), value.encode()) for name, value in headers.items()],
+    }
+    assert api.client.portal is not None
+    api.client.portal.call(api.app, scope, receive, note)
+    assert sent[0]["status"] == 401

@@ -205,6 +205,17 @@ class TestMakingOne:
         assert answer.status_code == 503
         assert "<code>breakwall db upgrade</code>" in answer.text
 
+    def test_is_offered_once_the_database_has_its_tables(self, api: ApiSite) -> None:
+        dead(api.site, "a")
+
+        def is_offered() -> bool:
+            api.services.live.look_again()
+            return f"{ADDRESS}?status=dead" in links_in(api.client.get("/").text)
+
+        assert is_offered()
+        downgrade(api.site.database.engine)
+        assert not is_offered()
+
 
 class TestAbortingOne:
     def test_ends_it_with_who_and_why(self, api: ApiSite) -> None:

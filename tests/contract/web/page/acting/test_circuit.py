@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from breakwall.breaker import CircuitBreaker, CircuitState, OverrideMode, StoreLostError
@@ -13,6 +15,7 @@ from tests.contract.site import Site
 from tests.contract.web.api_site import ApiSite
 from tests.contract.web.page.acting.acting_person import (
     act,
+    hidden_in,
     links_in,
     open_form,
     send_form,
@@ -136,6 +139,26 @@ def test_what_the_store_does_not_confirm_is_said_and_recorded(
     assert "it may have stored it" in answer.text
     assert 'value="mine"' in answer.text
     assert [one.result for one in audit(api)] == ["unconfirmed"]
+
+
+def test_a_lost_store_loses_nothing_that_was_typed(api: ApiSite, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen, held = open_form(api, FORCE_OPEN).text, api.site.breaker.status()
+
+    def send() -> str:
+        answer = send_form(api, FORCE_OPEN, seen, reason="mine", actor="kim", lasts="300")
+        assert answer.status_code == 503
+        assert int(answer.headers["Retry-After"]) > 0
+        assert "The circuit&#39;s store does not answer" in answer.text
+        assert hidden_in(answer.text) == {**hidden_in(seen), "reason": "mine", "actor": "kim", "lasts": "300"}
+        return answer.text
+
+    def lost(*_: object) -> None:
+        monkeypatch.setattr(CircuitBreaker, "status", lambda _: replace(held, store_ok=False))
+        raise StoreLostError("the store of circuit 'payment' did not confirm the override in time")
+
+    monkeypatch.setattr(CircuitBreaker, "force_open", lost)
+    assert "It is not known whether this was done." in send()
+    assert "Nothing was done." in send()
 
 
 def test_what_cannot_be_recorded_is_not_done(api: ApiSite, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -78,3 +78,13 @@ def test_without_a_waiting_order_the_page_says_so(api: ApiSite) -> None:
     assert answer.status_code == 409
     assert "No order waits that is not released already." in answer.text
     assert links_in(answer.text) == ["/act/drain/resume", "/act/drain/pause", "/act/drain/rate"]
+
+
+def test_where_all_that_wait_are_released_the_page_does_not_lead_to_itself(
+    api: ApiSite, orders: list[str]
+) -> None:
+    for _ in orders:
+        act(api, RELEASE)
+    answer = open_form(api, RELEASE)
+    assert answer.status_code == 409
+    assert links_in(answer.text) == ["/act/drain/resume", "/act/drain/pause", "/act/drain/rate"]
