@@ -94,7 +94,8 @@ def _circuit_figures(seen: PageSnapshot, words: Words) -> Iterator[Figure]:
         rate = words.text("and at a share of %(share)s %%", share=words.number(config.failure_rate * 100))
         yield Figure(words.text("Share of failures"), f"{words.number(share * 100)} %", rate)
     else:
-        probe = words.duration(breaker.retry_after)
+        sends_all = state_in_force(breaker) == "closed"  # By an override: then nothing is a probe.
+        probe = _DASH if sends_all else words.duration(breaker.retry_after)
         least = words.count(
             "closes after %(number)s success",
             "closes after %(number)s successes",

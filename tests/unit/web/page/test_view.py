@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from breakwall.breaker.circuit.state import CircuitState, OverrideMode
 from breakwall.monitor.alarms import Alarm, AlarmKind
 from breakwall.monitor.retry_shape import RetryBucket
+from breakwall.web.page.snapshot import PageSnapshot
 from breakwall.web.page.view import PageView, page_view
 from breakwall.web.page.words import Words
-from tests.page_snapshots import BACKLOGS, backlog, seen, worker
+from tests.page_snapshots import BACKLOGS, CONFIG, STORE_NOW, backlog, circuit, overridden, seen, worker
 
 ENGLISH = Words("en")
 
@@ -52,6 +54,13 @@ def test_a_forced_state_is_apart_from_the_computed_one() -> None:
     assert circuit.override is not None
     assert "forced open by anna 10 min ago: provider maintenance" in circuit.override
     assert view("down").circuit.computed is None
+
+
+def test_no_next_probe_is_told_while_an_override_sends_every_payment() -> None:
+    override = overridden(OverrideMode.FORCED_CLOSED).override
+    opened = circuit(state=CircuitState.OPEN, opened_at=STORE_NOW - 60, override=override)
+    shown = page_view(PageSnapshot(backlog=backlog(breaker=opened), config=CONFIG), Words("en"))
+    assert figures(shown)["Next probe in"] == ("–", "closes after 3 successes")
 
 
 def test_the_longest_bar_is_whole() -> None:
