@@ -125,7 +125,7 @@ _WAITING = {
 def _next(situation: Situation, view: Circumstances) -> Iterator[str]:
     words, backlog = view.words, view.backlog
     if situation is Situation.DOWN:
-        if view.breaker.retry_after > 0:
+        if view.breaker.retry_after >= 1:  # Not "in 0 s".
             yield words.text("Next probe in %(time)s.", time=words.duration(view.breaker.retry_after))
         else:
             yield words.text("The next order is a probe.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -175,3 +176,8 @@ def test_a_forced_open_circuit_does_not_hide_the_pause() -> None:
     said = str(over(**WAITING, breaker=forced, paused=pause()))
     assert said.endswith("It ends by itself in 30 min. The drain is paused as well.")
     assert "paused" not in str(over(**WAITING, breaker=forced))
+
+
+def test_a_probe_in_less_than_a_second_is_not_in_zero_seconds() -> None:
+    soon = replace(open_circuit(), retry_after=0.4)
+    assert str(over(**WAITING, breaker=soon)).endswith("The next order is a probe.")
