@@ -73,7 +73,7 @@ def _play(site: Outage) -> str:
     site.act(f"/v1/orders/{waiting[-1]}/cancel", "the customer called")
     site.place(30, every=0.3)
     site.act("/v1/breakers/payment/probe", "the provider says that it is back")
-    site.place(30, every=0.5)
+    site.place(16, every=0.5)  # The next probe has not come yet.
     return waiting[0]
 
 

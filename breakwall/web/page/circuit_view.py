@@ -81,6 +81,10 @@ def override_said(breaker: BreakerStatus, words: Words) -> str | None:
     return f"{said} {words.text('It ends by itself in %(time)s.', time=left)}"
 
 
+def _in_words(seconds: float, words: Words) -> str:
+    return words.duration(seconds) if seconds >= 1 else words.text("now")
+
+
 def _circuit_figures(seen: PageSnapshot, words: Words) -> Iterator[Figure]:
     breaker, config = seen.backlog.breaker, seen.config
     calls = breaker.failure_count + breaker.success_count
@@ -94,7 +98,8 @@ def _circuit_figures(seen: PageSnapshot, words: Words) -> Iterator[Figure]:
         rate = words.text("and at a share of %(share)s %%", share=words.number(config.failure_rate * 100))
         yield Figure(words.text("Share of failures"), f"{words.number(share * 100)} %", rate)
     else:
-        probe = words.duration(breaker.retry_after)
+        sends_all = state_in_force(breaker) == "closed"  # By an override: then nothing is a probe.
+        probe = _DASH if sends_all else _in_words(breaker.retry_after, words)
         least = words.count(
             "closes after %(number)s success",
             "closes after %(number)s successes",

@@ -67,8 +67,9 @@ class Line:
 
     @property
     def middle(self) -> tuple[float, float]:
-        """Where ``times`` is written."""
-        return (self.x1 + self.x2) / 2, (self.y1 + self.y2) / 2
+        """Where ``times`` is written: beside a vertical line, so that ``9×`` and ``10×`` do not read as a product."""
+        beside = 0 if self.x1 != self.x2 else 22 if self.y2 > self.y1 else -22
+        return (self.x1 + self.x2) / 2 + beside, (self.y1 + self.y2) / 2
 
 
 @dataclass(frozen=True, slots=True)

@@ -109,7 +109,7 @@ CIRCUITS = {
 }
 
 CIRCUIT_MEANINGS = {
-    "closed": message("Payments go through."),
+    "closed": message("Payments are sent."),
     "open": message("No payment is sent. New orders are queued."),
     "half_open": message("A few orders are sent as probes. If they succeed, the circuit closes."),
 }
@@ -145,7 +145,7 @@ SOURCES = {
 AUDIT_KINDS = {
     "order": message("orders"),
     "bulk_retry": message("bulk retries"),
-    "queue": message("the queue"),
+    "queue": message("the drain"),
     "breaker": message("the circuit"),
     "incident": message("incidents"),
     "outcomes": message("telling the shop"),
@@ -155,8 +155,8 @@ AUDIT_KINDS = {
 
 AUDIT_ACTIONS = {
     **{f"order_{name}": word for name, word in ACTIONS.items()},
-    "queue_pause": message("queue paused"),
-    "queue_resume": message("queue resumed"),
+    "queue_pause": message("drain paused"),
+    "queue_resume": message("drain resumed"),
     "queue_rate": message("speed limited"),
     "incident_close": message("incident closed"),
     "breaker_force_open": message("circuit forced open"),

@@ -53,7 +53,7 @@ def _paused(view: Circumstances) -> str:
     if (pause := view.backlog.paused) is None:
         return ""
     since = view.words.duration(seconds_between(pause.at, view.backlog.at))
-    return view.say("%(actor)s paused the queue %(time)s ago.", actor=pause.actor, time=since)
+    return view.say("%(actor)s paused the drain %(time)s ago.", actor=pause.actor, time=since)
 
 
 def _forced(sentence: str) -> Callable[[Circumstances], str]:
@@ -91,6 +91,11 @@ def _alarm(kind: AlarmKind) -> Callable[[Circumstances], bool]:
 
 def _overridden(mode: OverrideMode) -> Callable[[Circumstances], bool]:
     return lambda view: view.mode is mode
+
+
+def _is_stalled(view: Circumstances) -> bool:
+    idle = view.has(ObstacleKind.WORKERS_IDLE) or view.has(ObstacleKind.NONE_FINISHED)
+    return idle or AlarmKind.NOTHING_COMPLETED in view.alarms
 
 
 _Rule = tuple[Situation, Severity, Callable[[Circumstances], bool], Callable[[Circumstances], str]]
@@ -154,10 +159,7 @@ SITUATIONS: tuple[_Rule, ...] = (
     (
         Situation.STALLED,
         Severity.ACT,
-        lambda view: (
-            _alarm(AlarmKind.NOTHING_COMPLETED)(view)
-            or _has(ObstacleKind.WORKERS_IDLE, ObstacleKind.NONE_FINISHED)(view)
-        ),
+        lambda view: _is_stalled(view) and not view.has_just_changed,
         _fixed("Orders are due, but none is finished."),
     ),
     (

@@ -125,7 +125,7 @@ _WAITING = {
 def _next(situation: Situation, view: Circumstances) -> Iterator[str]:
     words, backlog = view.words, view.backlog
     if situation is Situation.DOWN:
-        if view.breaker.retry_after > 0:
+        if view.breaker.retry_after >= 1:  # Not "in 0 s".
             yield words.text("Next probe in %(time)s.", time=words.duration(view.breaker.retry_after))
         else:
             yield words.text("The next order is a probe.")
@@ -133,6 +133,8 @@ def _next(situation: Situation, view: Circumstances) -> Iterator[str]:
         yield from _end(view, view.pause_left)
     elif situation in {Situation.FORCED_OPEN, Situation.FORCED_CLOSED}:
         yield from _end(view, view.override_left)
+        if view.backlog.paused is not None:
+            yield words.text("The drain is paused as well.")
     elif situation in _DRAINING and backlog.drain_eta_range_seconds and backlog.queued:
         least, most = backlog.drain_eta_range_seconds
         yield words.text("Done in about %(time)s.", time=time_range(least, most, words))

@@ -69,6 +69,11 @@
   const preciseClock = new Intl.DateTimeFormat(language, { ...minutes, second: "2-digit" });
   const numbers = new Intl.NumberFormat(language, { maximumFractionDigits: 0 });
 
+  // A tick between two whole numbers has no name: half an order is none, and "1" twice misleads.
+  function whole(one) {
+    return Number.isInteger(one) ? numbers.format(one) : "";
+  }
+
   // Without a pointer on the chart, its newest values are shown.
   function value(plot, here, series) {
     const found = here ?? plot.data[series].at(-1);
@@ -88,7 +93,7 @@
       padding: [8, 24, 0, 0],
       cursor: { sync: { key: "time" }, drag: { x: false, y: false } },
       scales: { y: { range: (plot, least, most) => [0, Math.max(most || 0, 1) * 1.1] } },
-      axes: [{ ...times, size: withTimes ? 24 : 4 }, { ...axis, size: 56, space: 28, values: (plot, splits) => splits.map((one) => numbers.format(one)) }],
+      axes: [{ ...times, size: withTimes ? 24 : 4 }, { ...axis, size: 56, space: 28, values: (plot, splits) => splits.map(whole) }],
       series: [{ label: box.dataset.time }, ...series],
       hooks: { drawClear: [shade] },
     };

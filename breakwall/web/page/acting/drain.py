@@ -73,7 +73,7 @@ def read_drain(asked: Asked) -> ReadDrain:
 def pause_fact(asked: Asked, drain: ReadDrain) -> Fact:
     """Whether the drain is paused, by whom and until when."""
     said = pause_said(drain.state.paused, drain.now, asked.words)
-    return Fact(asked.words.text("Drain"), said or asked.words.text("running"))
+    return Fact(asked.words.text("Drain"), said or asked.words.text("not paused"))
 
 
 def not_paused(asked: Asked, drain: ReadDrain, title: str) -> ActionImpossibleError:

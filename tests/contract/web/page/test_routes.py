@@ -231,6 +231,15 @@ def test_the_overview_says_why_the_circuit_has_opened(api: ApiSite) -> None:
     assert "closed → open 3 calls failed within 60 s (it opens at 3)" in said
 
 
+@pytest.mark.parametrize("is_open", [False, True])
+def test_the_drain_says_whether_an_open_circuit_holds_it(api: ApiSite, is_open: bool) -> None:
+    if is_open:
+        api.site.open_circuit()
+    said = text_of(get(api, "/"))
+    assert "not paused" in said
+    assert ("Nothing is sent now, because the circuit is open." in said) is is_open
+
+
 def test_an_event_has_the_lists_only_if_they_have_changed(api: ApiSite) -> None:
     seconds = [0.0]
     live = Live(api.services.monitor, Stopping(), monotonic=lambda: seconds[0])
@@ -247,7 +256,7 @@ def test_an_event_has_the_lists_only_if_they_have_changed(api: ApiSite) -> None:
     DrainControl(api.services.database, clock=api.site.clock).pause(Author("anna", "deploy"), 600.0)
     html, shown = hear(shown)
     assert '<hx-partial hx-target="#lists"' in html
-    assert "queue paused" in html
+    assert "drain paused" in html
     assert "hx-partial" not in hear(shown)[0]
 
 

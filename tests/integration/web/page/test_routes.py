@@ -139,12 +139,12 @@ def test_a_change_moves_neither_the_focus_nor_the_scroll_nor_what_is_open(
 
 def test_a_list_changes_while_the_page_is_open_and_its_focus_stays(open_page: Open, site: PageSite) -> None:
     page = open_page("needs_person")
-    link = page.locator("#lists").get_by_role("link", name="<b>cart</b>&amp;0022")
+    link = page.locator("#lists").get_by_role("link", name="<b>cart</b>&amp;0022", exact=True)
     link.focus()
     site.site.producer.enqueue([Order("user-7732", 9000, "KRW", "dies-meanwhile")])
     new = site.site.get("dies-meanwhile").id
     site.site.attempt(new, REFUSED, OrderStatus.DEAD)
-    expect(page.locator("#lists").get_by_role("link", name="dies-meanwhile")).to_be_visible()
+    expect(page.locator("#lists").get_by_role("link", name="dies-meanwhile", exact=True)).to_be_visible()
     expect(link).to_be_focused()
 
 
@@ -259,7 +259,7 @@ def test_orders_are_found_by_a_form_without_javascript(open_page: Open) -> None:
     page = open_page("/orders", script=False)
     page.get_by_label("State").select_option("dead")
     page.get_by_role("button", name="Show").click()
-    expect(page.get_by_role("link", name="<b>cart</b>&amp;0022")).to_be_visible()
+    expect(page.get_by_role("link", name="<b>cart</b>&amp;0022", exact=True)).to_be_visible()
     page.get_by_label("Id or key of an order").fill("장바구니-0019")
     page.keyboard.press("Enter")
     expect(page.locator("h1")).to_have_text("장바구니-0019")
@@ -290,7 +290,7 @@ def test_a_person_signs_in_and_out(open_page: Open, site: PageSite, script: bool
         assert page.evaluate("document.documentElement.scrollWidth") <= 375
         page.get_by_label("Token").fill(token)
         page.keyboard.press("Enter")
-        expect(page.get_by_role("link", name="<b>cart</b>&amp;0022")).to_be_visible()
+        expect(page.get_by_role("link", name="<b>cart</b>&amp;0022", exact=True)).to_be_visible()
         page.get_by_role("button", name="Sign out").click()
         expect(page.locator("h1")).to_have_text("Sign in")
         page.goto(f"{site.address}/audit")

@@ -29,6 +29,14 @@ def test_a_way_that_was_taken_often_has_its_number() -> None:
     assert sorted(taken) == ["1×", "1×", "1×", "2×"]
 
 
+def test_the_numbers_of_the_two_ways_of_a_retry_are_on_different_sides() -> None:
+    up, down = sorted(
+        (line for line in drawn(IN_FLIGHT, QUEUED, IN_FLIGHT).lines if line.times and line.x1 == line.x2),
+        key=lambda line: line.y2,
+    )
+    assert up.middle[0] < up.x1 < down.x1 < down.middle[0]
+
+
 def test_an_unusual_way_is_drawn_when_it_was_taken() -> None:
     assert len(drawn(QUEUED, IN_FLIGHT, DEAD, QUEUED).lines) == len(drawn(QUEUED, IN_FLIGHT, DEAD).lines) + 1
 

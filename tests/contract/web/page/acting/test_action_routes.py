@@ -131,9 +131,9 @@ def test_the_page_says_what_was_done_and_repeats_no_text_of_the_address(api: Api
 
 
 def test_what_was_done_is_seen_at_once(api: ApiSite) -> None:
-    assert "paused the queue" not in api.client.get("/").text
+    assert "paused the drain" not in api.client.get("/").text
     act(api, PAUSE)
-    assert "kim paused the queue" in api.client.get("/").text
+    assert "kim paused the drain" in api.client.get("/").text
 
 
 def test_the_form_is_korean_for_who_reads_korean(api: ApiSite) -> None:
