@@ -4154,6 +4154,14 @@ MUTANTS = (
         simulated=False,
     ),
     Mutant(
+        "an opening after long quiet is written down",
+        "breakwall/monitor/history/circuit_history.py",
+        "where(is_old, circuit_transitions.c.id < newest)",
+        "where(is_old)",
+        ("tests/contract/monitor/history/test_circuit_history.py",),
+        simulated=False,
+    ),
+    Mutant(
         "a local circuit is not taken for the shared one",
         "breakwall/monitor/history/circuit_history.py",
         "        if not status.store_ok:",
@@ -4796,8 +4804,16 @@ MUTANTS = (
     Mutant(
         "no counter falls on a read-only database",
         "breakwall/monitor/metrics/totals.py",
-        "return stored if stored.until >= unsaved.totals.until else unsaved.totals",
-        "return stored",
+        "        if unsaved.totals.numbers <= stored.numbers:\n",
+        "        if True:\n",
+        ("tests/contract/monitor/metrics/test_totals.py",),
+        simulated=False,
+    ),
+    Mutant(
+        "no counter falls after the clock was set back",
+        "breakwall/monitor/metrics/totals.py",
+        "stored.numbers | unsaved.totals.numbers",
+        "unsaved.totals.numbers",
         ("tests/contract/monitor/metrics/test_totals.py",),
         simulated=False,
     ),
