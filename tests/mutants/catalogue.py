@@ -4786,6 +4786,14 @@ MUTANTS = (
         simulated=False,
     ),
     Mutant(
+        "the trigger that keeps an end stops no change of an order",
+        "breakwall/payments/db/end_trigger.py",
+        "SECURITY DEFINER SET search_path FROM CURRENT AS ",
+        "AS ",
+        ("tests/contract/payments/db/test_end_trigger.py",),
+        simulated=False,
+    ),
+    Mutant(
         "an attempt counts at one end of its order",
         COUNTED,
         "attempts.c.number > func.coalesce(previous.c.attempt_count, 0),",
