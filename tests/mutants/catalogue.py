@@ -4842,6 +4842,14 @@ MUTANTS = (
         simulated=False,
     ),
     Mutant(
+        "a delivery whose commit was not confirmed counts once",
+        "breakwall/payments/outcomes/outbox/recording.py",
+        "deliveries.c.delivered_at.is_(None)).values(delivered)",
+        "True).values(delivered)",
+        ("tests/contract/payments/outcomes/test_delivery_totals.py",),
+        simulated=False,
+    ),
+    Mutant(
         "the tries of one transaction count once",
         OUTCOME_RECORDER,
         "        self._tries.clear()\n",
