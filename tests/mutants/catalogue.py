@@ -4178,6 +4178,14 @@ MUTANTS = (
         simulated=False,
     ),
     Mutant(
+        "an opening after long quiet is written down",
+        "breakwall/monitor/history/circuit_history.py",
+        "where(is_old, circuit_transitions.c.id < newest)",
+        "where(is_old)",
+        ("tests/contract/monitor/history/test_circuit_history.py",),
+        simulated=False,
+    ),
+    Mutant(
         "a local circuit is not taken for the shared one",
         "breakwall/monitor/history/circuit_history.py",
         "        if not status.store_ok:",
@@ -4818,6 +4826,14 @@ MUTANTS = (
         simulated=False,
     ),
     Mutant(
+        "the trigger that keeps an end stops no change of an order",
+        "breakwall/payments/db/end_trigger.py",
+        "SECURITY DEFINER SET search_path FROM CURRENT AS ",
+        "AS ",
+        ("tests/contract/payments/db/test_end_trigger.py",),
+        simulated=False,
+    ),
+    Mutant(
         "an attempt counts at one end of its order",
         COUNTED,
         "attempts.c.number > func.coalesce(previous.c.attempt_count, 0),",
@@ -4836,8 +4852,16 @@ MUTANTS = (
     Mutant(
         "no counter falls on a read-only database",
         "breakwall/monitor/metrics/totals.py",
-        "return stored if stored.until >= unsaved.totals.until else unsaved.totals",
-        "return stored",
+        "        if unsaved.totals.numbers <= stored.numbers:\n",
+        "        if True:\n",
+        ("tests/contract/monitor/metrics/test_totals.py",),
+        simulated=False,
+    ),
+    Mutant(
+        "no counter falls after the clock was set back",
+        "breakwall/monitor/metrics/totals.py",
+        "stored.numbers | unsaved.totals.numbers",
+        "unsaved.totals.numbers",
         ("tests/contract/monitor/metrics/test_totals.py",),
         simulated=False,
     ),
@@ -4855,6 +4879,14 @@ MUTANTS = (
         "if self._running is None or self._running.done():",
         "if True:",
         ("tests/contract/web/test_metrics.py",),
+        simulated=False,
+    ),
+    Mutant(
+        "a delivery whose commit was not confirmed counts once",
+        "breakwall/payments/outcomes/outbox/recording.py",
+        "deliveries.c.delivered_at.is_(None)).values(delivered)",
+        "True).values(delivered)",
+        ("tests/contract/payments/outcomes/test_delivery_totals.py",),
         simulated=False,
     ),
     Mutant(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, delete, func, insert, select
 
 from breakwall.breaker import BreakerStatus, CircuitState
 from breakwall.monitor.history.transitions import (
@@ -87,7 +87,7 @@ def newest_transitions(connection: Connection, *, limit: int) -> list[CircuitTra
 
 
 def remove_before(connection: Connection, clock: Clock, seconds: float) -> None:
-    """Delete the transitions of more than so many seconds ago."""
-    connection.execute(
-        delete(circuit_transitions).where(circuit_transitions.c.at < once(clock.after(-seconds)))
-    )
+    """Delete the transitions of more than so many seconds ago, but for the newest: the next ones follow it."""
+    newest = select(func.max(circuit_transitions.c.id)).scalar_subquery()
+    is_old = circuit_transitions.c.at < once(clock.after(-seconds))
+    connection.execute(delete(circuit_transitions).where(is_old, circuit_transitions.c.id < newest))

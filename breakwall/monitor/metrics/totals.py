@@ -87,7 +87,11 @@ class TotalsReader:
         unsaved = self._unsaved
         if unsaved is None or unsaved.of is not self._database.prepared:
             return stored
-        return stored if stored.until >= unsaved.totals.until else unsaved.totals
+        if unsaved.totals.numbers <= stored.numbers:
+            return stored
+        # Of each sum the higher one: after the clock was set back, others have counted more up to an earlier moment.
+        numbers = stored.numbers | unsaved.totals.numbers
+        return OrderTotals(max(stored.until, unsaved.totals.until), numbers)
 
     def _begin(self) -> OrderTotals | None:
         def work(connection: Connection) -> OrderTotals | None:

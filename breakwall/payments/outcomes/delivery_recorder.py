@@ -46,8 +46,8 @@ class DeliveryRecorder:
     def record(self, connection: Connection, finished: Sequence[FinishedDelivery]) -> None:
         self._tries.clear()
         delivered = [one.claimed for one in finished if one.result is not None and one.result.delivered]
-        recording.record_delivered(connection, self._clock, delivered)
-        self._tries.update((claimed.destination, DeliveryResult.DELIVERED) for claimed in delivered)
+        for name, number in recording.record_delivered(connection, self._clock, delivered).items():
+            self._tries[name, DeliveryResult.DELIVERED] += number
         untried = [(one.claimed, one.wait) for one in finished if one.result is None]
         recording.give_back(connection, self._clock, untried)
         for one in finished:

@@ -14,11 +14,17 @@ from breakwall.payments.outcomes.outbox.claiming import Claimed
 _DELAY = seconds("delay_seconds")
 
 
-def record_delivered(connection: Connection, clock: Clock, claims: Sequence[Claimed]) -> None:
-    """The shop has these events. It is also true if the claim has expired meanwhile."""
+def record_delivered(connection: Connection, clock: Clock, claims: Sequence[Claimed]) -> dict[str, int]:
+    """The shop has these events. It is also true if the claim has expired meanwhile.
+
+    Returns how many were not recorded as delivered before, by destination.
+    """
+    found = {}
     for name in sorted({claim.destination for claim in claims}):
         events = [claim.event.number for claim in claims if claim.destination == name]
-        connection.execute(_delivered(clock), {"delivered_to": name, "delivered_events": events})
+        row = {"delivered_to": name, "delivered_events": events}
+        found[name] = connection.execute(_delivered(clock), row).rowcount
+    return found
 
 
 def record_failed(connection: Connection, clock: Clock, claimed: Claimed, error: str, delay: float) -> bool:

@@ -88,13 +88,27 @@ def test_what_a_lost_store_says_is_not_kept(history: HistorySite) -> None:
     assert kept(history) == []
 
 
-def test_old_transitions_are_deleted(history: HistorySite) -> None:
-    look(history)
-    outage(history)
+def pass_the_time_that_is_kept(history: HistorySite) -> None:
     history.clock.now = kept(history)[0].at
     history.advance(KEPT + 1)
     history.sampler.run_once()
-    assert kept(history) == []
+
+
+def test_old_transitions_are_deleted_but_for_the_newest(history: HistorySite) -> None:
+    look(history)
+    outage(history)
+    newest = kept(history)[0]
+    pass_the_time_that_is_kept(history)
+    assert kept(history) == [newest]
+
+
+def test_the_first_outage_after_long_quiet_is_written_down(history: HistorySite) -> None:
+    look(history)
+    outage(history)
+    pass_the_time_that_is_kept(history)
+    history.open_circuit()
+    look(history)
+    assert [one.after for one in kept(history)] == [CircuitState.OPEN, CircuitState.CLOSED]
 
 
 def test_without_the_table_there_are_none(history: HistorySite) -> None:

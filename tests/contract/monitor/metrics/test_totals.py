@@ -220,6 +220,27 @@ def test_after_the_clock_was_set_back_what_ends_is_counted_at_once(site: Site, r
     assert read(reader).of("ended") == {("declined",): 2}
 
 
+def test_after_a_clock_was_set_back_sums_that_could_not_be_stored_replace_no_higher_ones(
+    site: Site, reader: TotalsReader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pay(site, "paid-1")
+    site.advance(COMMITTED)
+    with monkeypatch.context() as standby:
+        standby.setattr(type(site.database), "write", refuse)
+        assert read(reader).of("ended") == {("paid",): 1}
+    site.clock.advance(-3600)
+    other = reader_of(site)
+    read(other)
+    pay(site, "no-1", "no-2")
+    site.advance(COMMITTED)
+    assert read(other).of("ended") == {("declined",): 2}
+    for one in (reader, other):
+        assert read(one).of("ended") == {("declined",): 2, ("paid",): 1}, "no counter falls"
+    pay(site, "no-3")
+    site.advance(COMMITTED)
+    assert read(reader).of("ended") == {("declined",): 3, ("paid",): 1}, "and it counts on at once"
+
+
 def test_before_revision_0008_there_are_no_sums(site: Site, reader: TotalsReader) -> None:
     site.database.write(lambda connection: connection.execute(text("DROP TABLE order_totals")))
     assert reader.read() is None

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
 from sqlalchemy import text
 
+from breakwall.payments.db.errors import DatabaseUnavailableError
 from breakwall.payments.outcomes.delivery_totals import DeliveryResult, read_deliveries
 from breakwall.payments.outcomes.destination import Result
 from breakwall.payments.outcomes.schedule import DELAYS, MAX_TRIES
@@ -51,6 +53,27 @@ def test_two_processes_add_up(outbox_site: OutboxSite) -> None:
         outbox_site.end(key)
         worker.run()
     assert totals(outbox_site) == {("webhook", DeliveryResult.DELIVERED.value): 3}
+
+
+def test_a_try_whose_commit_was_not_confirmed_counts_once(
+    outbox_site: OutboxSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker = outbox_site.worker(Shop(), Shop("listener"), keeps=True)
+    outbox_site.end("k1")
+    worker.run()
+    for pool in worker.pools:
+        pool.run_kept()
+
+    def lose(when: str, name: str) -> None:
+        if (when, name) == ("after", "deliver_outcomes"):
+            raise DatabaseUnavailableError("the connection broke")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("breakwall.payments.db.database.reach", lose)
+        with pytest.raises(DatabaseUnavailableError):
+            worker.run()
+    worker.run()
+    assert totals(outbox_site) == {("webhook", "delivered"): 1, ("listener", "delivered"): 1}
 
 
 def test_before_revision_0008_the_shop_is_told_and_nothing_is_counted(outbox_site: OutboxSite) -> None:
