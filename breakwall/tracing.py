@@ -7,6 +7,7 @@ processes, belong to it. No span holds an exception's text, a key of the shop's,
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Span as OpenTelemetrySpan
 
 Value = str | int | float | bool | None
+
+_NAMES_PROVIDER = "OTEL_PYTHON_TRACER_PROVIDER" in os.environ  # Then it is loaded when somebody asks for it.
 
 
 class Span:
@@ -40,7 +43,9 @@ _NOTHING: AbstractContextManager[Span] = nullcontext(OFF)
 def is_on() -> bool:
     """Whether this process traces."""
     api = sys.modules.get("opentelemetry.trace")
-    if api is None:
+    # Without a provider, `get_tracer_provider` looks into the environment each time: that costs as much as parsing an
+    # order, and each order asks.
+    if api is None or (getattr(api, "_TRACER_PROVIDER", api) is None and not _NAMES_PROVIDER):
         return False
     return not isinstance(api.get_tracer_provider(), (api.ProxyTracerProvider, api.NoOpTracerProvider))
 

@@ -30,10 +30,12 @@ from breakwall.payments.db.schema import QUEUED, orders
 from breakwall.payments.fleet.workers import known_workers
 from breakwall.payments.operator.incidents import count_open
 
-LONG = 100_000  # Waiting orders up to which each snapshot counts all of them.
+# Waiting orders up to which each snapshot reads all of them. On SQLite that takes 35 ms of processor time.
+LONG = 10_000
 
-# Above `LONG`, if no worker has counted: ``queued`` is counted for `COUNTING` seconds, `CHUNK` orders at a time. All
-# other numbers are those of the first `SAMPLED` orders.
+# Above `LONG`, if no worker has counted: ``queued`` is counted by an index, `CHUNK` orders at a time, up to `EXACT`
+# orders, and beyond that for `COUNTING` seconds. All other numbers are those of the first `SAMPLED` orders.
+EXACT = 100_000
 COUNTING = 0.02
 CHUNK = 10_000
 SAMPLED = 2_000
@@ -42,11 +44,11 @@ SAMPLED = 2_000
 def count(connection: Connection, clock: Clock, *, exact: int = 0) -> Counts:
     """Count within a running transaction, in a time that does not grow with the orders that wait.
 
-    Without a count of a worker, ``queued`` is exact up to ``exact`` orders, and beyond that as far as `COUNTING`
-    seconds suffice.
+    Without a count of a worker, ``queued`` is exact up to ``exact`` orders, at least up to `EXACT`, and beyond that as
+    far as `COUNTING` seconds suffice.
     """
     stored = read_stored(connection, clock)
-    waiting = _stored_waiting(stored) or _count_now(connection, clock, max(exact, LONG))
+    waiting = _stored_waiting(stored) or _count_now(connection, clock, max(exact, EXACT))
     aside = _stored_aside(stored) or _count_aside(connection)
     money = {**waiting.pop("money"), **aside.pop("money")}
     fleet = known_workers(connection, clock)

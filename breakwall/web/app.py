@@ -7,8 +7,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
 from fastapi import FastAPI
+from fastapi.telemetry import TelemetryConfig
 
-from breakwall import __version__
+from breakwall import __version__, tracing
 from breakwall.monitor.history.sampler import Sampler
 from breakwall.producers.threads import ThreadPool
 from breakwall.web import (
@@ -62,8 +63,7 @@ def create_app(services: Services, *, host: str = "127.0.0.1") -> FastAPI:
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
-        # It would log the texts of errors, and show each answered error as a failure of a span within the request.
-        telemetry={"logs": False, "operation_spans": False},
+        telemetry=_telemetry(),
         lifespan=_lifespan,
     )
     app.state.services = services
@@ -79,6 +79,15 @@ def create_app(services: Services, *, host: str = "127.0.0.1") -> FastAPI:
     protect(app, services.settings, services.access, host, clock=services.clock)
     app.add_middleware(SpanAddresses)
     return app
+
+
+def _telemetry() -> TelemetryConfig:
+    """Spans of requests, if the process traces by now: otherwise each request would look for a provider.
+
+    No logs: they have the texts of errors. No spans within a request: they show each answered error as a failure. The
+    metrics are those of `/metrics`.
+    """
+    return {"tracing": tracing.is_on(), "metrics": False, "logs": False, "operation_spans": False}
 
 
 @asynccontextmanager

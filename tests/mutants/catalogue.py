@@ -4706,6 +4706,14 @@ MUTANTS = (
         simulated=False,
     ),
     Mutant(
+        "the number of waiting orders is exact where an index counts them quickly",
+        "breakwall/monitor/counts.py",
+        "max(exact, EXACT)",
+        "exact",
+        ("tests/contract/monitor/test_stored_counts.py",),
+        simulated=False,
+    ),
+    Mutant(
         "the short way places no order without a token of its scope",
         "breakwall/web/orders/short_way.py",
         "    await ALLOWED.dependency(request)\n",

@@ -49,7 +49,7 @@ def backlog(
 ) -> None:
     """Show how many orders wait, for how long, and when they will be finished.
 
-    Above 100,000 waiting orders, the numbers are those that a worker counted about ten seconds ago at most, and the
+    Above 10,000 waiting orders, the numbers are those that a worker counted about ten seconds ago at most, and the
     command says how old they are. If no worker counts, the command counts for a short time: numbers with "at least" are
     lower bounds then.
 

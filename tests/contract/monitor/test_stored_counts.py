@@ -43,6 +43,7 @@ class CountedSite(Site):
 @pytest.fixture
 def site(migrated_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[CountedSite]:
     monkeypatch.setattr(counts, "LONG", LONG)
+    monkeypatch.setattr(counts, "EXACT", LONG)
     monkeypatch.setattr(counts, "SAMPLED", 2)
     monkeypatch.setattr(counts, "COUNTING", 60.0)  # However busy the machine is.
     site = CountedSite(migrated_url)
@@ -159,6 +160,18 @@ def test_when_counting_takes_too_long_the_number_is_a_lower_bound(
     seen = site.look()
     assert (seen.counted, seen.queued) == (Counted.AT_LEAST, 6)
     assert seen.queued_text == "at least 6"
+
+
+def test_however_long_it_takes_the_number_is_exact_where_that_costs_little(
+    site: CountedSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the backlogs that a snapshot reads and those of which even the index is long."""
+    monkeypatch.setattr(counts, "CHUNK", 2)
+    monkeypatch.setattr(counts, "EXACT", LONG + 6)
+    monkeypatch.setattr(counts, "COUNTING", -1.0)
+    site.queue(LONG + 6)
+    seen = site.look()
+    assert (seen.counted, seen.queued, seen.due) == (Counted.SAMPLED, LONG + 6, 2)
 
 
 def test_a_limit_is_counted_to_however_long_it_takes(

@@ -136,9 +136,9 @@ class ShortSignal(LoopSignal):
     time_over: TimeIsOver
     is_first = True
 
-    async def wait(self, seconds: float) -> bool:
+    async def wait(self, seconds: float, leave: asyncio.Future[None] | None = None) -> bool:
         if not self.is_first:
-            return await super().wait(seconds)
+            return await super().wait(seconds, leave)
         ShortSignal.is_first = False
         while not self.time_over.committing.is_set():
             await asyncio.sleep(0.005)

@@ -30,7 +30,7 @@ def test_the_api_has_a_document_of_itself(api: ApiSite) -> None:
     assert document["openapi"].startswith("3.1")
 
 
-def test_the_span_of_a_request_is_the_parent_of_the_orders(api: ApiSite, spans: Spans) -> None:
+def test_the_span_of_a_request_is_the_parent_of_the_orders(spans: Spans, api: ApiSite) -> None:
     api.site.gateway.answers.append(PAID)
     assert place_order(api.client).status_code == 201
     [request] = spans.named("POST /v1/orders")
@@ -40,7 +40,7 @@ def test_the_span_of_a_request_is_the_parent_of_the_orders(api: ApiSite, spans: 
     assert placed.parent.span_id == request.get_span_context().span_id
 
 
-def test_a_bug_is_in_the_trace_without_its_text(api: ApiSite, spans: Spans) -> None:
+def test_a_bug_is_in_the_trace_without_its_text(spans: Spans, api: ApiSite) -> None:
     @api.app.get("/tried/bug")
     def fail() -> None:
         raise ZeroDivisionError(SECRET)
@@ -53,7 +53,7 @@ def test_a_bug_is_in_the_trace_without_its_text(api: ApiSite, spans: Spans) -> N
 
 
 @pytest.mark.parametrize("name", ["cart-of-anna", "none/of anna"])
-def test_no_name_of_an_order_is_in_a_span(api: ApiSite, spans: Spans, name: str) -> None:
+def test_no_name_of_an_order_is_in_a_span(spans: Spans, api: ApiSite, name: str) -> None:
     queued(api.site, "cart-of-anna")
     for path in ("/v1/orders/", "/orders/", "/nothing/"):
         api.client.get(f"{path}{quote(name)}", params={"by": "key", "name": "anna"})
@@ -62,7 +62,7 @@ def test_no_name_of_an_order_is_in_a_span(api: ApiSite, spans: Spans, name: str)
     assert "anna" not in spans.text()
 
 
-def test_a_request_that_is_refused_is_no_failure_in_the_trace(api: ApiSite, spans: Spans) -> None:
+def test_a_request_that_is_refused_is_no_failure_in_the_trace(spans: Spans, api: ApiSite) -> None:
     assert place_order(api.client, amount=0).status_code == 422
     assert api.client.get("/v1/orders/none").status_code == 404
     assert len(spans.all()) >= 2
