@@ -85,16 +85,20 @@ class Person:
             found = Axe().run(self.page)
             assert found.violations_count == 0, found.generate_report()
 
-    def sees(self, sentence: str) -> None:
-        """The verdict, which changes while the page is open."""
-        if not self.has_script:  # It loads itself again each ten seconds.
-            wait_until(lambda: self._says_now(sentence), 60.0)
-        expect(self.page.locator("h1")).to_have_text(sentence)
+    def sees(self, verdict: str) -> None:
+        """A page that is new to the person, with this verdict."""
+        self.reads(verdict)
         self.look()
 
-    def _says_now(self, sentence: str) -> bool:
+    def reads(self, verdict: str) -> None:
+        """It changes while the page is open."""
+        if not self.has_script:  # It loads itself again each ten seconds.
+            wait_until(lambda: self._says_now(verdict), 60.0)
+        expect(self.page.locator("h1")).to_have_text(verdict)
+
+    def _says_now(self, verdict: str) -> bool:
         self.page.reload()
-        return self.page.locator("h1").inner_text() == sentence
+        return self.page.locator("h1").inner_text() == verdict
 
     def opens(self, address: str) -> None:
         """Follow a link of the page that is open."""

@@ -119,7 +119,7 @@ def force_open_and_lift(person: Person) -> None:
 
     person.opens("/act/circuit/auto")
     person.sends("circuit_automatic", reason=REASONS["breaker_auto"])
-    person.sees(down(person))
+    person.reads(down(person))
 
 
 def pause_and_resume(person: Person) -> None:
@@ -138,7 +138,7 @@ def pause_and_resume(person: Person) -> None:
     person.sees(person.words.text(paused, actor="kim", time=person.words.duration(0)))
     person.opens("/act/drain/resume")
     person.sends("drain_resumed", reason=REASONS["queue_resume"])
-    person.sees(down(person))
+    person.reads(down(person))
 
     page.goto(f"{page.url.partition('?')[0]}act/drain/resume")
     person.is_refused("The drain is not paused.")
