@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
 import uvicorn
 
+from breakwall.access.known_tokens import KnownTokens
+from breakwall.access.scopes import Scope
+from breakwall.access.tokens import digest_of, new_token
+from breakwall.api_tokens import ConfiguredToken
 from breakwall.breaker import CircuitBreaker
 from breakwall.monitor.backlog import Backlog, Monitor
 from breakwall.payments.fleet.drain_control import DrainControl
@@ -23,6 +29,7 @@ from breakwall.payments.operator.incidents import open_incident
 from breakwall.payments.orders import Order, OrderStatus
 from breakwall.producers import AsyncOrderProducer
 from breakwall.settings import Settings
+from breakwall.web.access.access import Access
 from breakwall.web.app import create_app
 from breakwall.web.live.poller import Live
 from breakwall.web.page.overview_lists import read_lists
@@ -63,7 +70,8 @@ class CountedStreams:
 class PageSite:
     """A server on loopback, with a page whose situation the test chooses."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, has_past: bool = True) -> None:
+        """``has_past``: whether it has orders of each state, and people did something; else it is new."""
         self.site = Site(f"sqlite:///{folder / 'orders.db'}")
         self.monitor = ScriptedMonitor()
         settings = Settings()
@@ -75,8 +83,8 @@ class PageSite:
         )
         self.app = create_app(self.services)
         self.show("calm")
-        self.orders = fill(self.site)
-        self.bulk_retry = act(self.site)
+        self.orders = fill(self.site) if has_past else {}
+        self.bulk_retry = act(self.site) if has_past else ""
         self._streams = CountedStreams(self.app)
         options = uvicorn.Config(
             self._streams, port=0, log_level="error", timeout_graceful_shutdown=1, lifespan="off"
@@ -103,7 +111,22 @@ class PageSite:
         """Have the page show the state of the site, and no prepared situation."""
         live = Live(self.services.monitor, self.services.stopping)
         self.services.__dict__["live"] = live
-        self.app.state.page_data = PageData(live, self.site.breaker.config)
+        self.app.state.page_data = PageData(
+            live, self.site.breaker.config, lists=lambda: read_lists(self.services)
+        )
+
+    @contextmanager
+    def token_needed(self, name: str, *scopes: Scope) -> Iterator[str]:
+        """Meanwhile it is one whose settings have a token, which this gives."""
+        token, state = new_token(), self.app.state
+        database, clock, before = self.site.database, self.site.clock, state.access
+        known = ConfiguredToken(name, frozenset(scopes), digest_of(token))
+        tokens = KnownTokens(database, [known], clock=clock)
+        state.access = Access(tokens, database, "127.0.0.1", clock=clock)
+        try:
+            yield token
+        finally:
+            state.access = before
 
     def change(self, situation: str) -> None:
         """The same, for pages that are open: their data stay, and find another situation."""
