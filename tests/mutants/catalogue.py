@@ -4434,6 +4434,14 @@ MUTANTS = (
         simulated=False,
     ),
     Mutant(
+        "another gateway's orders are passed in short transactions",
+        BULK_BATCH,
+        "until = min(start + SEARCHED, bulk.eligible)",
+        "until = bulk.eligible",
+        (BULK_BATCH_TESTS,),
+        simulated=False,
+    ),
+    Mutant(
         "the result of a retry in the transaction of the retry",
         BULK_BATCH,
         "            _write(connection, bulk, result, places)\n",

@@ -18,6 +18,8 @@ from breakwall.payments.operator.locking import lock_orders
 from breakwall.payments.operator.retry_and_cancel import requeue, with_key_conflict
 from breakwall.payments.orders import OrderStatus
 
+SEARCHED = 10_000  # Places at once: on SQLite every other writer waits meanwhile.
+
 Results = dict[BulkResult, list[int]]
 """The places of the orders with each result."""
 
@@ -49,7 +51,8 @@ class RetryBatch:
     def run_once(self, bulk_id: str) -> BulkRetry:
         """Retry the next orders of one that is `RUNNING`, if its rate allows any now; returns it as it is then.
 
-        If there are none, it is `FINISHED`.
+        Not more than its rate allows for one second. Of many orders that are another gateway's, it passes some. If
+        there are none, it is `FINISHED`.
         """
 
         def work(connection: Connection) -> tuple[BulkRetry, int | None]:
@@ -69,7 +72,10 @@ class RetryBatch:
 
     def _retry_next(self, connection: Connection, bulk: BulkRetry) -> int:
         """The place before which nothing is left for this process."""
-        frozen = self._next(connection, bulk)
+        size = BATCH if bulk.rate is None else min(BATCH, max(1, int(bulk.rate)))
+        start = self._through.get(bulk.id, 0)
+        until = min(start + SEARCHED, bulk.eligible)
+        frozen = self._find(connection, bulk, start, until, size)
         results = self._retry(connection, bulk, frozen)
         for result, places in results.items():
             _write(connection, bulk, result, places)
@@ -80,16 +86,18 @@ class RetryBatch:
             changes |= {"state": BulkState.FINISHED, "ended_at": self._clock.after(0), "next_at": None}
         if changes:
             connection.execute(update(bulk_retries).where(bulk_retries.c.id == bulk.id).values(changes))
-        return frozen[-1].place + 1 if frozen else bulk.eligible
+        return frozen[-1].place + 1 if len(frozen) == size else until
 
-    def _next(self, connection: Connection, bulk: BulkRetry) -> Sequence[Row[Any]]:
-        """The next orders of this gateway, not more than its rate allows for one second; and pruned ones."""
-        size = BATCH if bulk.rate is None else min(BATCH, max(1, int(bulk.rate)))
+    def _find(
+        self, connection: Connection, bulk: BulkRetry, start: int, until: int, size: int
+    ) -> Sequence[Row[Any]]:
+        """The first orders of this gateway between two places, and pruned ones, that have no result."""
         place = bulk_retry_orders.c.place
         wanted = select(bulk_retry_orders).where(
             bulk_retry_orders.c.bulk_id == bulk.id,
             bulk_retry_orders.c.result.is_(None),
-            place >= self._through.get(bulk.id, 0),
+            place >= start,
+            place < until,
         )
         if self._gateway is not None:
             with_order = bulk_retry_orders.outerjoin(orders, orders.c.id == bulk_retry_orders.c.order_id)

@@ -10,6 +10,7 @@ from sqlalchemy import func, select, update
 from breakwall.gateway_names import DEFAULT
 from breakwall.payments.db.operator_tables import bulk_retry_orders
 from breakwall.payments.db.schema import attempts, interventions, orders
+from breakwall.payments.operator.bulk_retry import batch as batches
 from breakwall.payments.operator.bulk_retry.batch import RetryBatch
 from breakwall.payments.operator.bulk_retry.record import BulkRetry
 from breakwall.payments.operator.bulk_retry.selection import Selection
@@ -226,6 +227,13 @@ class TestOrdersOfAnotherGateway:
         mine = self.of(site, DEFAULT)
         while not mine.is_through(now := mine.run_once(made.id)):
             pass
-        found = site.database.read(lambda connection: mine._next(connection, now))
-        assert found == []
+        assert mine._through[made.id] == now.eligible
         assert results(site, made).count(None) == 1
+
+    def test_many_of_them_are_passed_in_several_transactions(
+        self, site: Site, made: BulkRetry, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(batches, "SEARCHED", 1)
+        mine = self.of(site, DEFAULT)
+        assert [mine.run_once(made.id).retried for _ in range(made.eligible)] == [0, 1, 2]
+        assert mine.is_through(mine.run_once(made.id))
