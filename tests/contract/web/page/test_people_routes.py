@@ -51,7 +51,7 @@ def test_the_overview_has_the_last_ten_actions_and_the_way_to_all(api: ApiSite) 
     html = get(api, "/")
     newest = [api.site.get(f"k{number}").id for number in range(11, 1, -1)]
     assert subjects(html[html.index('id="actions"') :]) == newest
-    assert '<a href="/audit">All of it</a>' in html
+    assert '<a href="/audit">The whole audit log</a>' in html
     assert "cancelled" in text_of(html)
     assert "the service is back" in html
 

@@ -78,6 +78,11 @@ TRACES = """
 INSERT INTO order_traces (order_id, parent, at)
 SELECT id, '00-1-2-01', settled_at FROM orders WHERE status = 'paid'
 """
+EARLIER_ENDS = """
+INSERT INTO earlier_ends
+    (order_id, status, amount, currency, settled_at, attempt_count, retry_count, deferral_count, look_up_count)
+SELECT id, 'dead', amount, currency, settled_at, 1, 0, 0, 0 FROM orders WHERE status = 'paid'
+"""
 # One that ended long ago, and one that is not finished.
 BULK_RETRIES = """
 INSERT INTO bulk_retries (id, name, created_at, actor, reason, selection, state, ended_at)
@@ -93,6 +98,7 @@ INSERT INTO bulk_retry_orders (bulk_id, place, order_id, status)
 SELECT bulk_retries.id, row_number() OVER (ORDER BY orders.id), orders.id, 'dead' FROM orders, bulk_retries
 """
 BULK = BULK_RETRIES, OPEN_BULK_RETRY, BULK_LISTS
+STORED = PRUNED, INCIDENTS, OUTCOMES, DELIVERIES, INTERVENTIONS, HINTS, TRACES, EARLIER_ENDS, *BULK
 
 
 @dataclass
@@ -131,7 +137,7 @@ class Site:
         upgrade(self.database.engine)
         fill(self.database.engine, BACKLOG)
         with self.database.engine.begin() as connection:
-            for statement in (PRUNED, INCIDENTS, OUTCOMES, DELIVERIES, INTERVENTIONS, HINTS, TRACES, *BULK):
+            for statement in STORED:
                 connection.execute(text(statement))
         if analysed:
             tidy(self.database.engine)

@@ -134,7 +134,7 @@ def pause_and_resume(person: Person) -> None:
 
     person.opens("/act/drain/pause")
     person.sends("drain_paused", reason=REASONS["queue_pause"])
-    paused = "%(actor)s paused the queue %(time)s ago."
+    paused = "%(actor)s paused the drain %(time)s ago."
     person.sees(person.words.text(paused, actor="kim", time=person.words.duration(0)))
     person.opens("/act/drain/resume")
     person.sends("drain_resumed", reason=REASONS["queue_resume"])
