@@ -25,7 +25,7 @@ from breakwall.monitor.set_aside import SetAside, are_many, count_every, count_s
 from breakwall.monitor.stored_counts import Part, StoredCount, read_stored
 from breakwall.monitor.waiting_orders import count_waiting
 from breakwall.payments.db.clock import Clock
-from breakwall.payments.db.query_hints import likely
+from breakwall.payments.db.query_hints import likely, read_in_index_order
 from breakwall.payments.db.schema import QUEUED, orders
 from breakwall.payments.fleet.workers import known_workers
 from breakwall.payments.operator.incidents import count_open
@@ -35,7 +35,7 @@ LONG = 10_000
 
 # Above `LONG`, if no worker has counted: ``queued`` is counted by an index, `CHUNK` orders at a time, up to `EXACT`
 # orders, and beyond that for `COUNTING` seconds. All other numbers are those of the first `SAMPLED` orders.
-EXACT = 100_000
+EXACT = 50_000
 COUNTING = 0.02
 CHUNK = 10_000
 SAMPLED = 2_000
@@ -47,6 +47,7 @@ def count(connection: Connection, clock: Clock, *, exact: int = 0) -> Counts:
     Without a count of a worker, ``queued`` is exact up to ``exact`` orders, at least up to `EXACT`, and beyond that as
     far as `COUNTING` seconds suffice.
     """
+    read_in_index_order(connection)
     stored = read_stored(connection, clock)
     waiting = _stored_waiting(stored) or _count_now(connection, clock, max(exact, EXACT))
     aside = _stored_aside(stored) or _count_aside(connection)
@@ -70,6 +71,7 @@ def is_long(connection: Connection) -> bool:
 
 def long_parts(connection: Connection) -> set[Part]:
     """What has to be counted by a worker, because a snapshot would take too long."""
+    read_in_index_order(connection)
     found = {Part.WAITING} if is_long(connection) else set()
     return found | ({Part.ASIDE} if are_many(connection) else set())
 

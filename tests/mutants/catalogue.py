@@ -4714,6 +4714,14 @@ MUTANTS = (
         simulated=False,
     ),
     Mutant(
+        "a snapshot sorts no long backlog on a PostgreSQL without statistics",
+        "breakwall/payments/db/query_hints.py",
+        "        connection.execute(_NO_SORT)\n",
+        "        pass\n",
+        ("tests/integration/payments/db/test_query_hints.py",),
+        simulated=False,
+    ),
+    Mutant(
         "the number of waiting orders is exact where an index counts them quickly",
         "breakwall/monitor/counts.py",
         "max(exact, EXACT)",

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, ScalarSelect, select
+from sqlalchemy import ColumnElement, Connection, ScalarSelect, select, text
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
@@ -16,6 +16,19 @@ def once(moment: ColumnElement[datetime]) -> ScalarSelect[datetime]:
     statement's start: do not use it for what must be true after a wait for a lock.
     """
     return select(moment).scalar_subquery()
+
+
+def read_in_index_order(connection: Connection) -> None:
+    """Until this transaction ends, the first rows in an index's order are found by that index.
+
+    Until ANALYZE has run, PostgreSQL too assumes that every state is rare, whatever a condition says: it would read
+    and sort all orders of the state, to find the first thousands.
+    """
+    if connection.dialect.name == "postgresql":
+        connection.execute(_NO_SORT)
+
+
+_NO_SORT = text("SET LOCAL enable_sort = off")
 
 
 class likely(FunctionElement[Any]):  # noqa: N801 - it is called as a function is

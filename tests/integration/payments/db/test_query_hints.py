@@ -18,6 +18,7 @@ import pytest
 from sqlalchemy import Connection, event, text
 
 from breakwall.breaker import CircuitBreaker, CircuitBreakerConfig
+from breakwall.monitor import counts
 from breakwall.monitor.backlog import Monitor
 from breakwall.monitor.counts import count_all
 from breakwall.monitor.stored_counts import forget, store
@@ -132,7 +133,7 @@ class Site:
         analysed: the planner has the tables' statistics.
     """
 
-    def __init__(self, url: str, explain: Callable[[Database, str, Any], Plan], *, analysed: bool) -> None:
+    def __init__(self, url: str, explain: Explain, *, analysed: bool) -> None:
         self.database = Database(url)
         upgrade(self.database.engine)
         fill(self.database.engine, BACKLOG)
@@ -169,7 +170,9 @@ class Site:
         """The plans of the statements that ``call`` sends, in their order."""
         with self._recording() as sent:
             call(self)
-        return [self._explain(self.database, *statement) for statement in sent]
+        settings = [sql for sql, _ in sent if sql.startswith("SET LOCAL")]
+        statements = [one for one in sent if not one[0].startswith("SET LOCAL")]
+        return [self._explain(self.database, *one, settings) for one in statements]
 
     def _ids_of_due_orders(self) -> list[str]:
         with self.database.engine.connect() as connection:
@@ -191,6 +194,8 @@ class Site:
 
 
 Call = Callable[[Site], object]
+Explain = Callable[[Database, str, Any, list[str]], Plan]
+"""Of a statement with its parameters, under the settings of its transaction."""
 
 
 def _note_columns(connection: Connection) -> None:
@@ -210,7 +215,7 @@ class NoPublisher:
         pass
 
 
-def ask_postgres(database: Database, sql: str, parameters: Any, *, mode: str) -> Plan:
+def ask_postgres(database: Database, sql: str, parameters: Any, settings: list[str], *, mode: str) -> Plan:
     """Prepared as the driver does after some executions, and planned as PostgreSQL may after some more."""
     names: list[str] = []
 
@@ -221,7 +226,8 @@ def ask_postgres(database: Database, sql: str, parameters: Any, *, mode: str) ->
     prepared = re.sub(r"%\((\w+)\)s", number, sql)
     url = database.engine.url.set(drivername="postgresql").render_as_string()
     with psycopg.connect(url, cursor_factory=psycopg.ClientCursor) as connection:
-        connection.execute(f"SET plan_cache_mode = {mode}")
+        for setting in (*settings, f"SET LOCAL plan_cache_mode = {mode}"):
+            connection.execute(setting)
         connection.execute(f"PREPARE sent AS {prepared}")
         values = f"({', '.join(['%s'] * len(names))})" if names else ""
         row = connection.execute(
@@ -244,7 +250,7 @@ def _read_node(node: dict[str, Any], plan: Plan) -> None:
         _read_node(inner, plan)
 
 
-def ask_sqlite(database: Database, sql: str, parameters: Any) -> Plan:
+def ask_sqlite(database: Database, sql: str, parameters: Any, _: list[str]) -> Plan:
     plan = Plan()
     with database.engine.connect() as connection:
         for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}", parameters):
@@ -271,12 +277,18 @@ def site(request: pytest.FixtureRequest) -> Iterator[Site]:
     yield from (_on_postgres if name == "postgres" else _on_sqlite)(request, how)
 
 
+@pytest.fixture
+def unknown_site(request: pytest.FixtureRequest) -> Iterator[Site]:
+    """Of a PostgreSQL that has no statistics yet, such as one whose orders were just restored from a dump."""
+    yield from _on_postgres(request, "never analysed")
+
+
 def _on_postgres(request: pytest.FixtureRequest, how: str) -> Iterator[Site]:
     server = request.getfixturevalue("_postgres")
     server.ensure_running()
     url = server.fresh_url()
     mode = "force_generic_plan" if how == "any values" else "force_custom_plan"
-    site = Site(url, partial(ask_postgres, mode=mode), analysed=True)
+    site = Site(url, partial(ask_postgres, mode=mode), analysed=how != "never analysed")
     yield site
     site.producer.close()
     server.ensure_running()
@@ -411,6 +423,17 @@ def test_a_snapshot_of_a_counted_backlog_reads_the_first_waiting_orders_alone(si
     # The first and the last of two indexes tell why attempts failed.
     first = "SCAN orders USING INDEX ix_orders_dispatch"
     assert read <= {"ix_orders_settled", "ix_orders_dispatch", "ix_orders_status_created", first}
+
+
+def test_a_snapshot_sorts_no_long_backlog_before_the_planner_has_statistics(
+    unknown_site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, number in {"LONG": 100, "CHUNK": 500, "SAMPLED": 200}.items():
+        monkeypatch.setattr(counts, name, number)
+    plans = unknown_site.plans(count_the_backlog)
+    backlog = [plan for plan in plans if "ix_orders_dispatch" in {*plan.scanned, *plan.looked_up}]
+    assert len(backlog) > 5
+    assert not any(plan.sorts_all for plan in backlog)
 
 
 def find_a_known_charge(site: Site) -> None:
