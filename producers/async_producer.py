@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Self, TypeVar
 
@@ -161,24 +162,36 @@ class LoopSignal:
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self._is_set: asyncio.Future[None] = self._loop.create_future()
+        self._is_set = False
+        self._waiter: asyncio.Future[None] | None = None
 
     def set(self) -> None:
         """Let the task continue. Without effect if its loop is closed."""
-        try:
-            self._loop.call_soon_threadsafe(self._set)
-        except RuntimeError:
-            return
+        # In this sequence, and the other way round in `wait`: at least one of the two sees the other.
+        self._is_set = True
+        if self._waiter is not None:
+            with suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(self._wake)
 
     async def wait(self, seconds: float, leave: asyncio.Future[None] | None = None) -> bool:
         """Wait at most so long, or until ``leave`` is done; returns whether it is set."""
-        awaited = [self._is_set] if leave is None else [self._is_set, leave]
-        await asyncio.wait(awaited, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-        return self._is_set.done()
+        self._waiter = self._loop.create_future()
+        if self._is_set or (leave is not None and leave.done()):
+            return self._is_set
+        timer = self._loop.call_later(seconds, self._wake)
+        if leave is not None:
+            leave.add_done_callback(self._wake)
+        try:
+            await self._waiter
+        finally:
+            timer.cancel()
+            if leave is not None:
+                leave.remove_done_callback(self._wake)
+        return self._is_set
 
-    def _set(self) -> None:
-        if not self._is_set.done():
-            self._is_set.set_result(None)
+    def _wake(self, _: object = None) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
 
 
 def _run(work: Callable[[], T], trace: Context | None) -> T:

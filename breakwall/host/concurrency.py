@@ -14,9 +14,9 @@ class HostError(RuntimeError):
     """Breakwall would hang in this process. The message says what to do."""
 
 
-def _patched_by_gevent() -> tuple[bool, ...]:
+def _patched_by_gevent() -> tuple[str, ...]:
     monkey = sys.modules.get("gevent.monkey")
-    return tuple(monkey is not None and monkey.is_module_patched(name) for name in REPLACED)
+    return () if monkey is None else tuple(name for name in REPLACED if monkey.is_module_patched(name))
 
 
 _AT_IMPORT = _patched_by_gevent()

@@ -6,14 +6,21 @@ uvicorn's own class takes heads of any size, and waits for a request for ever. A
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable, Sequence
 from enum import Enum
+from functools import partial
 from typing import Any
 
 import httptools
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import (
+    STATUS_LINE,
+    HttpToolsProtocol,
+    RequestResponseCycle,
+)
 
 from breakwall.web.access.security_headers import HEADERS
 from breakwall.web.problems import ProblemError, ProblemType, problem_response
+from breakwall.web.whole_answers import EXTENSION, Header
 
 MAX_HEAD = 64 * 1024  # Bytes of a request's first line and headers.
 MAX_HEADERS = 200
@@ -117,6 +124,7 @@ class ClientConnection(HttpToolsProtocol):
         if len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers) > MAX_HEAD:
             raise _HeadTooLargeError
         super().on_headers_complete()
+        self.scope["extensions"] = {EXTENSION: partial(self._write_whole, self.cycle)}
         self.headers = []  # For the trailers, which nobody reads: they must not become headers.
         self._came_forward = True
         self.waits_since = self.loop.time()
@@ -149,6 +157,18 @@ class ClientConnection(HttpToolsProtocol):
             self._answer_deadline = None
         if self.flow is not None:
             super().resume_writing()
+
+    def _write_whole(
+        self, cycle: RequestResponseCycle, status: int, headers: Sequence[Header], body: bytes
+    ) -> bool:
+        """See `whole_answers.Write`. In place of `RequestResponseCycle.send`, in one write."""
+        if cycle.disconnected or self.flow.write_paused or not cycle.keep_alive:
+            return False
+        cycle.response_started = cycle.response_complete = True
+        self.transport.write(_head_of(status, (*self.server_state.default_headers, *headers)) + body)
+        cycle.message_event.set()
+        cycle.on_response()
+        return True
 
     def _find_room(self) -> bool:
         if len(self.connections) <= MOST_CONNECTIONS:
@@ -202,8 +222,7 @@ class ClientConnection(HttpToolsProtocol):
         own = {**HEADERS, "Cache-Control": "no-store", "Connection": "close"}
         headers = [*self.server_state.default_headers, *response.raw_headers]
         headers += [(name.encode(), value.encode()) for name, value in own.items()]
-        lines = b"".join(name + b": " + value + b"\r\n" for name, value in headers)
-        return STATUS_LINE[response.status_code] + lines + b"\r\n" + bytes(response.body)
+        return _head_of(response.status_code, headers) + bytes(response.body)
 
     def _set_deadline(self, seconds: float, then: Any) -> None:
         self._end_deadline()
@@ -213,6 +232,12 @@ class ClientConnection(HttpToolsProtocol):
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
+
+
+def _head_of(status: int, headers: Iterable[Header]) -> bytes:
+    """An answer up to its body."""
+    lines = [name + b": " + value for name, value in headers]
+    return STATUS_LINE[status] + b"\r\n".join(lines) + b"\r\n\r\n"
 
 
 class _HeadTooLargeError(Exception):

@@ -27,6 +27,7 @@ from breakwall.web.access.protect import refuse_open_bind
 from breakwall.web.app import create_app
 from breakwall.web.client_connection import IDLE_TIMEOUT, ClientConnection
 from breakwall.web.listening import BACKLOG, url_of
+from breakwall.web.orders.short_way import ShortWay
 from breakwall.web.problems import ProblemType
 from breakwall.web.services import Services
 from breakwall.web.stopping import LONGEST_STOP
@@ -78,7 +79,7 @@ class _Server(uvicorn.Server):
 
     def __init__(self, app: FastAPI) -> None:
         config = uvicorn.Config(
-            app,
+            ShortWay(app),
             http=ClientConnection,
             lifespan="on",
             ws="none",

@@ -44,7 +44,8 @@ def protect(
     app.state.access = Access(tokens, database, host, clock=clock, monotonic=monotonic)
     app.include_router(sign_in.router)
     app.add_exception_handler(SignInNeededError, sign_in.redirect_to_form)
-    app.add_middleware(RequestGuard, is_own_host=own_hosts(host, parse_host_names(settings.api.hosts)))
+    app.state.is_own_host = own_hosts(host, parse_host_names(settings.api.hosts))
+    app.add_middleware(RequestGuard, is_own_host=app.state.is_own_host)
     if proxies := parse_networks(settings.api.proxies):
         # It gives the request the scheme and the address that the caller used: for all who ask, as `address_of`.
         app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=[str(one) for one in proxies])

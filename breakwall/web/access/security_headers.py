@@ -31,6 +31,8 @@ HEADERS = {
 # As the server writes them: made once, because every answer has them.
 _OF_FILES = {name.lower().encode(): value.encode() for name, value in HEADERS.items()}
 _OF_OTHERS = {**_OF_FILES, b"cache-control": b"no-store"}
+OF_ANSWERS = list(_OF_OTHERS.items())
+"""Those of an answer that is no file."""
 
 
 class SecurityHeaders:

@@ -81,11 +81,27 @@ def placed_document(key: str, result: PlaceResult) -> dict[str, Any]:
 
 def placed_response(key: str, result: PlaceResult, headers: dict[str, str]) -> Response:
     """The answer to `POST /v1/orders`, with more ``headers``."""
-    answer = ANSWERS[result.status]
-    headers = {**headers, "Location": f"/v1/orders/{result.order_id}"}
-    if result.replayed:
-        headers["Idempotent-Replayed"] = "true"
+    answer, headers = ANSWERS[result.status], _headers(result, headers)
     document = placed_document(key, result)
     if answer.problem is None:
         return Response(to_json(document), answer.http_status, headers, "application/json")
     return problem_response(ProblemError(answer.problem, answer.message, {"order": document}, headers))
+
+
+def placed_parts(
+    key: str, result: PlaceResult, headers: dict[str, str]
+) -> tuple[int, list[tuple[bytes, bytes]], bytes] | None:
+    """Status, headers and body of the same answer; None if it is a problem document."""
+    answer = ANSWERS[result.status]
+    if answer.problem is not None:
+        return None
+    found = [(name.lower().encode(), value.encode()) for name, value in _headers(result, headers).items()]
+    found.append((b"content-type", b"application/json"))
+    return answer.http_status, found, to_json(placed_document(key, result))
+
+
+def _headers(result: PlaceResult, more: dict[str, str]) -> dict[str, str]:
+    headers = {**more, "Location": f"/v1/orders/{result.order_id}"}
+    if result.replayed:
+        headers["Idempotent-Replayed"] = "true"
+    return headers

@@ -27,7 +27,7 @@ from breakwall.web.orders.bodies import NewOrder
 from breakwall.web.orders.documents import PlacedOrder, located, problems
 from breakwall.web.orders.errors import placing
 from breakwall.web.orders.keys import key_of
-from breakwall.web.orders.preferences import preferences_of
+from breakwall.web.orders.preferences import Preferences, preferences_of
 from breakwall.web.orders.reading_bodies import read_body
 from breakwall.web.problems import invalid
 from breakwall.web.services import Services, services_of
@@ -57,11 +57,12 @@ _DOCUMENTED = {
 
 
 PATH = "/v1/orders"
+PLACED = "breakwall.placed"  # In the ASGI scope: gives what came of an order that `short_way` has placed, or raises it.
 ALLOWED = allow(Scope.ORDERS_WRITE)
 router = APIRouter()
 
 
-# It reads the request by itself, so that `short_way` can call it without FastAPI.
+# It reads the request by itself, because `short_way` may have done so.
 @router.post(
     PATH,
     status_code=201,
@@ -77,24 +78,31 @@ async def place_order(request: Request) -> Response:
     The same order under the same key is never charged twice: a repeated request waits like the first one, and is
     answered with the order's state as it is now, and with `Idempotent-Replayed: true`.
     """
-    services, key, preferred = services_of(request), key_of(request), preferences_of(request)
-    order = _order(await read_body(request, NewOrder), key)
-    wait = services.settings.place.wait if preferred.wait is None else float(preferred.wait)
+    key, preferred = key_of(request), preferences_of(request)
     with placing():
-        result = await _place(services, order, wait, enqueues=preferred.enqueues)
+        if (placed := request.scope.get(PLACED)) is not None:
+            result = placed()
+        else:
+            order = order_under(await read_body(request, NewOrder), key)
+            result = await place(services_of(request), order, preferred)
     return placed_response(key, result, preferred.headers)
 
 
-def _order(body: NewOrder, key: str) -> Order:
+def order_under(body: NewOrder, key: str) -> Order:
+    """The order in a body under the key in the header. Raises `ProblemError` and `InvalidOrderError`."""
     if body.idempotency_key not in {None, key}:
         raise invalid({"idempotency_key": "should be the key in the header Idempotency-Key, or left out"})
     return body.order(key)
 
 
-async def _place(services: Services, order: Order, wait: float, *, enqueues: bool) -> PlaceResult:
-    """The order's state when it has ended, or when ``wait`` is over, or when the process stops."""
+async def place(services: Services, order: Order, preferred: Preferences) -> PlaceResult:
+    """The order's state when it has ended, or when its caller's wait is over, or when the process stops.
+
+    Raises as `AsyncOrderProducer.place`.
+    """
     producer, stopping = services.producer, services.stopping
-    if enqueues:
+    wait = services.settings.place.wait if preferred.wait is None else float(preferred.wait)
+    if preferred.enqueues:
         return await producer.enqueue_one(order, wait)
     began = time.monotonic()
     result = await producer.place(order, wait, leave=stopping.answer)

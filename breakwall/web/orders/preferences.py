@@ -40,6 +40,9 @@ class Preferences:
         return {"Preference-Applied": ", ".join(applied)} if applied else {}
 
 
+NONE = Preferences()
+
+
 def preferences_in(values: Iterable[str]) -> Preferences:
     """The preferences in the header's values. Where one comes twice, the first counts."""
     found: dict[str, str] = {}
@@ -78,4 +81,4 @@ DOCUMENTED = {
 def preferences_of(request: Request) -> Preferences:
     """The request's preferences."""
     values = request.headers.getlist("prefer")
-    return preferences_in(values) if values else Preferences()
+    return preferences_in(values) if values else NONE

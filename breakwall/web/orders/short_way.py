@@ -1,54 +1,133 @@
-"""The short way of `POST /v1/orders` from the socket to `place_order`: the framework's way there costs as much as the
-order itself. Pure ASGI."""
+"""The short way of `POST /v1/orders`: the framework's way there and back costs as much as the order itself. Pure ASGI.
+
+It takes the plain requests that end well. Whatever else has to be answered is left to the framework: before an order is
+placed it gets the request as it came, and afterwards what came of it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable
 from typing import Any
 
-from fastapi import Request
-from starlette.middleware.exceptions import ExceptionMiddleware
-from starlette.types import ASGIApp, Receive, Scope, Send
+from fastapi import FastAPI
+from pydantic import ValidationError
+from starlette.requests import HTTPConnection
+from starlette.types import Message, Receive, Scope, Send
 
+from breakwall import tracing
+from breakwall.access.scopes import Scope as AccessScope
+from breakwall.payments.orders import InvalidOrderError, Order
+from breakwall.producers import PlaceResult
+from breakwall.urls.host_names import host_in
+from breakwall.web.access.security_headers import OF_ANSWERS
 from breakwall.web.body_limit import MAX_BODY
-from breakwall.web.orders.place import ALLOWED, PATH, place_order
+from breakwall.web.orders.answers import placed_parts
+from breakwall.web.orders.bodies import NewOrder
+from breakwall.web.orders.keys import key_in
+from breakwall.web.orders.place import PATH, PLACED, order_under, place
+from breakwall.web.orders.preferences import NONE, Preferences, preferences_in
+from breakwall.web.problems import ProblemError
+from breakwall.web.whole_answers import send_whole
+
+Headers = dict[bytes, bytes]
 
 _MOST_DIGITS = len(str(MAX_BODY))
+_JSON = b"application/json"
+# With one of them, a request is a browser's, or has a body of another kind.
+_ELSEWHERE = frozenset({b"cookie", b"origin", b"sec-fetch-site", b"transfer-encoding"})
 
 
 class ShortWay:
-    """Answers what it can as the routes behind it would, and leaves the rest to them.
+    """Stands before ``app``, with all that `create_app` puts around the routes."""
 
-    ``handlers`` answer errors, by their class. What none of them answers is raised.
-    """
-
-    def __init__(self, app: ASGIApp, *, handlers: Mapping[Any, Any]) -> None:
+    def __init__(self, app: FastAPI) -> None:
         self._app = app
-        known = {kind: handler for kind, handler in handlers.items() if kind is not Exception}
-        self._place = ExceptionMiddleware(_place, known)
+        self._state = app.state
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await (self._place if is_plain_order(scope) else self._app)(scope, receive, send)
+        headers = plain_headers(scope)
+        if headers is None or not self._may_place(scope, headers):
+            await self._app(scope, receive, send)
+            return
+        came = [await receive()]
+        while came[-1].get("more_body"):
+            came.append(await receive())
+        asked = _read(headers, b"".join(message.get("body", b"") for message in came))
+        if asked is None:
+            await self._app(scope, _again(came, receive), send)
+        else:
+            await self._place(*asked, scope, receive, send)
+
+    def _may_place(self, scope: Scope, headers: Headers) -> bool:
+        """As the guard and the route decide it; False also if that needs the database."""
+        host = host_in(headers.get(b"host", b"").decode("latin-1"))
+        if host is None or not self._state.is_own_host(host):
+            return False
+        try:
+            principal = self._state.access.identify_at_once(HTTPConnection(scope))
+        except ProblemError:
+            return False
+        return principal is not None and AccessScope.ORDERS_WRITE in principal.scopes
+
+    async def _place(
+        self, order: Order, preferred: Preferences, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        try:
+            result = await place(self._state.services, order, preferred)
+        except Exception as error:
+            scope[PLACED] = _raising(error)
+        else:
+            parts = placed_parts(order.idempotency_key, result, preferred.headers)
+            if parts is not None:
+                status, more, body = parts
+                await send_whole(scope, send, status, more + OF_ANSWERS, body)
+                return
+            scope[PLACED] = _returning(result)
+        await self._app(scope, receive, send)
 
 
-def is_plain_order(scope: Scope) -> bool:
-    """Not if the request is traced, which the framework does, or if its body may be larger than is allowed."""
-    if scope["type"] != "http" or scope["path"] != PATH or scope["method"] != "POST":
-        return False
-    return "fastapi.telemetry" not in scope and _has_short_body(scope["headers"])
+def plain_headers(scope: Scope) -> Headers | None:
+    """The headers of a plain order. None: the framework reads them, and bounds the body, and makes the span."""
+    if scope["type"] != "http" or scope["path"] != PATH or scope["method"] != "POST" or tracing.is_on():
+        return None
+    headers = dict(scope["headers"])
+    is_plain = len(headers) == len(scope["headers"]) and headers.keys().isdisjoint(_ELSEWHERE)
+    return headers if is_plain and _has_short_json(headers) else None
 
 
-def _has_short_body(headers: list[tuple[bytes, bytes]]) -> bool:
-    """Whether one length is announced, to which the server holds the client, and no chunks."""
-    found = [one for one in headers if one[0] in {b"content-length", b"transfer-encoding"}]
-    if len(found) != 1 or found[0][0] != b"content-length":
-        return False
-    length = found[0][1]
-    return length.isdigit() and len(length) <= _MOST_DIGITS and int(length) <= MAX_BODY
+def _has_short_json(headers: Headers) -> bool:
+    """Whether JSON of an allowed length is announced, to which the server holds the client."""
+    length = headers.get(b"content-length", b"")
+    is_short = length.isdigit() and len(length) <= _MOST_DIGITS and int(length) <= MAX_BODY
+    return is_short and headers.get(b"content-type") == _JSON
 
 
-async def _place(scope: Scope, receive: Receive, send: Send) -> None:
-    request = Request(scope, receive, send)
-    await ALLOWED.dependency(request)
-    response = await place_order(request)
-    await response(scope, receive, send)
+def _read(headers: Headers, body: bytes) -> tuple[Order, Preferences] | None:
+    """None: something is wrong with it, or it did not come as a whole."""
+    try:
+        key = key_in(headers.get(b"idempotency-key", b"").decode("latin-1"))
+        order = order_under(NewOrder.model_validate_json(body), key)
+    except (ProblemError, ValidationError, InvalidOrderError):
+        return None
+    prefer = headers.get(b"prefer")
+    return order, NONE if prefer is None else preferences_in([prefer.decode("latin-1")])
+
+
+def _again(came: list[Message], receive: Receive) -> Receive:
+    """What has come of a request, and then the rest."""
+
+    async def receive_again() -> Message:
+        return came.pop(0) if came else await receive()
+
+    return receive_again
+
+
+def _raising(error: Exception) -> Callable[[], PlaceResult]:
+    def fail() -> PlaceResult:
+        raise error
+
+    return fail
+
+
+def _returning(result: PlaceResult) -> Callable[[], Any]:
+    return lambda: result
