@@ -105,7 +105,12 @@ class Placing:
         """
         forking.notice()
         self.in_hand.add(pending)
-        # Before the breaker: a call without room must not take a probe's permit.
+        try:
+            self._breaker.refuse_at_once()
+        except CircuitBreakerError as refusal:
+            self._queueing.add(pending, refusal.retry_after)
+            return
+        # Before the permit: a call without room must not take a probe's.
         if self.bulkhead.try_enter(pending):
             self._submit(pending)
         else:
@@ -155,7 +160,7 @@ class Placing:
         try:
             self._try(pending)
         except CircuitBreakerError as refusal:
-            self._queueing.add(pending, refusal.retry_after)
+            self._queueing.add(pending, refusal.retry_after, may_wait=True)
         except BaseException as error:
             pending.fail(as_exception(error))
             self.in_hand.remove(pending)

@@ -66,8 +66,13 @@ class QueueingOrders:
         self._waiting: deque[_Waiting] = deque()
         self._storers: set[Right] = set()
 
-    def add(self, pending: PendingOrder, retry_after: float | None = None) -> None:
-        """Store the order soon. If no thread can be started, store it in this one, or refuse it."""
+    def add(
+        self, pending: PendingOrder, retry_after: float | None = None, *, may_wait: bool | None = None
+    ) -> None:
+        """Store the order soon. If no thread can be started, store it in this one, or refuse it.
+
+        ``may_wait``: whether this thread may wait for the database; None: as its caller's, which it is.
+        """
         storer = Right()
         try:
             with self._lock:
@@ -83,16 +88,10 @@ class QueueingOrders:
             if not isinstance(error, RuntimeError | MemoryError):
                 self._end(storer)
                 raise
-            self._add_without_thread(storer, pending, retry_after, error)
-
-    def _add_without_thread(
-        self, storer: Right, pending: PendingOrder, retry_after: float | None, error: Exception
-    ) -> None:
-        # An order whose circuit was asked is in a thread of the producer, which may wait.
-        if pending.may_block or retry_after is not None:
-            self._store_all(storer, pending)
-        else:
-            self._refuse_all(storer, error, "this process can start no thread")
+            if pending.may_block if may_wait is None else may_wait:
+                self._store_all(storer, pending)
+            else:
+                self._refuse_all(storer, error, "this process can start no thread")
 
     def _drop_abandoned(self) -> None:
         """Callers leave in about their order. While the database hangs, what they leave must not pile up."""

@@ -53,6 +53,16 @@ class Admission:
             return Permit(self.recorder, call=self._entered(background=background))
         raise self._refusal(decision, None)
 
+    def refuse_at_once(self) -> None:
+        """Raise `CircuitBreakerError` if `admit` would, and the store need not be asked for that."""
+        if self.recorder.replica.refresh_for_call() is not None:
+            return
+        decision, override = self.current()
+        if override is None and decision.slots == 0:
+            raise self._refusal(decision, None)
+        if override is not None and override.mode is OverrideMode.FORCED_OPEN:
+            raise self._refusal(decision, override)
+
     def start(self, fast_path: FastPath | None, *, background: bool) -> Permit:
         """A permit while the circuit is closed. Raises `CallLimitError` if the calls in hand speak against one more."""
         calls = self.recorder.calls

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from types import CoroutineType
 from typing import Any, ParamSpec, TypeVar, overload
 
+from breakwall.breaker import forking
 from breakwall.breaker.admission import Admission
 from breakwall.breaker.calls_in_hand import CallsInHand
 from breakwall.breaker.circuit.state import CallOutcome
@@ -134,6 +135,15 @@ class ProtectedCalls:
         if self._calls is None and not background:
             return Permit(self._recorder, fast_path=fast_path)
         return self._admission.start(fast_path, background=background)
+
+    def refuse_at_once(self) -> None:
+        """Raise `CircuitBreakerError` if `acquire` would, and that is known without a wait for the store.
+
+        It gives no permit, and takes no probe's slot: what passes here asks `acquire`, where a wait does no harm. So an
+        event loop, or whoever needs a thread for a call, spends nothing on it while the circuit is open.
+        """
+        forking.notice()
+        self._admission.refuse_at_once()
 
     def permit(self, background: bool = False) -> PermitBlock:
         """`acquire` for an event loop, without blocking it: ``async with breaker.permit() as permit:``."""

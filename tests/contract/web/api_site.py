@@ -11,6 +11,7 @@ from breakwall.payments.gateways.hints import hint_reader
 from breakwall.producers import AsyncOrderProducer
 from breakwall.settings import Settings
 from breakwall.web.app import create_app
+from breakwall.web.orders.short_way import ShortWay
 from breakwall.web.services import Services
 from tests.contract.site import Site
 
@@ -27,4 +28,4 @@ class ApiSite:
         chosen = Settings(**settings)
         self.services = Services(chosen, AsyncOrderProducer(site.producer), monitor, hint_reader(chosen))
         self.app = create_app(self.services)
-        self.client = TestClient(self.app, base_url=ADDRESS)
+        self.client = TestClient(ShortWay(self.app), base_url=ADDRESS)
