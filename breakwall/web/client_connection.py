@@ -124,7 +124,8 @@ class ClientConnection(HttpToolsProtocol):
         if len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers) > MAX_HEAD:
             raise _HeadTooLargeError
         super().on_headers_complete()
-        self.scope["extensions"] = {EXTENSION: partial(self._write_whole, self.cycle)}
+        write_whole: Any = partial(self._write_whole, self.cycle)
+        self.scope["extensions"] = {EXTENSION: write_whole}
         self.headers = []  # For the trailers, which nobody reads: they must not become headers.
         self._came_forward = True
         self.waits_since = self.loop.time()

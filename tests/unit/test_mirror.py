@@ -152,6 +152,7 @@ COVERED: dict[str, str] = {
     "breakwall.web.orders.naming": "tests/contract/web/orders/test_read.py",
     "breakwall.web.orders.reading_bodies": "tests/contract/web/orders/test_refused_orders.py",
     "breakwall.web.orders.routes": "tests/contract/web/orders/test_read.py",
+    "breakwall.web.whole_answers": "tests/unit/web/test_client_connection.py",
     "breakwall.worker": "tests/unit/worker/test_exhaustion.py",
     "breakwall.worker.app": "tests/unit/worker/test_message.py",
     "breakwall.worker.background.heartbeat": "tests/contract/payments/fleet/test_workers.py",

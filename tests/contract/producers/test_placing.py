@@ -196,6 +196,15 @@ class TestWhileTheServiceHangs:
         wait_until(lambda: len(site.producer.placing.in_hand) == 0)
 
 
+def test_an_order_takes_no_thread_for_its_charge_while_the_circuit_is_open(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.open_circuit()
+    monkeypatch.setattr(site.producer.placing._calls, "submit", lambda work: pytest.fail("a thread"))
+    assert site.producer.place(order()).status == "queued"
+    assert site.get().next_attempt_at > site.get().created_at
+
+
 @pytest.mark.parametrize("error", [SystemExit, asyncio.CancelledError])
 def test_an_exit_or_a_cancellation_that_a_gateway_raises_costs_no_thread_and_no_room(
     site: Site, service: HangingService, error: type[BaseException]

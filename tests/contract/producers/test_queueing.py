@@ -209,6 +209,18 @@ class TestWithoutThreads:
         assert caught.value.lack == "threads"
         assert (queue.batches, queue.ended) == ([], ["cart-1"])
 
+    def test_also_if_it_was_refused_by_the_circuit_in_the_loop_itself(self, queue: Queue) -> None:
+        queue.orders._submit = _no_thread
+        pending = PendingOrder(order(), waits_until=5.0, accepted=Latch(), finished=Latch(), may_block=False)
+        queue.orders.add(pending, 30.0)
+        assert (queue.batches, queue.ended) == ([], ["cart-1"])
+
+    def test_a_thread_of_the_producer_that_may_wait_stores_it_for_an_event_loop(self, queue: Queue) -> None:
+        queue.orders._submit = _no_thread
+        pending = PendingOrder(order(), waits_until=5.0, accepted=Latch(), finished=Latch(), may_block=False)
+        queue.orders.add(pending, 30.0, may_wait=True)
+        assert pending.leave().status == "queued"
+
     def test_a_storer_that_runs_takes_it(self, queue: Queue) -> None:
         queue.add(order("first"))
         queue.orders._submit = _no_thread

@@ -25,6 +25,7 @@ from breakwall.web.client_connection import (
     ClientConnection,
 )
 from breakwall.web.problems import ProblemType
+from breakwall.web.whole_answers import send_whole
 
 HEAD, BODY = Awaited.HEAD.value, Awaited.BODY.value
 assert HEAD is not None
@@ -95,6 +96,10 @@ class Server:
         path = scope["path"]
         if path == "/wait":
             await self.released.wait()
+        if path == "/whole":
+            await Request(scope, receive).body()
+            await send_whole(scope, send, 202, [(b"x-own", b"1")], b"whole")
+            return
         text = {"/long": "long" * 10_000_000, "/unread": "not read"}.get(path)
         answer = await self._read(scope, receive) if text is None else PlainTextResponse(text)
         await answer(scope, receive, send)
@@ -363,6 +368,47 @@ def test_a_client_that_does_not_read_its_answer_loses_the_connection(play: Play)
         await server.until(lambda: connection.flow.write_paused)
         await server.pass_time(ANSWER_TIMEOUT)
         await server.until(lambda: not server.state.connections)
+
+    play(scenario)
+
+
+WHOLE = GET.replace(b"/hello", b"/whole")
+
+
+def test_an_answer_may_be_written_as_a_whole(play: Play) -> None:
+    async def scenario(server: Server) -> None:
+        server.state.default_headers = [(b"date", b"today")]
+        client = await server.connect()
+        for _ in range(2):
+            await client.send(WHOLE)
+            said = await client.reader.readuntil(b"whole")
+            assert said == (
+                b"HTTP/1.1 202 Accepted\r\ndate: today\r\ncontent-length: 5\r\nx-own: 1\r\n\r\nwhole"
+            )
+        await client.send(WHOLE + GET + WHOLE)
+        assert [(await client.answer())[0] for _ in range(3)] == [202, 200, 202]
+
+    play(scenario)
+
+
+def test_the_last_answer_says_so_also_as_a_whole(play: Play) -> None:
+    async def scenario(server: Server) -> None:
+        client = await server.connect()
+        await client.send(WHOLE.replace(b"Host: x", b"Host: x\r\nConnection: close"))
+        head, _, body = (await client.rest()).partition(b"\r\n\r\n")
+        assert b"connection: close" in head.lower()
+        assert body == b"whole"
+
+    play(scenario)
+
+
+def test_nothing_is_written_to_a_client_that_was_refused(play: Play) -> None:
+    async def scenario(server: Server) -> None:
+        client = await server.connect()
+        post = WHOLE.replace(b"GET", b"POST").replace(b"Host: x", b"Host: x\r\nContent-Length: 5")
+        await client.send(post)
+        await server.pass_time(BODY)
+        await refused(client, ProblemType.REQUEST_TIMEOUT)
 
     play(scenario)
 

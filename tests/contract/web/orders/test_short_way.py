@@ -38,7 +38,14 @@ def send(api: ApiSite, body: bytes = PLAIN, *, short: bool, **headers: str) -> R
 def shape(answer: Response) -> tuple[Any, ...]:
     fixed = {
         name: answer.headers.get(name)
-        for name in (*HEADERS, "Cache-Control", "Content-Type", "Retry-After", "Preference-Applied", "Location")
+        for name in (
+            *HEADERS,
+            "Cache-Control",
+            "Content-Type",
+            "Retry-After",
+            "Preference-Applied",
+            "Location",
+        )
     }
     return answer.status_code, sorted(answer.headers), fixed, answer.json()
 
@@ -164,9 +171,7 @@ class TestWhatTakesTheShortWay:
     def test_no_browser(self, header: bytes) -> None:
         assert plain_headers(scope(JSON, (LENGTH, b"48"), (header, b"x"))) is None
 
-    @pytest.mark.parametrize(
-        "other", [{"path": "/v1/orders/"}, {"method": "GET"}, {"type": "websocket"}]
-    )
+    @pytest.mark.parametrize("other", [{"path": "/v1/orders/"}, {"method": "GET"}, {"type": "websocket"}])
     def test_no_other_request(self, other: dict[str, Any]) -> None:
         assert plain_headers({**scope(JSON, (LENGTH, b"48")), **other}) is None
 
