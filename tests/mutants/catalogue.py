@@ -4610,6 +4610,14 @@ MUTANTS = (
         simulated=False,
     ),
     Mutant(
+        "the number of headers is bounded, also if they come at once",
+        "breakwall/web/client_connection.py",
+        "        if size > MAX_HEAD or len(self.headers) > MAX_HEADERS:\n",
+        "        if size > MAX_HEAD:\n",
+        ("tests/unit/web/test_client_connection.py",),
+        simulated=False,
+    ),
+    Mutant(
         "a client that sends slowly loses its connection",
         "breakwall/web/client_connection.py",
         "            self._set_deadline(self._awaited.value, self._on_deadline)\n",
