@@ -10,7 +10,7 @@ import typer
 from breakwall.errors import BreakwallError
 
 if TYPE_CHECKING:
-    from socket import socket as Socket
+    from socket import socket
 
     from breakwall.settings import Settings
 
@@ -90,7 +90,7 @@ def _serve_inherited(settings: Settings, number: int) -> int:
     return _serve_here(settings, inherited(number))
 
 
-def _serve_here(settings: Settings, listener: Socket) -> int:
+def _serve_here(settings: Settings, listener: socket) -> int:
     # Not where several processes serve: what it imports would be their parent's too, and delay its end.
     from breakwall.web.server import serve
 
