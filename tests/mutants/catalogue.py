@@ -4610,6 +4610,14 @@ MUTANTS = (
         simulated=False,
     ),
     Mutant(
+        "a filter that does not exist shows nothing",
+        "breakwall/web/access/principal.py",
+        "        refuse_unknown_parameters(request)  # Not before it is known who asks.\n",
+        "",
+        ("tests/contract/web/test_known_parameters.py",),
+        simulated=False,
+    ),
+    Mutant(
         "the workers of an open page change with each snapshot",
         "breakwall/web/page/overview_html.py",
         'render("live_event.html", words',
@@ -4628,8 +4636,8 @@ MUTANTS = (
     Mutant(
         "the parent of several API processes ends at once",
         "breakwall/cli/api.py",
-        "    from breakwall.web.server_processes import ServerProcesses, command_of_one\n",
-        "    import breakwall.web.server\n    from breakwall.web.server_processes import ServerProcesses, command_of_one\n",
+        "    listener = listen(host, port)\n",
+        "    import breakwall.web.server\n\n    listener = listen(host, port)\n",
         ("tests/integration/cli/test_api.py",),
         simulated=False,
     ),
