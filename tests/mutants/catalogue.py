@@ -4836,8 +4836,8 @@ MUTANTS = (
     Mutant(
         "an error names no value, and no name within a field",
         "breakwall/web/validation.py",
-        "    return isinstance(part, int) or _NAME.fullmatch(part) is not None\n",
-        "    return True\n",
+        '    return str(given) if isinstance(given, int) or _NAME.fullmatch(given) else "…"\n',
+        "    return str(given)\n",
         ("tests/contract/web/orders/test_refused_orders.py", "tests/contract/web/test_errors.py"),
         simulated=False,
     ),
