@@ -10,6 +10,8 @@ import typer
 from breakwall.errors import BreakwallError
 
 if TYPE_CHECKING:
+    from socket import socket
+
     from breakwall.settings import Settings
 
 
@@ -74,17 +76,22 @@ def _check_extra() -> None:
 
 def _serve(settings: Settings, host: str, port: int, processes: int, level: str) -> int:
     from breakwall.web.listening import listen
-    from breakwall.web.server import serve
     from breakwall.web.server_processes import ServerProcesses, command_of_one
 
     listener = listen(host, port)
     if processes == 1:
-        return serve(settings, listener)
+        return _serve_here(settings, listener)
     return ServerProcesses(listener, processes, command_of_one(level)).run()
 
 
 def _serve_inherited(settings: Settings, number: int) -> int:
     from breakwall.web.listening import inherited
+
+    return _serve_here(settings, inherited(number))
+
+
+def _serve_here(settings: Settings, listener: socket) -> int:
+    # Not where several processes serve: what it imports would be their parent's too, and delay its end.
     from breakwall.web.server import serve
 
-    return serve(settings, inherited(number))
+    return serve(settings, listener)

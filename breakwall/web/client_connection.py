@@ -121,7 +121,8 @@ class ClientConnection(HttpToolsProtocol):
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
-        if len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers) > MAX_HEAD:
+        size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
+        if size > MAX_HEAD or len(self.headers) > MAX_HEADERS:
             raise _HeadTooLargeError
         super().on_headers_complete()
         write_whole: Any = partial(self._write_whole, self.cycle)

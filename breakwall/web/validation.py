@@ -64,9 +64,10 @@ def _field(location: Sequence[str | int]) -> str:
     known = [*takewhile(lambda part: part != _FREE, path), *([_FREE] if _FREE in path else [])]
     if not known:
         return str(location[0]) if location and location[0] in _PLACES else "body"
-    shown = [str(part) if _is_plain(part) else "…" for part in known]
+    shown = [field_name(part) for part in known]
     return "body" if shown == ["…"] else ".".join(shown)
 
 
-def _is_plain(part: str | int) -> bool:
-    return isinstance(part, int) or _NAME.fullmatch(part) is not None
+def field_name(given: str | int) -> str:
+    """A field's name as it may be shown: "…" if it does not look like one."""
+    return str(given) if isinstance(given, int) or _NAME.fullmatch(given) else "…"

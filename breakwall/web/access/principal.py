@@ -12,6 +12,7 @@ from fastapi import Depends, Request, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from breakwall.access.scopes import Scope
+from breakwall.web.known_parameters import refuse_unknown_parameters
 from breakwall.web.problems import ProblemError, ProblemType
 
 
@@ -65,7 +66,9 @@ def _check(scopes: frozenset[Scope]) -> Callable[..., Awaitable[Principal]]:
     async def principal(
         request: Request, _: Annotated[HTTPAuthorizationCredentials | None, Security(_DOCUMENTED)] = None
     ) -> Principal:
-        return await require(request, *scopes)
+        found = await require(request, *scopes)
+        refuse_unknown_parameters(request)  # Not before it is known who asks.
+        return found
 
     principal.scopes = scopes  # type: ignore[attr-defined]  # For the OpenAPI document.
     return principal

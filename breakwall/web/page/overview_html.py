@@ -53,7 +53,7 @@ def fragment(
     snapshot, words = data.of(seen), onlooker.words
     if snapshot is None:
         return render("verdict.html", words, verdict=unreachable(words)), shown
-    html = render("live.html", words, **onlooker.live_values(snapshot), history=None)
+    html = render("live_event.html", words, **onlooker.live_values(snapshot), history=None)
     lists = snapshot.lists
     if lists is None or lists == shown:
         return html, shown

@@ -8,6 +8,7 @@ from unittest import mock
 
 import pytest
 
+from breakwall.web.server_processes import ServerProcesses
 from tests.command import Terminal
 
 
@@ -39,6 +40,13 @@ def test_a_taken_port_is_one_sentence(terminal: Terminal, processes: str) -> Non
     assert ran.code == 1
     assert ran.err.startswith(f"Error: port {port} of 127.0.0.1 is taken: ")
     assert ran.err.count("\n") == 1
+
+
+def test_the_parent_of_several_processes_imports_no_server(terminal: Terminal) -> None:
+    """It would need more than a second for its own end, after the processes have used most of the five."""
+    without = mock.patch.dict(sys.modules, {"breakwall.web.server": None})
+    with without, mock.patch.object(ServerProcesses, "run", return_value=0):
+        assert terminal.run("api", "--port", "0", "--processes", "2").code == 0
 
 
 def test_bad_settings_are_named_before_anything_listens(terminal: Terminal) -> None:

@@ -208,6 +208,15 @@ def test_a_large_head_below_the_bound_is_read(play: Play) -> None:
     play(scenario)
 
 
+def test_as_many_headers_as_the_bound_says_are_read(play: Play) -> None:
+    async def scenario(server: Server) -> None:
+        client = await server.connect()
+        await client.send(GET[:-2] + b"a: b\r\n" * (MAX_HEADERS - 1) + b"\r\n")
+        assert (await client.answer())[0] == 200
+
+    play(scenario)
+
+
 @pytest.mark.parametrize(
     "head",
     [
@@ -217,8 +226,17 @@ def test_a_large_head_below_the_bound_is_read(play: Play) -> None:
         b"GET /" + b"a" * MAX_HEAD + b" HTTP/1.1\r\nHost: x\r\n\r\n",
         b"GET / HTTP/1.1\r\nHost: x\r\n" + b"a: b\r\n" * 20_000,
         b"GET / HTTP/1.1\r\nHost: x\r\n" + b"a: b\r\n" * (MAX_HEADERS + 1),
+        b"GET / HTTP/1.1\r\nHost: x\r\n" + b"a: b\r\n" * MAX_HEADERS + b"\r\n",
     ],
-    ids=["whole", "unfinished", "far too large", "url", "many headers", "a header too many"],
+    ids=[
+        "whole",
+        "unfinished",
+        "far too large",
+        "url",
+        "many headers",
+        "a header too many, unfinished",
+        "a header too many, at once",
+    ],
 )
 def test_too_large_a_head_is_refused_with_431(play: Play, head: bytes) -> None:
     async def scenario(server: Server) -> None:

@@ -61,8 +61,8 @@ def test_the_overview_begins_with_the_verdict(api: ApiSite) -> None:
 
 def test_the_sections_are_in_the_order_of_their_importance(api: ApiSite) -> None:
     found = re.findall(r'<h2 id="(\w+)"', get(api, "/"))
-    wanted = ["circuit", "numbers", "course", "retries", "failures", "drain", "workers"]
-    wanted += ["wanted", "bulk", "actions"]
+    wanted = ["circuit", "numbers", "course", "retries", "failures", "drain"]
+    wanted += ["wanted", "bulk", "workers", "actions"]
     assert [name for name in found if name != "warnings"] == wanted
 
 
@@ -240,6 +240,20 @@ def test_the_drain_says_whether_an_open_circuit_holds_it(api: ApiSite, is_open: 
     assert ("Nothing is sent now, because the circuit is open." in said) is is_open
 
 
+def changed_parts(html: str) -> list[str]:
+    """Which parts of the page an event brings beside the live part."""
+    return re.findall(r'<hx-partial hx-target="([^"]+)"', html)
+
+
+def test_each_part_that_an_event_brings_is_on_the_page_once(api: ApiSite) -> None:
+    live = api.services.live
+    data = PageData(live, CONFIG, lists=lambda: read_lists(api.services))
+    html, _ = fragment(data, live.latest(), Onlooker(Words("en")))
+    whole = get(api, "/")
+    assert [whole.count(f'<div id="{name[1:]}">') for name in changed_parts(html)] == [1, 1, 1]
+    assert html.count('id="workers"') == 1
+
+
 def test_an_event_has_the_lists_only_if_they_have_changed(api: ApiSite) -> None:
     seconds = [0.0]
     live = Live(api.services.monitor, Stopping(), monotonic=lambda: seconds[0])
@@ -252,12 +266,12 @@ def test_an_event_has_the_lists_only_if_they_have_changed(api: ApiSite) -> None:
     html, shown = hear(None)
     assert "Nobody has done anything yet." in html
     html, shown = hear(shown)
-    assert "hx-partial" not in html
+    assert changed_parts(html) == ["#fleet"]
     DrainControl(api.services.database, clock=api.site.clock).pause(Author("anna", "deploy"), 600.0)
     html, shown = hear(shown)
-    assert '<hx-partial hx-target="#lists"' in html
+    assert changed_parts(html) == ["#fleet", "#lists", "#people"]
     assert "drain paused" in html
-    assert "hx-partial" not in hear(shown)[0]
+    assert changed_parts(hear(shown)[0]) == ["#fleet"]
 
 
 def test_a_line_break_in_a_text_ends_no_event() -> None:

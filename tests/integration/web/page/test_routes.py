@@ -143,6 +143,22 @@ def test_a_list_changes_while_the_page_is_open_and_its_focus_stays(open_page: Op
     expect(link).to_be_focused()
 
 
+STALE = "document.querySelector('.snapshot').classList.add('stale')"  # As an event of a lost database does.
+NO_SNAPSHOT = "document.querySelector('.snapshot').remove()"  # The server has none yet.
+LOST = "document.body.classList.add('is-lost')"  # As page.js does when nothing comes.
+PLAIN_SECTIONS = """[...document.querySelectorAll('section')]
+    .filter((one) => getComputedStyle(one).filter === 'none').map((one) => one.getAttribute('aria-labelledby'))"""
+
+
+@pytest.mark.parametrize("event", [STALE, NO_SNAPSHOT, LOST])
+def test_all_parts_of_a_stale_overview_are_grey(open_page: Open, event: str) -> None:
+    page = open_page("needs_person")
+    fresh = page.evaluate(PLAIN_SECTIONS)
+    assert {"circuit", "wanted", "workers", "actions"} <= set(fresh)
+    # In one step: the next event makes it fresh.
+    assert page.evaluate(f"() => {{ {event}; return {PLAIN_SECTIONS} }}") == []
+
+
 def test_the_page_of_an_order_follows_it_until_it_has_ended(open_page: Open, site: PageSite) -> None:
     site.site.producer.enqueue([Order("user-7733", 9000, "KRW", "followed")])
     order = site.site.get("followed").id
