@@ -32,6 +32,7 @@ from breakwall.web.openapi import DESCRIPTION, TAGS, describe
 from breakwall.web.orders import routes as orders
 from breakwall.web.orders.short_way import ShortWay
 from breakwall.web.page import routes as page
+from breakwall.web.read_limit import ReadLimit
 from breakwall.web.services import Services
 from breakwall.web.span_addresses import SpanAddresses
 
@@ -76,6 +77,7 @@ def create_app(services: Services, *, host: str = "127.0.0.1") -> FastAPI:
         app.include_router(router)
     # The last one that is added stands before the others.
     limit_bodies(app)
+    app.add_middleware(ReadLimit)
     app.add_middleware(HeadRequests)
     app.add_middleware(ShortWay, handlers=app.exception_handlers)
     protect(app, services.settings, services.access, host, clock=services.clock)
