@@ -10,7 +10,7 @@ from httpx2 import Response
 from breakwall.gateway_names import DEFAULT
 from breakwall.payments.db.time_limit import TimeLimit
 from breakwall.payments.operator.bulk_retry.record import BulkRetries
-from breakwall.payments.operator.bulk_retry.runner import BulkRetryRunner
+from breakwall.payments.operator.bulk_retry.runner import MAX_WAIT, BulkRetryRunner
 from breakwall.payments.operator.downgrade import downgrade
 from tests.contract import bulk
 from tests.contract.fleet import heartbeat
@@ -70,7 +70,7 @@ class TestMakingOne:
         give_to_another_gateway(api.site, "a")
         made = post(api)
         runner = BulkRetryRunner(api.site.database, clock=api.site.clock, gateway=DEFAULT)
-        while runner.run_once() < 1:
+        while runner.run_once() != MAX_WAIT:
             pass
         heartbeat(api.site, DEFAULT)
         seen = api.client.get(made.headers["Location"]).json()

@@ -8,7 +8,7 @@ from breakwall.gateway_names import DEFAULT
 from breakwall.payments.fleet.leases import give_up_lease, take_lease
 from breakwall.payments.fleet.workers import DEAD_AFTER
 from breakwall.payments.operator.bulk_retry.record import BulkRetry
-from breakwall.payments.operator.bulk_retry.runner import BulkRetryRunner
+from breakwall.payments.operator.bulk_retry.runner import MAX_WAIT, BulkRetryRunner
 from breakwall.payments.operator.bulk_retry.waiting import LEASE
 from tests.contract.fleet import heartbeat
 from tests.contract.payments.operator.bulk_retry.bulk_site import bulk_retries, collected, create, get
@@ -29,7 +29,7 @@ def made(site: Site) -> BulkRetry:
 def work(site: Site, gateway: str) -> None:
     """As its worker does, until it has nothing to do."""
     runner = BulkRetryRunner(site.database, clock=site.clock, gateway=gateway)
-    while runner.run_once() < 1:
+    while runner.run_once() != MAX_WAIT:
         pass
 
 
