@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from breakwall.breaker import BreakerStatus
     from breakwall.monitor.backlog import Backlog
     from breakwall.monitor.history.sample import Sample
+    from breakwall.monitor.history.transitions import CircuitTransition
     from breakwall.payments.fleet.drain_control import DrainState
     from breakwall.payments.fleet.workers import Worker
     from breakwall.payments.incidents import StoredIncident
@@ -95,6 +96,13 @@ def audit_document(entry: AuditEntry) -> dict[str, Any]:
 def breaker_document(status: BreakerStatus) -> dict[str, Any]:
     """A circuit's status."""
     return _with_moments(asdict(status))
+
+
+def transition_document(transition: CircuitTransition) -> dict[str, Any]:
+    """One change of a circuit's state, with its cause."""
+    fields = _document(transition)
+    fields.pop("id", None)
+    return fields
 
 
 def backlog_document(backlog: Backlog) -> dict[str, Any]:

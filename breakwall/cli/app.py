@@ -17,6 +17,7 @@ from breakwall.cli.api import api
 from breakwall.cli.audit import audit
 from breakwall.cli.backlog.command import backlog
 from breakwall.cli.breaker import breaker_app
+from breakwall.cli.breaker_transitions import transitions
 from breakwall.cli.db import database_app
 from breakwall.cli.demo import demo
 from breakwall.cli.doctor import doctor
@@ -100,6 +101,7 @@ app.command(short_help="Show which workers run, where, and which are silent.")(w
 app.command(short_help="Serve the HTTP API and the operator's page.")(api)
 app.command(short_help="Run a payment service that fails on command.")(simulator)
 app.add_typer(orders_app, name="orders")
+breaker_app.command(short_help="Show how it changed its state, and why.")(transitions)
 app.add_typer(breaker_app, name="breaker")
 app.add_typer(queue_app, name="queue")
 app.add_typer(outcomes_app, name="outcomes")

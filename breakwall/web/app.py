@@ -16,6 +16,7 @@ from breakwall.web import (
     audit,
     breakers,
     bulk_retries,
+    circuit_transitions,
     health,
     hooks,
     metrics,
@@ -30,6 +31,7 @@ from breakwall.web.live import routes as live
 from breakwall.web.openapi import DESCRIPTION, TAGS, describe
 from breakwall.web.orders import routes as orders
 from breakwall.web.page import routes as page
+from breakwall.web.read_limit import ReadLimit
 from breakwall.web.services import Services
 from breakwall.web.span_addresses import SpanAddresses
 
@@ -38,6 +40,7 @@ ROUTERS = (
     bulk_retries.router,
     live.router,
     breakers.router,
+    circuit_transitions.router,
     queue.router,
     audit.router,
     hooks.router,
@@ -73,6 +76,7 @@ def create_app(services: Services, *, host: str = "127.0.0.1") -> FastAPI:
         app.include_router(router)
     # The last one that is added stands before the others.
     limit_bodies(app)
+    app.add_middleware(ReadLimit)
     app.add_middleware(HeadRequests)
     protect(app, services.settings, services.access, host, clock=services.clock)
     app.add_middleware(SpanAddresses)

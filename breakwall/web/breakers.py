@@ -41,14 +41,14 @@ class OverrideBody(ActionBody):
 @router.get("", response_model=BreakerDocument, summary="Show the circuit")
 def show(name: str, services: UsedServices, reader: Reader) -> dict[str, Any]:
     """The circuit's computed `state`, its `override`, and `effective_state`: what decides about the next call."""
-    _check_name(services, name)
+    check_name(services, name)
     return _document(services)
 
 
 @router.put("/override", response_model=BreakerDocument, summary="Override the circuit, or lift the override")
 def override(name: str, body: OverrideBody, services: UsedServices, operator: Operator) -> dict[str, Any]:
     """Every process obeys at its next payment. The circuit computes its own state meanwhile."""
-    _check_name(services, name)
+    check_name(services, name)
     check_shared(services)
     author, lasts = body.author(operator), body.for_seconds
     if body.mode is Mode.AUTO and lasts is not None:
@@ -61,7 +61,7 @@ def override(name: str, body: OverrideBody, services: UsedServices, operator: Op
 @router.post("/probe", response_model=BreakerDocument, summary="Let the next call try the service now")
 def probe(name: str, body: ActionBody, services: UsedServices, operator: Operator) -> dict[str, Any]:
     """Ends the open interval: the next call, of whichever process, is a probe. The service decides by it."""
-    _check_name(services, name)
+    check_name(services, name)
     check_shared(services)
     author = body.author(operator)
     if why := why_no_probe(services.breaker.status()):
@@ -92,7 +92,8 @@ def _document(services: Services) -> dict[str, Any]:
     return {**breaker_document(status), "effective_state": effective_state(status)}
 
 
-def _check_name(services: Services, name: str) -> None:
+def check_name(services: Services, name: str) -> None:
+    """Answer 404 if it is not the circuit's name."""
     known = services.breaker.name
     if name != known:
         raise ProblemError(ProblemType.NOT_FOUND, f"there is no circuit of this name, only {known!r}")

@@ -93,6 +93,9 @@ class BulkRetryDocument(BaseModel):
     disputed: int
     done: int
     seconds_left: float | None
+    waits_for: str | None = Field(
+        description="The gateway of the orders that are left, which no live worker has: it waits for one."
+    )
     started_at: datetime | None
     ended_at: datetime | None
     aborted_by: str | None

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Select, insert, select, text
+from sqlalchemy import Connection, Select, insert, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from breakwall import crashpoints
@@ -99,6 +100,24 @@ def refused(site: Site, key: str = "cart-1") -> str:
     look_up_in_vain(site, order_id)
     assert site.get(key).status is OrderStatus.DEAD
     return order_id
+
+
+def refused_without_a_look_up(site: Site, key: str = "cart-1") -> str:
+    """A dead order that the service has refused, and whose gateway has no look-up."""
+    profile = site.gateway.profile
+    site.gateway.profile = replace(profile, looks_up=False)
+    site.know_a_charge()
+    site.gateway.answers.append(REFUSED)
+    placed = site.producer.place(order(key))
+    assert placed.status is OrderStatus.DEAD
+    site.gateway.profile = profile
+    return placed.order_id
+
+
+def give_to_another_gateway(site: Site, key: str = "cart-1", gateway: str = "other") -> None:
+    """Have another gateway charge the order."""
+    given = update(orders).where(orders.c.idempotency_key == key).values(gateway=gateway)
+    site.database.write(lambda connection: connection.execute(given))
 
 
 def look_up_in_vain(site: Site, order_id: str) -> None:

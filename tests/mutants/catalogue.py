@@ -105,6 +105,7 @@ GUARD = "breakwall/web/access/request_guard.py"
 GUARD_TESTS = "tests/contract/web/access/test_request_guard.py"
 BULK_BATCH = "breakwall/payments/operator/bulk_retry/batch.py"
 BULK_BATCH_TESTS = "tests/contract/payments/operator/bulk_retry/test_batch.py"
+BULK_WAITING_TESTS = "tests/contract/payments/operator/bulk_retry/test_waiting.py"
 COUNTED = "breakwall/monitor/metrics/counted.py"
 COUNTED_TESTS = "tests/contract/monitor/metrics/test_counted.py"
 FREEZING_TESTS = "tests/contract/payments/operator/bulk_retry/test_freezing.py"
@@ -1944,6 +1945,38 @@ MUTANTS = (
         simulated=False,
     ),
     Mutant(
+        "a refusal by another gateway is left to its workers",
+        RETRY_AND_CANCEL,
+        "        elif not is_own_order(before, gateway) and has_trusted_refusal(connection, before):\n",
+        "        elif False:\n",
+        ("tests/contract/payments/operator/test_key_rotation.py", "tests/contract/web/orders/test_act.py"),
+        simulated=False,
+    ),
+    Mutant(
+        "a read of a database that hangs is answered",
+        "breakwall/web/app.py",
+        "    app.add_middleware(ReadLimit)\n",
+        "",
+        ("tests/contract/web/test_read_limit.py",),
+        simulated=False,
+    ),
+    Mutant(
+        "a stream may last longer than a read",
+        "breakwall/web/read_limit.py",
+        "                    limit.reschedule(None)\n",
+        "",
+        ("tests/contract/web/test_read_limit.py",),
+        simulated=False,
+    ),
+    Mutant(
+        "who may see the circuit's transitions",
+        "breakwall/web/circuit_transitions.py",
+        "    reader: Reader,\n",
+        "",
+        ("tests/contract/web/test_circuit_transitions.py",),
+        simulated=False,
+    ),
+    Mutant(
         "no cancellation where an attempt may have charged",
         RETRY_AND_CANCEL,
         " and not may_have_charged(connection, before):\n",
@@ -2252,8 +2285,8 @@ MUTANTS = (
     Mutant(
         "a person's retry skips no key",
         "breakwall/payments/operator/key_rotation.py",
-        "found = _newest(connection, locked, _SPENT, REFUSED, not_(RESOLVED_LATER))",
-        "found = _newest(connection, locked, _SPENT, not_(RESOLVED_LATER))",
+        "return _newest(connection, locked, _SPENT, REFUSED, not_(RESOLVED_LATER))",
+        "return _newest(connection, locked, _SPENT, not_(RESOLVED_LATER))",
         ("tests/contract/worker/test_prepared_charges.py",),
         simulated=False,
     ),
@@ -4431,6 +4464,22 @@ MUTANTS = (
         "        orders.c.created_at <= until,\n",
         "",
         (FREEZING_TESTS,),
+        simulated=False,
+    ),
+    Mutant(
+        "a bulk retry says which worker it waits for",
+        "breakwall/payments/operator/bulk_retry/record.py",
+        "        return replace(bulk, waits_for=missing_gateway(connection, self._clock, bulk.id))\n",
+        "        return bulk\n",
+        (BULK_WAITING_TESTS, "tests/contract/web/test_bulk_retries.py"),
+        simulated=False,
+    ),
+    Mutant(
+        "a bulk retry that is worked on waits for no worker",
+        "breakwall/payments/operator/bulk_retry/waiting.py",
+        '    if is_held_by_another(connection, clock, LEASE, holder=""):\n',
+        "    if False:\n",
+        (BULK_WAITING_TESTS,),
         simulated=False,
     ),
     Mutant(

@@ -11,6 +11,7 @@ class SilentRelay:
     def __init__(self, to_port: int) -> None:
         self._to_port = to_port
         self._silence = threading.Event()
+        self._open: list[socket.socket] = []
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()
@@ -30,6 +31,12 @@ class SilentRelay:
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
 
+    def cut(self) -> None:
+        """End all connections: whoever waits for an answer learns that there is none."""
+        for side in list(self._open):
+            with contextlib.suppress(OSError):
+                side.shutdown(socket.SHUT_RDWR)
+
     def _accept(self) -> None:
         while True:
             try:
@@ -37,6 +44,7 @@ class SilentRelay:
             except OSError:
                 return
             server = socket.create_connection(("127.0.0.1", self._to_port))
+            self._open += (client, server)
             for sides in ((client, server), (server, client)):
                 threading.Thread(target=_pass_on, args=(*sides, self._silence), daemon=True).start()
 

@@ -106,6 +106,8 @@ def _fields(bulk: BulkRetry) -> dict[str, str]:
         "left alone": f"{alone} meanwhile",
         "left": f"{bulk.eligible - bulk.done:,} orders, {left}",
     }
+    if bulk.waits_for is not None:
+        fields["waits for"] = f"a worker with the gateway {plain(bulk.waits_for)}, which no live worker has"
     if bulk.has_ended:
         fields["left"] = f"{bulk.eligible - bulk.done:,} orders"
         fields["ended"] = moment(bulk.ended_at)

@@ -102,7 +102,9 @@ class RetryAllRun:
                 if runner.leaves_rest(now) and not told:
                     write_note(_FOR_OTHERS)
                     told = True
-        if seen[-1].aborted_by is not None:
+                if runner.leaves_rest(now) and now.waits_for is not None:
+                    break
+        if seen[-1].aborted_by is not None or seen[-1].waits_for is not None:
             raise typer.Exit(ExitCode.FAILURE)
 
     def _say_what_comes_first(self, made: BulkRetry) -> None:
@@ -129,15 +131,27 @@ class RetryAllRun:
         lines += _left_alone(changed, to_be_resolved)
         if bulk.aborted_by is not None:
             lines.append(f"It was aborted by {plain(bulk.aborted_by)}: {plain(bulk.abort_reason)}")
+        elif bulk.waits_for is not None:
+            lines += [waiting_sentence(bulk), *_watching(bulk)[1:]]
         elif not finished:
             lines += ["This command stopped before the end. The workers go on.", *_watching(bulk)[1:]]
         numbers: Numbers = {"sent_round": bulk.retried, "changed_meanwhile": changed}
         numbers["to_be_resolved"] = None if bulk.to_be_resolved is None else to_be_resolved
-        self._write(numbers, lines, bulk_id=bulk.id, finished=finished and bulk.aborted_by is None)
+        has_ended = finished and bulk.aborted_by is None and bulk.waits_for is None
+        self._write(numbers, lines, bulk_id=bulk.id, finished=has_ended, waits_for=bulk.waits_for)
 
-    def _write(self, numbers: Numbers, lines: list[str], *, bulk_id: str | None, finished: bool) -> None:
+    def _write(
+        self,
+        numbers: Numbers,
+        lines: list[str],
+        *,
+        bulk_id: str | None,
+        finished: bool,
+        waits_for: str | None = None,
+    ) -> None:
         budget = self.rules.policy.max_attempts
         document = {**numbers, "max_attempts": budget, "finished": finished, "bulk_retry": bulk_id}
+        document |= {"waits_for": waits_for}
         write_result(self.output, document, *lines)
 
 
@@ -148,6 +162,15 @@ def _left_alone(changed: int, to_be_resolved: int) -> list[str]:
     if to_be_resolved:
         lines.append(f"{count(to_be_resolved, 'order')} stayed in review: {DISPUTED}.")
     return lines
+
+
+def waiting_sentence(bulk: BulkRetry) -> str:
+    """That it waits, for which gateway, and what to do."""
+    left = count(bulk.eligible - bulk.done, "order")
+    return (
+        f"{left} are left for the gateway {plain(bulk.waits_for)}, which no live worker has. The bulk retry waits for "
+        "such a worker: start one with this BREAKWALL_PAYMENT_GATEWAY, or abort it."
+    )
 
 
 def _watching(bulk: BulkRetry) -> list[str]:

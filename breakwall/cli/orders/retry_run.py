@@ -15,6 +15,7 @@ from breakwall.errors import ExitCode
 from breakwall.json_documents import retried_order_document
 from breakwall.payments.db.clock import DATABASE_CLOCK
 from breakwall.payments.db.database import Database
+from breakwall.payments.db.own_gateway import is_own_order
 from breakwall.payments.decisions import next_step
 from breakwall.payments.fleet.drain_control import DrainControl, DrainState
 from breakwall.payments.interventions import Author
@@ -22,7 +23,7 @@ from breakwall.payments.ledger.progress import progress_of
 from breakwall.payments.ledger.queries import Naming, get_order
 from breakwall.payments.operator.bulk_retry.preview import preview_named
 from breakwall.payments.operator.locking import RefusedError
-from breakwall.payments.operator.outlook import outlook
+from breakwall.payments.operator.outlook import Outlook, outlook
 from breakwall.payments.operator.retry_and_cancel import retry_order
 from breakwall.payments.orders import StoredOrder
 from breakwall.terminal.options import Format
@@ -55,9 +56,14 @@ class RetryRun:
             self._one(before, evidence)
 
     def _retry(self, order_id: str, evidence: str | None = None) -> StoredOrder:
-        looks_up = self.rules.profile.looks_up
         return retry_order(
-            self.database, order_id, self.author, by=Naming.ID, looks_up=looks_up, uncharged=evidence
+            self.database,
+            order_id,
+            self.author,
+            by=Naming.ID,
+            looks_up=self.rules.profile.looks_up,
+            gateway=self.rules.gateway,
+            uncharged=evidence,
         )
 
     def _drain_state(self) -> DrainState:
@@ -68,17 +74,21 @@ class RetryRun:
         if self.output is Format.JSON:
             write_json(retried_order_document(order, drain))
             return
+        say(
+            f"It is due now, with {self.rules.budget}; its retry_count continues.",
+            self._outlook(before, order, vouched_for=evidence is not None).sentence,
+            *during_a_pause(drain, released=True),
+            *order_lines(order),
+        )
+
+    def _outlook(self, before: StoredOrder, order: StoredOrder, *, vouched_for: bool) -> Outlook:
+        if not is_own_order(order, self.rules.gateway):
+            return Outlook.OTHER_GATEWAY
         progress = self.database.read(
             lambda connection: progress_of(connection, DATABASE_CLOCK, order.id, lease=self.rules.lease)
         )
         step = next_step(progress, self.rules.profile, self.rules.policy)
-        rotated, vouched_for = order.charge_key != before.charge_key, evidence is not None
-        say(
-            f"It is due now, with {self.rules.budget}; its retry_count continues.",
-            outlook(step, progress, rotated=rotated, vouched_for=vouched_for).sentence,
-            *during_a_pause(drain, released=True),
-            *order_lines(order),
-        )
+        return outlook(step, progress, rotated=order.charge_key != before.charge_key, vouched_for=vouched_for)
 
     def _several(self, order_ids: list[str]) -> None:
         retried: list[StoredOrder] = []

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
-from sqlalchemy import Connection, delete, func, insert, select
+from sqlalchemy import Connection, Row, delete, func, insert, select
 
 from breakwall.breaker import BreakerStatus, CircuitState
 from breakwall.monitor.history.transitions import (
     CircuitPosition,
     CircuitTransition,
+    StoredTransition,
     TransitionCause,
     transitions_between,
 )
@@ -66,24 +68,32 @@ def newest_position(connection: Connection) -> CircuitPosition | None:
     return CircuitPosition.after(newest[0]) if newest else None
 
 
-def newest_transitions(connection: Connection, *, limit: int) -> list[CircuitTransition]:
-    """The last transitions of the circuit, the newest first. None before revision 0008."""
+def newest_transitions(
+    connection: Connection, *, limit: int, before: int | None = None
+) -> list[StoredTransition]:
+    """The last transitions of the circuit, the newest first. None before revision 0008.
+
+    ``before``: only those that were written down before the one with this id.
+    """
     if not has_table(connection, circuit_transitions.name):
         return []
-    columns = [circuit_transitions.c[name] for name in _FIELDS]
-    wanted = select(*columns).order_by(circuit_transitions.c.id.desc()).limit(limit)
-    return [
-        CircuitTransition(
-            row.at,
-            row.generation,
-            row.open_count,
-            CircuitState(row.before),
-            CircuitState(row.after),
-            TransitionCause(row.cause),
-            row.failures,
-        )
-        for row in connection.execute(wanted)
-    ]
+    wanted = select(circuit_transitions).order_by(circuit_transitions.c.id.desc()).limit(limit)
+    if before is not None:
+        wanted = wanted.where(circuit_transitions.c.id < before)
+    return [_transition(row) for row in connection.execute(wanted)]
+
+
+def _transition(row: Row[Any]) -> StoredTransition:
+    return StoredTransition(
+        row.at,
+        row.generation,
+        row.open_count,
+        CircuitState(row.before),
+        CircuitState(row.after),
+        TransitionCause(row.cause),
+        row.failures,
+        id=row.id,
+    )
 
 
 def remove_before(connection: Connection, clock: Clock, seconds: float) -> None:

@@ -7,7 +7,7 @@ others, so no transition is missed, however short a state lasted.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 
@@ -42,6 +42,13 @@ class CircuitTransition:
     after: CircuitState
     cause: TransitionCause
     failures: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredTransition(CircuitTransition):
+    """A transition that was written down. A later one has a larger ``id``."""
+
+    id: int = field(kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,11 +4,14 @@ An order keeps its gateway. A process with another one leaves it queued, for one
 knows nothing of the charge, and its "no such charge" proves nothing.
 """
 
-from sqlalchemy import ColumnElement, or_, true
+from typing import Any
+
+from sqlalchemy import ColumnElement, Row, or_, true
 
 from breakwall.gateway_names import DEFAULT
 from breakwall.payments.db.query_hints import likely
 from breakwall.payments.db.schema import orders
+from breakwall.payments.orders import StoredOrder
 
 
 def is_own(gateway: str | None) -> ColumnElement[bool]:
@@ -19,3 +22,8 @@ def is_own(gateway: str | None) -> ColumnElement[bool]:
         return likely(orders.c.gateway == gateway)
     # No COALESCE: PostgreSQL keeps statistics of a column, and would take the result of a function for rare.
     return likely(or_(orders.c.gateway == gateway, orders.c.gateway.is_(None)))
+
+
+def is_own_order(order: Row[Any] | StoredOrder, gateway: str | None) -> bool:
+    """The same of an order that was read, whose ``gateway`` may be None too."""
+    return gateway is None or (order.gateway or DEFAULT) == gateway

@@ -61,7 +61,7 @@ def distrust_refusals(connection: Connection, locked: Sequence[Row[Any]]) -> Non
     A look-up of it needs the refused key. If the key was rotated without a look-up, the order gets the refused key
     back, and rotates from there again: a restored database may have lost a charge under the next key.
     """
-    found = _newest(connection, locked, _SPENT, REFUSED, not_(RESOLVED_LATER))
+    found = _trusted_refusals(connection, locked)
     rotations = {order.id: order.key_rotations for order in locked}
     distrusted = [
         {"of": order_id, "key": key, "number": _rotation_of(order_id, key, rotations[order_id])}
@@ -79,6 +79,15 @@ def distrust_refusals(connection: Connection, locked: Sequence[Row[Any]]) -> Non
     for order_id, key in found:
         newest = trusted.where(attempts.c.order_id == order_id, attempts.c.gateway_key == key)
         connection.execute(newest.values(unknown))
+
+
+def has_trusted_refusal(connection: Connection, order: Row[Any]) -> bool:
+    """Whether `distrust_refusals` would change a locked order."""
+    return bool(_trusted_refusals(connection, [order]))
+
+
+def _trusted_refusals(connection: Connection, locked: Sequence[Row[Any]]) -> list[tuple[str, str]]:
+    return _newest(connection, locked, _SPENT, REFUSED, not_(RESOLVED_LATER))
 
 
 def _rotation_of(order_id: str, key: str, newest: int) -> int:

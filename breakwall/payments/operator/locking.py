@@ -42,6 +42,19 @@ class MayHaveChargedError(Picklable, RefusedError):
         )
 
 
+class OtherGatewayError(Picklable, RefusedError):
+    """Only a process with the order's gateway knows whether the order has to be looked up first."""
+
+    def __init__(self, order_id: str, gateway: str) -> None:
+        super().__init__(
+            f"order {order_id} is charged by the gateway '{gateway}', which this process does not have. The payment "
+            "service has refused its last attempt, and only a process with that gateway knows whether a look-up must "
+            "come first. Retry it where BREAKWALL_PAYMENT_GATEWAY names that gateway, or with others in a bulk retry "
+            "(`breakwall orders retry --all`), which that gateway's workers carry out"
+        )
+        self.gateway = gateway
+
+
 class ChargeTakenError(Picklable, RefusedError):
     """The charge belongs to another order, ``owner``."""
 

@@ -21,6 +21,7 @@ class Outlook(StrEnum):
     SENT_OLD_KEY = "sent_old_key"
     SENT_NEW_KEY = "sent_new_key"
     SENT_VOUCHED_FOR = "sent_vouched_for"
+    OTHER_GATEWAY = "other_gateway"
 
     @property
     def sentence(self) -> str:
@@ -54,6 +55,7 @@ _SENTENCES = {
     Outlook.SENT_VOUCHED_FOR: (
         f"{_SENDING}, under a new key: you stated that nothing was charged under the old one."
     ),
+    Outlook.OTHER_GATEWAY: "It is another gateway's: only a worker with that gateway works on it.",
 }
 
 _NOT_SENT = {Step.REVIEW: Outlook.REVIEW, Step.CANCEL: Outlook.CANCELLED, Step.DECLINE: Outlook.DECLINED}

@@ -5,8 +5,10 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, and_, exists, select, update
 
+from breakwall.gateway_names import DEFAULT
 from breakwall.payments.db.clock import DATABASE_CLOCK, Clock
 from breakwall.payments.db.database import Database
+from breakwall.payments.db.own_gateway import is_own_order
 from breakwall.payments.db.schema import attempts, orders
 from breakwall.payments.fleet.released_orders import release
 from breakwall.payments.interventions import UNNAMED, Action, Author
@@ -16,6 +18,7 @@ from breakwall.payments.ledger.order_state import state_columns
 from breakwall.payments.ledger.queries import Naming, get_order, stored_order
 from breakwall.payments.operator.key_rotation import (
     distrust_refusals,
+    has_trusted_refusal,
     rotate_keys,
     rotate_spent_keys,
     vouch_for_refusals,
@@ -23,6 +26,7 @@ from breakwall.payments.operator.key_rotation import (
 from breakwall.payments.operator.locking import (
     KeyConflictError,
     MayHaveChargedError,
+    OtherGatewayError,
     lock_order_in,
     may_have_charged,
 )
@@ -45,15 +49,18 @@ def retry_order(
     *,
     by: Naming = Naming.ANY,
     looks_up: bool = True,
+    gateway: str | None = None,
     uncharged: str | None = None,
     clock: Clock = DATABASE_CLOCK,
 ) -> StoredOrder:
     """Make an order due at once, with a whole new budget of attempts, and return it. ``retry_count`` continues.
 
     An unknown attempt is still looked up before anything is sent. While the drain is paused, the order is released:
-    workers work on it nevertheless. ``uncharged`` (up to 255 characters): how it is known that nothing was charged
+    workers work on it nevertheless. ``looks_up``: whether the payment service of ``gateway``, this process's, has a
+    look-up; None: it is every order's. ``uncharged`` (up to 255 characters): how it is known that nothing was charged
     under the order's key; the order then gets a new one. Raises as `get_order`, and `RefusedError`: also if there is a
-    key conflict, or if an attempt may have charged under a key to be rotated.
+    key conflict, if an attempt may have charged under a key to be rotated, or if only a process with the order's
+    gateway knows whether its refusal has to be looked up.
     """
     order = get_order(database, name, by)
 
@@ -63,6 +70,8 @@ def retry_order(
             raise KeyConflictError(order.id)
         if uncharged is not None:
             _rotate_key(connection, before)
+        elif not is_own_order(before, gateway) and has_trusted_refusal(connection, before):
+            raise OtherGatewayError(order.id, before.gateway or DEFAULT)
         requeue(connection, clock, [before], author, looks_up=looks_up, evidence=uncharged)
         release(connection, clock, order.id)
         return stored_order(connection, orders.c.id == order.id)

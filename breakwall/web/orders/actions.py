@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from breakwall.payments.db.own_gateway import is_own_order
 from breakwall.payments.decisions import next_step
 from breakwall.payments.gateways import profile_from_settings
 from breakwall.payments.interventions import Action, Author
@@ -50,6 +51,7 @@ def retry(services: Services, before: StoredOrder, author: Author, evidence: str
         author,
         by=Naming.ID,
         looks_up=profile_from_settings(services.settings).looks_up,
+        gateway=services.settings.gateway_name,
         uncharged=evidence,
         clock=services.clock,
     )
@@ -85,6 +87,8 @@ def order_now(services: Services, order_id: str) -> OrderNow:
 
 
 def _outlook(services: Services, before: StoredOrder, order: StoredOrder, *, vouched_for: bool) -> Outlook:
+    if not is_own_order(order, services.settings.gateway_name):
+        return Outlook.OTHER_GATEWAY
     lease = lease_seconds(services.settings)
     progress = services.database.read(
         lambda connection: progress_of(connection, services.clock, order.id, lease=lease)

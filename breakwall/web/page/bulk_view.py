@@ -31,6 +31,7 @@ class BulkView:
     orders: str
     figures: tuple[Figure, ...]
     ended: str | None
+    waits: str | None  # For whom it waits, as a sentence; None if it does not.
 
 
 def bulk_view(bulk: BulkRetry, words: Words) -> BulkView:
@@ -51,6 +52,7 @@ def bulk_view(bulk: BulkRetry, words: Words) -> BulkView:
         orders=" · ".join(conditions(bulk.selection, words)),
         figures=tuple(_figures(bulk, words)),
         ended=_ended(bulk, words),
+        waits=_waits(bulk, words),
     )
 
 
@@ -95,6 +97,14 @@ def _rate(bulk: BulkRetry, words: Words) -> str:
     if bulk.rate is None:
         return words.text("no rate was chosen")
     return words.text("at most %(number)s orders a second", number=words.number(bulk.rate))
+
+
+def _waits(bulk: BulkRetry, words: Words) -> str | None:
+    if bulk.waits_for is None:
+        return None
+    return words.text(
+        "It waits for a worker with the gateway %(gateway)s: none has it.", gateway=bulk.waits_for
+    )
 
 
 def _ended(bulk: BulkRetry, words: Words) -> str | None:

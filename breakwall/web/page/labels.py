@@ -230,6 +230,9 @@ DONE = {
         "You have retried the order. A worker sends it next, under a new key: you stated that nothing was charged "
         "under the old one."
     ),
+    "retry_other_gateway": message(
+        "You have retried the order. It is another gateway’s: only a worker with that gateway works on it."
+    ),
     "order_cancelled": message("You have cancelled the order."),
     "cancel_requested": message(
         "You have asked to cancel the order: that is done once it is proven that nothing was charged."

@@ -87,6 +87,7 @@ SCOPES: dict[str, set[Scope]] = {
     "get /v1/workers": {READ},
     "get /v1/events": {READ},
     "get /v1/breakers/{name}": {READ},
+    "get /v1/breakers/{name}/transitions": {READ},
     "put /v1/breakers/{name}/override": {WRITE},
     "post /v1/breakers/{name}/probe": {WRITE},
     "get /v1/queue": {READ},

@@ -7,11 +7,14 @@ from typing import Any
 import pytest
 from httpx2 import Response
 
+from breakwall.gateway_names import DEFAULT
 from breakwall.payments.db.time_limit import TimeLimit
 from breakwall.payments.operator.bulk_retry.record import BulkRetries
+from breakwall.payments.operator.bulk_retry.runner import MAX_WAIT, BulkRetryRunner
 from breakwall.payments.operator.downgrade import downgrade
 from tests.contract import bulk
-from tests.contract.people import dead, in_review, interventions_of
+from tests.contract.fleet import heartbeat
+from tests.contract.people import dead, give_to_another_gateway, in_review, interventions_of
 from tests.contract.web.api_site import ApiSite
 
 PATH = "/v1/bulk-retries"
@@ -61,6 +64,20 @@ class TestMakingOne:
         assert (seen["skipped"], seen["seconds_left"]) == (1, 0.0)
         (done,) = interventions_of(api.site, "a")
         assert (done.run, done.actor) == (made.json()["id"], "anna")
+
+    def test_says_for_which_gateway_no_worker_is_there(self, api: ApiSite) -> None:
+        dead(api.site, "a", "b")
+        give_to_another_gateway(api.site, "a")
+        made = post(api)
+        runner = BulkRetryRunner(api.site.database, clock=api.site.clock, gateway=DEFAULT)
+        while runner.run_once() != MAX_WAIT:
+            pass
+        heartbeat(api.site, DEFAULT)
+        seen = api.client.get(made.headers["Location"]).json()
+        assert (seen["state"], seen["done"], seen["waits_for"]) == ("running", 1, "other")
+        page = api.client.get(f"/bulk-retries/{made.json()['id']}", headers={"Accept-Language": "en"}).text
+        assert "It waits for a worker with the gateway other" in page
+        assert "It waits for a worker with the gateway other" in api.client.get("/").text
 
     def test_as_a_dry_run_answers_200_with_the_counts_and_changes_nothing(self, api: ApiSite) -> None:
         dead(api.site, "a")

@@ -1,7 +1,7 @@
 """Makes, reads and aborts bulk retries: each is one row of `bulk_retries`."""
 
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -16,6 +16,7 @@ from breakwall.payments.db.operator_tables import ActionResult, BulkState, bulk_
 from breakwall.payments.db.revisions import has_table
 from breakwall.payments.interventions import Author
 from breakwall.payments.operator.bulk_retry.selection import Selection
+from breakwall.payments.operator.bulk_retry.waiting import missing_gateway
 from breakwall.payments.operator.locking import RefusedError
 from breakwall.pickling import Picklable
 from breakwall.texts import MAX_LENGTH, text_problem
@@ -78,6 +79,9 @@ class BulkRetry:
     aborted_by: str | None
     abort_reason: str | None
     read_at: datetime
+    # A running one that is `get` or listed: the gateway of the orders that are left, if it waits for a worker that has
+    # it, see `waiting`.
+    waits_for: str | None = None
 
     @property
     def until(self) -> datetime:
@@ -95,9 +99,11 @@ class BulkRetry:
 
     @property
     def seconds_left(self) -> float | None:
-        """An estimate, by its rate or by its progress so far; None if neither says anything."""
+        """An estimate, by its rate or by its progress so far; None if neither says anything, or if it waits."""
         if self.has_ended:
             return 0.0
+        if self.waits_for is not None:
+            return None
         left = self.eligible - self.done
         if self.rate is not None and self.state is BulkState.RUNNING:
             return left / self.rate
@@ -150,7 +156,7 @@ class BulkRetries:
 
         def read(connection: Connection) -> BulkRetry:
             check_tables(connection)
-            return self._found(connection, bulk_id)
+            return self._with_wait(connection, self._found(connection, bulk_id))
 
         return self._database.read(read)
 
@@ -160,7 +166,8 @@ class BulkRetries:
         def read(connection: Connection) -> list[BulkRetry]:
             check_tables(connection)
             wanted = self._select().order_by(bulk_retries.c.created_at.desc(), bulk_retries.c.id)
-            return [_bulk_retry(row) for row in connection.execute(wanted.limit(limit))]
+            found = [_bulk_retry(row) for row in connection.execute(wanted.limit(limit)).all()]
+            return [self._with_wait(connection, bulk) for bulk in found]
 
         return self._database.read(read)
 
@@ -222,6 +229,11 @@ class BulkRetries:
         }
         row |= {"at": self._clock.after(0), "result": ActionResult.DONE}
         connection.execute(insert(operator_actions).values(row))
+
+    def _with_wait(self, connection: Connection, bulk: BulkRetry) -> BulkRetry:
+        if bulk.state is not BulkState.RUNNING:
+            return bulk
+        return replace(bulk, waits_for=missing_gateway(connection, self._clock, bulk.id))
 
     def _found(self, connection: Connection, bulk_id: str, *, locked: bool = False) -> BulkRetry:
         wanted = self._select(bulk_retries.c.id == bulk_id)

@@ -14,10 +14,10 @@ from breakwall.payments.fleet.leases import give_up_lease, take_lease
 from breakwall.payments.operator.bulk_retry.batch import RetryBatch
 from breakwall.payments.operator.bulk_retry.freezing import Freezing
 from breakwall.payments.operator.bulk_retry.record import BulkRetries, BulkRetry
+from breakwall.payments.operator.bulk_retry.waiting import LEASE
 
 log = logging.getLogger("breakwall.worker")
 
-LEASE = "bulk_retries"
 LEASE_SECONDS = (
     20.0  # After a death, with `MAX_WAIT` until somebody looks, another process takes over within 30 s.
 )

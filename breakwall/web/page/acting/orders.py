@@ -12,6 +12,7 @@ from breakwall.payments.operator.locking import (
     ChargeTakenError,
     KeyConflictError,
     MayHaveChargedError,
+    OtherGatewayError,
     RefusedError,
 )
 from breakwall.payments.operator.resolve import InvalidChargeError
@@ -221,6 +222,16 @@ def _key_conflict(words: Words) -> str:
     )
 
 
+def other_gateway(error: OtherGatewayError, words: Words) -> str:
+    """Why an order was not retried that is another gateway's."""
+    return words.text(
+        "Nothing was done: the order is charged by the gateway %(gateway)s, which this server does not have. Only its "
+        "workers know whether the refused payment must be looked up first. Retry it in a bulk retry: they carry it "
+        "out.",
+        gateway=error.gateway,
+    )
+
+
 @contextmanager
 def _refusals(asked: Asked) -> Iterator[None]:
     """Say in the reader's language why nothing was done; what is possible then is on the page that is shown again."""
@@ -240,6 +251,8 @@ def _refusals(asked: Asked) -> Iterator[None]:
         raise ActionRefusedError(
             say("Nothing was done: the order may have been charged meanwhile, so it gets no new key.")
         ) from error
+    except OtherGatewayError as error:
+        raise ActionRefusedError(other_gateway(error, asked.words)) from error
     except RefusedError as error:
         raise asked.too_late() from error
 

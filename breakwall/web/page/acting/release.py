@@ -10,7 +10,7 @@ from breakwall.payments.db.schema import QUEUED, orders, released_orders
 from breakwall.payments.gateways import profile_from_settings
 from breakwall.payments.interventions import Author
 from breakwall.payments.ledger.queries import Naming
-from breakwall.payments.operator.locking import RefusedError
+from breakwall.payments.operator.locking import OtherGatewayError, RefusedError
 from breakwall.payments.operator.retry_and_cancel import retry_order
 from breakwall.web.page.acting.action_page import (
     ActionPage,
@@ -22,6 +22,7 @@ from breakwall.web.page.acting.action_routes import action_router, add_action
 from breakwall.web.page.acting.asked import SEEN, Asked
 from breakwall.web.page.acting.drain import BACK, drain_impossible, not_paused, pause_fact, read_drain
 from breakwall.web.page.acting.facts import circuit_facts
+from breakwall.web.page.acting.orders import other_gateway
 from breakwall.web.page.acting.possible import RELEASE
 
 router = action_router()
@@ -80,8 +81,11 @@ def _release(asked: Asked, author: Author) -> Done:
             author,
             by=Naming.ID,
             looks_up=profile.looks_up,
+            gateway=asked.services.settings.gateway_name,
             clock=asked.services.clock,
         )
+    except OtherGatewayError as error:
+        raise ActionRefusedError(other_gateway(error, asked.words)) from error
     except RefusedError as error:
         sentence = asked.words.text("Nothing was done: the order does not wait any more.")
         raise ActionRefusedError(sentence) from error

@@ -8,12 +8,13 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import update
 
+from breakwall.gateway_names import DEFAULT
 from breakwall.payments.db.schema import orders
 from breakwall.payments.decisions import Decision
 from breakwall.payments.gateways.base import ChargeAnswer, ChargeRequest, Health, LookupAnswer, Outcome
 from breakwall.payments.keys import derive_charge_key
 from breakwall.payments.operator.bulk_retry.selection import Selection
-from breakwall.payments.operator.locking import RefusedError
+from breakwall.payments.operator.locking import OtherGatewayError, RefusedError
 from breakwall.payments.orders import OrderStatus
 from tests.contract import bulk
 from tests.contract.people import (
@@ -22,14 +23,16 @@ from tests.contract.people import (
     REFUSED,
     UNCLEAR,
     dead,
+    give_to_another_gateway,
     in_review,
     interventions_of,
     look_up_in_vain,
     queued,
     refused,
+    refused_without_a_look_up,
 )
 from tests.contract.site import Site, order
-from tests.gateway import ABSENT, DOWN, FOUND, KEYED, LOST, PAID, PLAIN
+from tests.gateway import ABSENT, DOWN, FOUND, KEYED, LOST, PAID
 from tests.people import People
 
 THROTTLED = ChargeAnswer(Outcome.THROTTLED, Health.THROTTLED, code="http_429")
@@ -138,13 +141,7 @@ class TestARefusalThatWasAcceptedWithoutALookUp:
 
     @pytest.fixture
     def order_id(self, site: Site) -> str:
-        site.gateway.profile = replace(PLAIN, looks_up=False)
-        site.know_a_charge()
-        site.gateway.answers.append(REFUSED)
-        placed = site.producer.place(order())
-        assert placed.status is OrderStatus.DEAD
-        site.gateway.profile = PLAIN
-        return placed.order_id
+        return refused_without_a_look_up(site)
 
     def test_is_looked_up_before_anything_is_sent_again(
         self, site: Site, order_id: str, retry: Callable[[], None]
@@ -187,6 +184,38 @@ class TestARefusalThatWasAcceptedWithoutALookUp:
         people.retry("cart-1", ANNA, uncharged="not on the dashboard")
         assert key_of(site) != first_key(site)
         assert interventions_of(site)[0].evidence == "not on the dashboard"
+
+
+class TestARefusalByAnotherGateway:
+    """Whether it has to be looked up depends on that gateway, which the process that retries does not have."""
+
+    @pytest.fixture
+    def order_id(self, site: Site) -> str:
+        order_id = refused_without_a_look_up(site)
+        give_to_another_gateway(site)
+        return order_id
+
+    @pytest.mark.parametrize("looks_up", [True, False])
+    def test_is_left_to_a_process_with_that_gateway(self, site: Site, order_id: str, looks_up: bool) -> None:
+        people = People(site.database, clock=site.clock, looks_up=looks_up)
+        with pytest.raises(OtherGatewayError, match="'other'") as refused:
+            people.retry("cart-1", ANNA, gateway=DEFAULT)
+        assert refused.value.gateway == "other"
+        assert (site.get().status, site.outcomes()) == (OrderStatus.DEAD, [Outcome.FAILED])
+
+    def test_is_retried_as_that_gateway_wants_it(self, site: Site, order_id: str) -> None:
+        People(site.database, clock=site.clock, looks_up=True).retry("cart-1", ANNA, gateway="other")
+        assert site.outcomes() == [Outcome.UNKNOWN]
+
+    def test_needs_no_look_up_with_a_persons_evidence(self, site: Site, order_id: str) -> None:
+        site.people.retry("cart-1", ANNA, gateway=DEFAULT, uncharged="not on the dashboard")
+        assert key_of(site) != first_key(site)
+
+
+def test_an_order_of_another_gateway_that_was_not_refused_is_retried_anywhere(site: Site) -> None:
+    dead(site)
+    give_to_another_gateway(site)
+    assert site.people.retry("cart-1", ANNA, gateway=DEFAULT).status is OrderStatus.QUEUED
 
 
 def test_no_evidence_gives_an_order_a_new_key_that_may_have_been_charged(site: Site) -> None:

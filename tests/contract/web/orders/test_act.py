@@ -6,7 +6,15 @@ import pytest
 from httpx2 import Response
 
 from breakwall.web.orders.documents import OrderDocument, RetriedOrder
-from tests.contract.people import OTHER_PAYLOAD, dead, in_review, interventions_of, queued
+from tests.contract.people import (
+    OTHER_PAYLOAD,
+    dead,
+    give_to_another_gateway,
+    in_review,
+    interventions_of,
+    queued,
+    refused_without_a_look_up,
+)
 from tests.contract.web.api_site import ApiSite
 from tests.contract.web.orders.requests import document, problem
 
@@ -48,6 +56,20 @@ class TestRetry:
         answer = act(api, "retry", body)
         assert (answer.status_code, list(answer.json()["errors"])) == (422, ["evidence"])
         assert api.site.get().status == "dead"
+
+    def test_of_another_gateways_order_it_says_nothing_that_only_that_gateway_knows(
+        self, api: ApiSite
+    ) -> None:
+        in_review(api.site)
+        give_to_another_gateway(api.site)
+        assert "another gateway's" in document(RetriedOrder, act(api, "retry"))["outlook"]
+
+    def test_another_gateways_refused_order_is_left_to_its_workers(self, api: ApiSite) -> None:
+        refused_without_a_look_up(api.site)
+        give_to_another_gateway(api.site)
+        answer = act(api, "retry")
+        assert (answer.status_code, problem(answer)) == (409, "refused")
+        assert "the gateway 'other'" in answer.json()["detail"]
 
     def test_a_key_conflict_is_refused_with_what_is_possible(self, api: ApiSite) -> None:
         in_review(api.site, answer=OTHER_PAYLOAD)

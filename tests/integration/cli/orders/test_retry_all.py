@@ -56,6 +56,17 @@ class TestRetryingAllThatMatch:
         assert first["reason"] == second["reason"] == "key rotated"
         assert first["run"] == second["run"] is not None
 
+    def test_ends_where_no_worker_has_the_gateway_of_those_that_are_left(self, terminal: Terminal) -> None:
+        dead(terminal, "a", "b")
+        with ledger_of(terminal) as ledger:
+            others = update(orders).where(orders.c.idempotency_key == "a").values(gateway="other")
+            ledger.database.write(lambda connection: connection.execute(others), name="test")
+        ran = terminal.run(*BULK, "dead", "--reason", "x", "--yes", "-o", "json")
+        assert (ran.code, ran.document["finished"], ran.document["waits_for"]) == (1, False, "other")
+        assert states(terminal) == {"a": "dead", "b": "queued"}
+        shown = terminal.run("orders", "bulk-retries", "show", ran.document["bulk_retry"]).out
+        assert "a worker with the gateway other, which no live worker has" in shown
+
     def test_says_what_it_did_and_what_that_does_to_the_budget(self, terminal: Terminal) -> None:
         dead(terminal, "a", "b")
         said = terminal.run(*BULK, "dead", "--reason", "key rotated", "--yes").out

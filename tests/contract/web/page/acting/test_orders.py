@@ -16,9 +16,11 @@ from tests.contract.people import (
     ANNA,
     OTHER_PAYLOAD,
     dead,
+    give_to_another_gateway,
     in_review,
     interventions_of,
     queued,
+    refused_without_a_look_up,
 )
 from tests.contract.site import Site
 from tests.contract.web.api_site import ApiSite
@@ -181,6 +183,13 @@ class TestLinks:
 
 
 class TestRetry:
+    def test_another_gateways_refused_order_is_left_to_its_workers(self, api: ApiSite) -> None:
+        order = refused_without_a_look_up(api.site)
+        give_to_another_gateway(api.site)
+        answer = act(api, f"/act/orders/{order}/retry", **TYPED)
+        assert answer.status_code == 409
+        assert "charged by the gateway other" in text_of(answer.text)
+
     def test_a_new_key_is_for_evidence(self, api: ApiSite) -> None:
         order = died(api.site)
         before = api.site.get().charge_key
