@@ -159,7 +159,7 @@ SITUATIONS: tuple[_Rule, ...] = (
     (
         Situation.STALLED,
         Severity.ACT,
-        lambda view: _is_stalled(view) and not view.has_just_changed,
+        _is_stalled,
         _fixed("Orders are due, but none is finished."),
     ),
     (
