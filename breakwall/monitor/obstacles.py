@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
+from breakwall.actors import by_actor
 from breakwall.breaker import BreakerStatus, CircuitState, OverrideMode
 from breakwall.monitor.counts import DRAIN_WINDOW, Counts
 from breakwall.monitor.homeless import MOST, homeless_text
@@ -95,7 +96,7 @@ def paused_text(paused: Pause, counts: Counts) -> str:
         "" if paused.until is None else f", for another {duration(seconds_between(counts.at, paused.until))}"
     )
     why = "" if paused.reason is None else f": {paused.reason}"
-    return f"paused by {paused.actor}, {since} ago{until}{why}"
+    return f"paused{by_actor(paused.actor)}, {since} ago{until}{why}"
 
 
 def _of_the_circuit(breaker: BreakerStatus, counts: Counts) -> Iterator[Obstacle]:
@@ -103,8 +104,8 @@ def _of_the_circuit(breaker: BreakerStatus, counts: Counts) -> Iterator[Obstacle
         return  # Each process has a circuit of its own: the alarm says so.
     if breaker.override is not None:
         if breaker.override.mode is OverrideMode.FORCED_OPEN:
-            by, why = breaker.override.actor, breaker.override.reason
-            yield Obstacle(ObstacleKind.FORCED_OPEN, f"the circuit is forced open by {by}: {why}")
+            by, why = by_actor(breaker.override.actor), breaker.override.reason
+            yield Obstacle(ObstacleKind.FORCED_OPEN, f"the circuit is forced open{by}: {why}")
         return
     if breaker.state is CircuitState.OPEN:
         wait = duration(breaker.retry_after)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import typer
 
+from breakwall.actors import by_actor
 from breakwall.cli.bulk import check_attended, counting, summarised
 from breakwall.cli.orders.retry_text import (
     DISPUTED,
@@ -128,7 +129,7 @@ class RetryAllRun:
             lines.append("No order matches; nothing was changed.")
         lines += _left_alone(changed, to_be_resolved)
         if bulk.aborted_by is not None:
-            lines.append(f"It was aborted by {plain(bulk.aborted_by)}: {plain(bulk.abort_reason)}")
+            lines.append(f"It was aborted{by_actor(plain(bulk.aborted_by))}: {plain(bulk.abort_reason)}")
         elif not finished:
             lines += ["This command stopped before the end. The workers go on.", *_watching(bulk)[1:]]
         numbers: Numbers = {"sent_round": bulk.retried, "changed_meanwhile": changed}

@@ -154,7 +154,7 @@ def _confirm(asked: Asked) -> ActionPage:
         explanation=(
             words.text("Each of them is due at once and gets a whole new budget of attempts."),
             words.text("Workers do it, oldest first. It can be watched and aborted."),
-            words.text("While the drain is paused, they wait for the end of the pause."),
+            words.text("While the queue is paused, they wait for the end of the pause."),
         ),
         facts=tuple(count_facts(selection, counted, words)),
         fields=_fields(words),

@@ -256,7 +256,7 @@ def test_an_event_has_the_lists_only_if_they_have_changed(api: ApiSite) -> None:
     DrainControl(api.services.database, clock=api.site.clock).pause(Author("anna", "deploy"), 600.0)
     html, shown = hear(shown)
     assert '<hx-partial hx-target="#lists"' in html
-    assert "drain paused" in html
+    assert "queue paused" in html
     assert "hx-partial" not in hear(shown)[0]
 
 

@@ -32,7 +32,7 @@ PLACES = (
     "/audit",
     "bulk",
     "/login",
-    "/act/drain/rate",
+    "/act/queue/rate",
 )
 
 

@@ -88,7 +88,7 @@ def test_each_currency_is_named() -> None:
 
 
 def test_a_pause_says_who_and_until_when() -> None:
-    assert of("paused").startswith("minjun paused the drain 5 min ago.")
+    assert of("paused").startswith("minjun paused the queue 5 min ago.")
     assert of("paused").endswith("It ends by itself in 15 min.")
     assert str(over(paused=pause())).endswith("It stays so until a person ends it.")
 
@@ -151,7 +151,7 @@ def test_each_severity_has_a_symbol_of_its_own() -> None:
 def test_a_forced_open_circuit_does_not_hide_the_pause() -> None:
     forced = overridden(OverrideMode.FORCED_OPEN, 1800.0)
     said = str(over(**WAITING, breaker=forced, paused=pause()))
-    assert said.endswith("It ends by itself in 30 min. The drain is paused as well.")
+    assert said.endswith("It ends by itself in 30 min. The queue is paused as well.")
     assert "paused" not in str(over(**WAITING, breaker=forced))
 
 

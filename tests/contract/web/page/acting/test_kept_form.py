@@ -22,7 +22,7 @@ from tests.contract.people import ANNA
 from tests.contract.web.api_site import ApiSite
 from tests.contract.web.page.acting.acting_person import OURS, hidden_in, is_refused, open_form, send_form
 
-PAUSE = "/act/drain/pause"
+PAUSE = "/act/queue/pause"
 WHY = '민준: "the bank calls" <b>'
 PAGE = {"Accept": "text/html", "Sec-Fetch-Dest": "document"}
 OPERATOR = (Scope.OPS_READ, Scope.OPS_WRITE)
@@ -130,7 +130,7 @@ def test_a_form_that_is_opened_anew_is_empty(api: ApiSite) -> None:
 def test_what_was_done_is_kept_no_longer(api: ApiSite) -> None:
     refused = send(api, actor="민준")
     done = send(api, reason=WHY, actor="민준", lasts="300", **hidden_in(open_form(api, PAUSE).text))
-    assert done.headers["Location"] == "/?done=drain_paused"
+    assert done.headers["Location"] == "/?done=queue_paused"
     assert [one.split(";")[0] for one in cookies_of(done)] == ['breakwall_form0=""']
     assert 'value="민준"' not in open_form(api, refused.headers["Location"]).text
 
