@@ -38,7 +38,7 @@ def paused_by(pause: Pause) -> str:
     since = "" if pause.at is None else f" since {moment(pause.at)}"
     until = "" if pause.until is None else f", until {moment(pause.until)}"
     why = "" if pause.reason is None else f": {plain(pause.reason)}"
-    return f"{by_actor(plain(pause.actor))}{since}{until}{why}".lstrip(" ,") or "yes"
+    return f"{by_actor(plain(pause.actor))}{since}{until}{why}".lstrip(" ,:") or "yes"
 
 
 def _fields(state: DrainState) -> dict[str, str]:
