@@ -62,9 +62,11 @@ def _paused(view: Circumstances) -> str:
 
 
 def _forced(sentence: str, unnamed: str) -> Callable[[Circumstances], str]:
-    return lambda view: view.words.by(
-        view.override and view.override.actor, sentence, unnamed, time=view.since_override
-    )
+    def said(view: Circumstances) -> str:
+        actor = None if view.override is None else view.override.actor
+        return view.words.by(actor, sentence, unnamed, time=view.since_override)
+
+    return said
 
 
 def _rejected(view: Circumstances) -> str:

@@ -144,8 +144,8 @@ def test_a_longer_form_before_it_leaves_nothing_behind(api: ApiSite) -> None:
 
 def random_text(length: int) -> str:
     """Hard to compress."""
-    chance = random.Random(7)
-    return "".join(chr(chance.randrange(0x20000, 0x2A000)) for _ in range(length))
+    drawn = random.Random(7)
+    return "".join(chr(drawn.randrange(0x20000, 0x2A000)) for _ in range(length))
 
 
 def test_the_longest_texts_that_are_taken_can_be_kept(api: ApiSite) -> None:
@@ -184,18 +184,17 @@ ID = "a" * 16
         packed(b'[{"reason": "x"}, ["no", 99, {}], true]'),
         packed(b'[{"reason": "x"}, "no", true]'),
         packed(b"[" * 30_000),
-        packed(b'[{"reason": "' + b"x" * 50_000_000 + b'"}, null, true]'),
+        packed(b'[{"reason": "' + b"x" * 5_000_000 + b'"}, null, true]'),
     ],
     ids=range(10),
 )
 def test_a_cookie_that_this_server_has_not_made_is_left_out(api: ApiSite, value: str) -> None:
-    cookies = {"Cookie": "; ".join(f"breakwall_form{number}={ID}.{value[:3800]}" for number in range(2))}
-    if len(value) > 3800:
-        parts = [value[start : start + 3800] for start in range(0, len(value), 3800)]
-        cookies = {"Cookie": "; ".join(f"breakwall_form{n}={ID}.{part}" for n, part in enumerate(parts))}
+    parts = [value[start : start + 3800] for start in range(0, max(len(value), 1), 3800)]
+    cookies = {"Cookie": "; ".join(f"breakwall_form{n}={ID}.{part}" for n, part in enumerate(parts))}
     answer = api.client.get(f"{PAUSE}?again={ID}", headers=cookies)
     assert answer.status_code == 200
     assert 'role="alert"' not in answer.text
+    assert 'value="x' not in answer.text
 
 
 def test_what_a_foreign_cookie_says_is_only_text(api: ApiSite) -> None:
