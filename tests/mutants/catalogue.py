@@ -5108,8 +5108,8 @@ MUTANTS = (
     Mutant(
         "a refused form keeps what was typed",
         "breakwall/web/page/acting/action_routes.py",
-        "    return _form(request, asked, page, refused, asked.given)\n",
-        "    return _form(request, asked, page, refused)\n",
+        "    refused, typed = (None, None) if kept is None else (kept.refused, kept.given)",
+        "    refused, typed = (None, None) if kept is None else (kept.refused, None)",
         ("tests/contract/web/page/acting/test_action_routes.py",),
         simulated=False,
     ),
