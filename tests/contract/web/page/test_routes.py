@@ -61,7 +61,7 @@ def test_the_overview_begins_with_the_verdict(api: ApiSite) -> None:
 
 def test_the_sections_are_in_the_order_of_their_importance(api: ApiSite) -> None:
     found = re.findall(r'<h2 id="(\w+)"', get(api, "/"))
-    wanted = ["circuit", "numbers", "course", "retries", "failures", "drain", "workers"]
+    wanted = ["circuit", "numbers", "course", "retries", "failures", "queue", "workers"]
     wanted += ["wanted", "bulk", "actions"]
     assert [name for name in found if name != "warnings"] == wanted
 
@@ -232,7 +232,7 @@ def test_the_overview_says_why_the_circuit_has_opened(api: ApiSite) -> None:
 
 
 @pytest.mark.parametrize("is_open", [False, True])
-def test_the_drain_says_whether_an_open_circuit_holds_it(api: ApiSite, is_open: bool) -> None:
+def test_the_queue_says_whether_an_open_circuit_holds_it(api: ApiSite, is_open: bool) -> None:
     if is_open:
         api.site.open_circuit()
     said = text_of(get(api, "/"))
