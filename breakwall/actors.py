@@ -1,6 +1,7 @@
 """Names of people who act, as sentences have them. Without a name a sentence has none."""
 
 NO_NAME = "unknown"  # What is recorded for who gave no name.
+A_PERSON = "a person"  # In a text that is stored, instead of a name.
 
 
 def is_named(actor: str) -> bool:

@@ -2,27 +2,36 @@
 
 from __future__ import annotations
 
+import httpx2
 import pytest
 
 from breakwall.web.page.words import LANGUAGES
-from tests.contract.people import ANNA, dead
+from tests.contract.people import ANNA, dead, in_review
 from tests.contract.web.api_site import ApiSite
 from tests.contract.web.page.acting.acting_person import act, text_of
 
-WITHOUT = {"actor": ""}
+
+def done(api: ApiSite, address: str, **typed: str) -> httpx2.Response:
+    """What a person does who leaves the name out."""
+    answer = act(api, address, actor="", **typed)
+    assert answer.status_code == 303, answer.text
+    return answer
 
 
 @pytest.fixture
 def paths(api: ApiSite) -> list[str]:
     """The pages about everything that a person can do, done by one without a name."""
     [order] = dead(api.site, "a")
-    made = act(api, "/act/orders/retry-all?status=dead&step=counted", **WITHOUT)
+    made = done(api, "/act/orders/retry-all?status=dead&step=counted")
     bulk = made.headers["Location"].split("?")[0]
-    act(api, f"/act{bulk}/abort", **WITHOUT)
-    act(api, f"/act/orders/{order}/cancel", **WITHOUT)
-    act(api, "/act/queue/rate", per_second="2", **WITHOUT)
-    act(api, "/act/queue/pause", **WITHOUT)
-    act(api, "/act/circuit/force-closed", **WITHOUT)
+    done(api, f"/act{bulk}/abort")
+    done(api, f"/act/orders/{order}/cancel")
+    resolved, paid = in_review(api.site, "r"), in_review(api.site, "q")
+    done(api, f"/act/orders/{resolved}/not-charged")
+    done(api, f"/act/orders/{paid}/paid", charge_id="ch_7")
+    done(api, "/act/queue/rate", per_second="2")
+    done(api, "/act/queue/pause")
+    done(api, "/act/circuit/force-closed")
     return [
         "/",
         "/audit",
@@ -30,7 +39,7 @@ def paths(api: ApiSite) -> list[str]:
         "/act/queue/pause",
         "/act/circuit/auto",
         bulk,
-        f"/orders/{order}",
+        *(f"/orders/{one}" for one in (order, resolved, paid)),
     ]
 
 
