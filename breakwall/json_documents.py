@@ -30,7 +30,15 @@ if TYPE_CHECKING:
     from breakwall.producers.pending import PlaceResult
 
 # The circuit's fields that hold seconds since 1970.
-_EPOCH_FIELDS = {"opened_at", "open_until", "last_failure_at", "store_time", "set_at", "expires_at"}
+_EPOCH_FIELDS = {
+    "opened_at",
+    "open_until",
+    "last_failure_at",
+    "passing_since",
+    "store_time",
+    "set_at",
+    "expires_at",
+}
 
 
 def order_document(order: StoredOrder) -> dict[str, Any]:

@@ -10,9 +10,9 @@ from jinja2.ext import babel_extract
 
 WEB = Path(__file__).parents[1] / "breakwall" / "web"
 
-_SINGLE = {"text", "say", "message", "_fixed", "_forced"}  # Functions whose first argument is a text.
+_SINGLE = {"text", "say", "message", "_fixed"}  # Functions whose first argument is a text.
 _TWO_FORMS = {"count", "plural"}  # Whose first two are the singular and the plural of one.
-_SEVERAL = {"lasting", "_two"}  # Whose literal arguments are texts.
+_SEVERAL = {"lasting", "_two", "by", "_forced"}  # Whose literal arguments are texts.
 
 
 def messages() -> dict[str, str | None]:

@@ -11,6 +11,7 @@ from breakwall.breaker.admission import Admission
 from breakwall.breaker.announcer import Announcer
 from breakwall.breaker.calls_in_hand import CallsInHand, Load
 from breakwall.breaker.circuit.state import CircuitState
+from breakwall.breaker.circuit.transitions import passing_since
 from breakwall.breaker.config import CircuitBreakerConfig
 from breakwall.breaker.events import EventDispatcher, Listener
 from breakwall.breaker.invocation import Invocation
@@ -157,6 +158,7 @@ class CircuitBreaker(ProtectedCalls, OperatorCommands):
             background_wait=max(load.background_wait, self._cap.wait(cap_at)),
             half_open_count=circuit.half_open_count,
             close_count=circuit.close_count,
+            passing_since=passing_since(circuit, self.config, now),
         )
 
     def metrics(self) -> BreakerMetrics:

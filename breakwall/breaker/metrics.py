@@ -39,6 +39,9 @@ class BreakerStatus:
         background_wait: seconds until this process may start a background call by that rate; 0.0 if it may now.
         half_open_count, close_count: how often the circuit has become half-open, and closed again, ever. With
             ``open_count`` they add up to ``generation``.
+        passing_since: since when calls have been let through: the circuit has closed then, or its open interval has
+            ended, or an override has been set, lifted or has expired. None if no call is let through now, or if none
+            of these has happened.
     """
 
     name: str
@@ -64,6 +67,7 @@ class BreakerStatus:
     background_wait: float = 0.0
     half_open_count: int = 0
     close_count: int = 0
+    passing_since: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from breakwall.actors import name_or
 from breakwall.cli.orders_database import orders_database
 from breakwall.json_documents import audit_document
 from breakwall.terminal.options import Format, OutputOption
@@ -75,7 +76,7 @@ def _since(text: str | None) -> ColumnElement[datetime] | datetime | None:
 def _row(entry: AuditEntry) -> tuple[str, ...]:
     return (
         moment(entry.at),
-        plain(entry.actor),
+        plain(name_or("-", entry.actor)),
         entry.action,
         plain(entry.subject or "-"),
         entry.result or "not known",

@@ -1,5 +1,6 @@
 """A circuit's status as Rich markup."""
 
+from breakwall.actors import by_actor
 from breakwall.breaker import BreakerStatus, CircuitState, Override, OverrideMode
 from breakwall.terminal.output import field_lines, plain
 from breakwall.terminal.words import count, duration, state
@@ -62,7 +63,7 @@ def override_with_actor(status: BreakerStatus, override: Override) -> str:
         if override.expires_at is None
         else f"for another {duration(override.expires_at - status.store_time)}"
     )
-    return f"{override_mode(override)} by {plain(override.actor)} {until}"
+    return f"{override_mode(override)}{by_actor(plain(override.actor))} {until}"
 
 
 def override_mode(override: Override) -> str:

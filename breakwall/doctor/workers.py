@@ -2,6 +2,7 @@
 
 from contextlib import closing
 
+from breakwall.actors import by_actor
 from breakwall.doctor.findings import Finding, fine, problem
 from breakwall.monitor.alarms import AlarmKind
 from breakwall.monitor.backlog import Backlog, Monitor
@@ -75,7 +76,7 @@ def _queue(seen: Backlog) -> list[Finding]:
         if alarm.kind not in {AlarmKind.NO_WORKER, AlarmKind.STORE_LOST}  # other findings report these
     ]
     if seen.paused is not None:
-        detail = f"paused by {seen.paused.actor}: {seen.paused.reason}. {_waiting(seen)}"
+        detail = f"paused{by_actor(seen.paused.actor)}: {seen.paused.reason}. {_waiting(seen)}"
         wrong.insert(0, problem(QUEUE, detail, "`breakwall queue resume` ends the pause."))
     return wrong or [fine(QUEUE, _waiting(seen).removesuffix("."))]
 

@@ -3,6 +3,7 @@
 Pure: `alarms` takes the counts and the circuit's status. Its texts have no markup.
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
@@ -10,6 +11,7 @@ from enum import StrEnum
 from breakwall.breaker import BreakerStatus, CircuitState, OverrideMode
 from breakwall.monitor.counts import STALLED_AFTER, Counts
 from breakwall.monitor.homeless import homeless_text
+from breakwall.monitor.let_go import GRACE
 from breakwall.payments.fleet.workers import Worker
 from breakwall.terminal.words import duration
 
@@ -40,8 +42,14 @@ class Alarm:
     advice: str
 
 
-def alarms(counts: Counts, breaker: BreakerStatus, *, paused: bool = False) -> Iterator[Alarm]:
-    """All alarms, each cause before its consequences. ``paused``: an operator has paused the queue."""
+def alarms(
+    counts: Counts, breaker: BreakerStatus, *, paused: bool = False, let_go: float = math.inf
+) -> Iterator[Alarm]:
+    """All alarms, each cause before its consequences.
+
+    ``paused``: an operator has paused the queue. ``let_go``: seconds since the drain was let go, see
+    `seconds_since_let_go`.
+    """
     fleet = _Fleet(counts.fleet)
     if not breaker.store_ok:
         yield Alarm(
@@ -59,14 +67,14 @@ def alarms(counts: Counts, breaker: BreakerStatus, *, paused: bool = False) -> I
         yield _homeless(counts.homeless)
     if paused:
         return  # It is intended that nothing moves.
-    if _unprobed(counts, breaker, fleet):
+    if _unprobed(counts, breaker, fleet, let_go):
         start = "Start a worker. A customer's next order is a probe as well."
         yield Alarm(
             AlarmKind.NOBODY_PROBES,
             "The circuit is half-open, but no process probes.",
             start if fleet.missing else CHECK_WORKERS,
         )
-    elif _stalled(counts, breaker, fleet):
+    elif let_go >= GRACE and _stalled(counts, breaker, fleet):
         yield Alarm(
             AlarmKind.NOTHING_COMPLETED,
             f"Orders wait, but none of them was finished for {duration(STALLED_AFTER)}.",
@@ -113,7 +121,7 @@ class _Fleet:
         return not self._alive or any(worker.up_seconds >= STARTUP for worker in self._known)
 
 
-def _unprobed(counts: Counts, breaker: BreakerStatus, fleet: _Fleet) -> bool:
+def _unprobed(counts: Counts, breaker: BreakerStatus, fleet: _Fleet, let_go: float) -> bool:
     if not (_would_probe(breaker) and counts.queued):
         return False
     if counts.in_flight > counts.abandoned:
@@ -121,7 +129,7 @@ def _unprobed(counts: Counts, breaker: BreakerStatus, fleet: _Fleet) -> bool:
     if fleet.missing:
         return True
     half_open_for = breaker.store_time - (breaker.open_until or breaker.store_time)
-    unprobed_for = min(counts.oldest_due_age_seconds, half_open_for)
+    unprobed_for = min(counts.oldest_due_age_seconds, half_open_for, let_go)
     return unprobed_for >= UNPROBED and fleet.idle(UNPROBED)
 
 

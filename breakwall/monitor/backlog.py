@@ -15,6 +15,7 @@ from breakwall.monitor.alarms import Alarm, alarms
 from breakwall.monitor.counts import Counts, OrderCounts, count
 from breakwall.monitor.drain_eta import drain_assumption, drain_eta, drain_eta_range
 from breakwall.monitor.drain_speed import is_read_only, mean_speed
+from breakwall.monitor.let_go import seconds_since_control, seconds_since_let_go
 from breakwall.monitor.obstacles import Obstacle, obstacles
 from breakwall.monitor.trend import Trend, read_trend
 from breakwall.payments.db.clock import Clock, DatabaseClock
@@ -123,11 +124,13 @@ class _Drain:
     speed: float  # Orders a second, in the mean of the last minutes.
     read_only: bool
     trend: Trend
+    since_control: float  # Seconds since people, or the end of a pause, last changed what the drain may do.
 
 
 def _read_drain(connection: Connection, clock: Clock) -> _Drain:
     state, speed = read_state(connection, clock), mean_speed(connection, clock)
-    return _Drain(state, speed, is_read_only(connection), read_trend(connection, clock))
+    trend, since_control = read_trend(connection, clock), seconds_since_control(connection, clock)
+    return _Drain(state, speed, is_read_only(connection), trend, since_control)
 
 
 def _backlog(
@@ -135,7 +138,8 @@ def _backlog(
 ) -> Backlog:
     alive = [worker for worker in counts.fleet if worker.alive]
     paused = drain.state.paused
-    blocked_by = obstacles(counts, breaker, messages, paused, read_only=drain.read_only)
+    let_go = seconds_since_let_go(drain.since_control, breaker)
+    blocked_by = obstacles(counts, breaker, messages, paused, read_only=drain.read_only, let_go=let_go)
     stopped = any(obstacle.kind.stops for obstacle in blocked_by)
     eta = drain_eta(counts, stopped=stopped)
     return Backlog(
@@ -156,5 +160,5 @@ def _backlog(
         workers=len(alive),
         slots=sum(worker.slots for worker in alive),
         workers_lacking=sum(worker.lacks is not None for worker in alive),
-        warnings=tuple(alarms(counts, breaker, paused=paused is not None)),
+        warnings=tuple(alarms(counts, breaker, paused=paused is not None, let_go=let_go)),
     )

@@ -3,13 +3,16 @@
 Pure: `obstacles` takes what a snapshot has read. Its texts have no markup.
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
+from breakwall.actors import by_actor
 from breakwall.breaker import BreakerStatus, CircuitState, OverrideMode
 from breakwall.monitor.counts import DRAIN_WINDOW, Counts
 from breakwall.monitor.homeless import MOST, homeless_text
+from breakwall.monitor.let_go import GRACE
 from breakwall.payments.db.clock import seconds_between
 from breakwall.payments.fleet.drain_control import Pause
 from breakwall.terminal.words import duration
@@ -56,11 +59,18 @@ class Obstacle:
 
 
 def obstacles(
-    counts: Counts, breaker: BreakerStatus, messages: int | None, paused: Pause | None, *, read_only: bool
+    counts: Counts,
+    breaker: BreakerStatus,
+    messages: int | None,
+    paused: Pause | None,
+    *,
+    read_only: bool,
+    let_go: float = math.inf,
 ) -> tuple[Obstacle, ...]:
     """All that holds the waiting orders; nothing if none waits or some move.
 
     ``messages``: those that wait at the broker, None if it does not answer. ``read_only``: the database takes no write.
+    ``let_go``: seconds since the drain was let go, see `seconds_since_let_go`.
     """
     if not counts.queued:
         return ()
@@ -69,7 +79,7 @@ def obstacles(
         *_of_the_circuit(breaker, counts),
         *_of_the_fleet(counts, messages),
     )
-    return first or tuple(_of_the_orders(counts))
+    return first or tuple(_of_the_orders(counts, let_go))
 
 
 def _decided(counts: Counts, paused: Pause | None, *, read_only: bool) -> Iterator[Obstacle]:
@@ -86,7 +96,7 @@ def paused_text(paused: Pause, counts: Counts) -> str:
         "" if paused.until is None else f", for another {duration(seconds_between(counts.at, paused.until))}"
     )
     why = "" if paused.reason is None else f": {paused.reason}"
-    return f"paused by {paused.actor}, {since} ago{until}{why}"
+    return f"paused{by_actor(paused.actor)}, {since} ago{until}{why}"
 
 
 def _of_the_circuit(breaker: BreakerStatus, counts: Counts) -> Iterator[Obstacle]:
@@ -94,8 +104,8 @@ def _of_the_circuit(breaker: BreakerStatus, counts: Counts) -> Iterator[Obstacle
         return  # Each process has a circuit of its own: the alarm says so.
     if breaker.override is not None:
         if breaker.override.mode is OverrideMode.FORCED_OPEN:
-            by, why = breaker.override.actor, breaker.override.reason
-            yield Obstacle(ObstacleKind.FORCED_OPEN, f"the circuit is forced open by {by}: {why}")
+            by, why = by_actor(breaker.override.actor), breaker.override.reason
+            yield Obstacle(ObstacleKind.FORCED_OPEN, f"the circuit is forced open{by}: {why}")
         return
     if breaker.state is CircuitState.OPEN:
         wait = duration(breaker.retry_after)
@@ -128,7 +138,7 @@ def _of_the_fleet(counts: Counts, messages: int | None) -> Iterator[Obstacle]:
         yield Obstacle(ObstacleKind.BROKER_LOST, "the broker does not answer")
 
 
-def _of_the_orders(counts: Counts) -> Iterator[Obstacle]:
+def _of_the_orders(counts: Counts, let_go: float) -> Iterator[Obstacle]:
     if counts.in_flight > counts.abandoned or counts.drained_last_minute:
         return
     if counts.due == 0:
@@ -139,7 +149,7 @@ def _of_the_orders(counts: Counts) -> Iterator[Obstacle]:
     elif counts.rejected.orders:
         message = f"the payment service rejected {counts.rejected.orders:,} of them when they were last tried"
         yield Obstacle(ObstacleKind.REJECTED, message)
-    elif counts.oldest_due_age_seconds < DRAIN_WINDOW:
+    elif min(counts.oldest_due_age_seconds, let_go) < GRACE:
         return
     elif all(worker.idle_seconds >= DRAIN_WINDOW for worker in counts.fleet if worker.alive):
         message = "no live worker has tried one for a minute; its log says whether it reaches the broker"

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from breakwall.actors import by_actor
 from breakwall.breaker import CircuitState, Event, Hang, Limited, Overridden, OverrideMode, Reset, Transition
 from breakwall.payments.gateways.base import ChargeAnswer, Health, LookupAnswer
 
@@ -159,8 +160,8 @@ class CircuitLog:
         until = None if override.expires_at is None else _moment(override.expires_at)
         end = f"until {until}" if until else "until it is lifted"
         log.warning(
-            "the circuit %s was %s by %s, %s: %s",
-            *(event.name, _MODES[override.mode], override.actor, end, override.reason),
+            "the circuit %s was %s%s, %s: %s",
+            *(event.name, _MODES[override.mode], by_actor(override.actor), end, override.reason),
             extra={
                 "circuit": event.name,
                 "override": override.mode.value,

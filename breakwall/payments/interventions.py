@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from breakwall.actors import NO_NAME
 from breakwall.payments.orders import OrderStatus
 from breakwall.pickling import Picklable
 from breakwall.texts import MAX_LENGTH, text_problem
@@ -42,7 +43,7 @@ class InvalidAuthorError(Picklable, ValueError):
 class Author:
     """The person who acts, and why. Raises `InvalidAuthorError` for a field that cannot be stored."""
 
-    actor: str = "unknown"  # The person's name, 1 to 255 characters.
+    actor: str = NO_NAME  # The person's name, 1 to 255 characters.
     reason: str | None = None  # 1 to `MAX_REASON` characters, or None.
 
     def __post_init__(self) -> None:

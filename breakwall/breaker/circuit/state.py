@@ -131,3 +131,10 @@ class Circuit:
         if self.override is None or self.override.expires_at is None:
             return self.override
         return self.override if now < self.override.expires_at else None
+
+    def override_ended_at(self, now: float) -> float | None:
+        """When the last override ended, lifted or by itself. None: one is in force, or none is known to have ended."""
+        if self.override is not None:
+            return None if self.override_at(now) else self.override.expires_at
+        lifted_at = self.override_serial / 1000  # See `transitions.overridden`.
+        return lifted_at if 0 < lifted_at <= now else None  # Later: the clock has stepped back.

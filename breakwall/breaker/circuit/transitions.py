@@ -8,7 +8,15 @@ from dataclasses import dataclass, replace
 
 from breakwall.breaker.circuit import limit
 from breakwall.breaker.circuit.fleet_limit import FleetLimit, LoadReport
-from breakwall.breaker.circuit.state import CallOutcome, Circuit, CircuitState, LastReset, Lease, Override
+from breakwall.breaker.circuit.state import (
+    CallOutcome,
+    Circuit,
+    CircuitState,
+    LastReset,
+    Lease,
+    Override,
+    OverrideMode,
+)
 from breakwall.breaker.circuit.window import Assessment, Bucket, CounterDelta, Window
 from breakwall.breaker.config import CircuitBreakerConfig
 
@@ -67,6 +75,21 @@ def advance(circuit: Circuit, config: CircuitBreakerConfig, now: float, jitter: 
         alive = tuple([lease for lease in circuit.leases if now < lease.expires_at])
         return circuit if alive == circuit.leases else replace(circuit, leases=alive)
     return circuit
+
+
+def passing_since(circuit: Circuit, config: CircuitBreakerConfig, now: float) -> float | None:
+    """Since when calls have been let through, by the computed state or by an override. None: they are not, or for ever.
+
+    An override that has changed nothing counts as well.
+    """
+    override = circuit.override_at(now)
+    if override is not None:
+        return None if override.mode is OverrideMode.FORCED_OPEN else override.set_at
+    state = decide(circuit, config, now).state
+    if state is CircuitState.OPEN:
+        return None
+    began = circuit.began_at if state is CircuitState.CLOSED else circuit.open_until
+    return max((at for at in (began, circuit.override_ended_at(now)) if at is not None), default=None)
 
 
 def record(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from breakwall.actors import by_actor, name_or
 from breakwall.cli.bulk import check_bulk_reason
 from breakwall.cli.orders_database import orders_database
 from breakwall.json_documents import bulk_retry_document
@@ -86,7 +87,14 @@ def _bulk_retries() -> Iterator[BulkRetries]:
 
 def _cells(bulk: BulkRetry) -> Sequence[str]:
     numbers = f"{bulk.done:,}", f"{bulk.eligible:,}"
-    return bulk.id, plain(bulk.name), bulk.state, *numbers, moment(bulk.created_at), plain(bulk.actor)
+    return (
+        bulk.id,
+        plain(bulk.name),
+        bulk.state,
+        *numbers,
+        moment(bulk.created_at),
+        plain(name_or("-", bulk.actor)),
+    )
 
 
 def _fields(bulk: BulkRetry) -> dict[str, str]:
@@ -97,7 +105,7 @@ def _fields(bulk: BulkRetry) -> dict[str, str]:
         "bulk retry": bulk.id,
         "name": plain(bulk.name),
         "state": bulk.state,
-        "made": f"{moment(bulk.created_at)} by {plain(bulk.actor)}: {plain(bulk.reason)}",
+        "made": f"{moment(bulk.created_at)}{by_actor(plain(bulk.actor))}: {plain(bulk.reason)}",
         "rate": rate,
         "eligible": f"{count(bulk.eligible, 'order')}, of which {_known(bulk.looked_up_first)} are looked up first",
         "not in it": f"{_known(bulk.already_paid)} paid, {_known(bulk.skipped)} in another state, "
@@ -112,7 +120,7 @@ def _fields(bulk: BulkRetry) -> dict[str, str]:
         fields["left"] = f"{bulk.eligible - bulk.done:,} orders"
         fields["ended"] = moment(bulk.ended_at)
     if bulk.aborted_by is not None:
-        fields["aborted"] = f"by {plain(bulk.aborted_by)}: {plain(bulk.abort_reason)}"
+        fields["aborted"] = f"yes{by_actor(plain(bulk.aborted_by))}: {plain(bulk.abort_reason)}"
     return fields
 
 

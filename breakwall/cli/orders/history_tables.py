@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from breakwall.actors import name_or
 from breakwall.cli.orders.incidents import closing, kind
 from breakwall.payments.incidents import StoredIncident
 from breakwall.payments.interventions import StoredIntervention
@@ -73,7 +74,7 @@ def interventions_of(interventions: Sequence[StoredIntervention], *, narrow: boo
     """The actions of people, first to last."""
     columns = {
         "intervention": [done.action.value for done in interventions],
-        "by": [plain(done.actor) for done in interventions],
+        "by": [plain(name_or("-", done.actor)) for done in interventions],
         "at": [_at(done.at, narrow=narrow) for done in interventions],
         "state": [f"{state(done.before.value)} → {state(done.after.value)}" for done in interventions],
     }

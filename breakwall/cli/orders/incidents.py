@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from breakwall.actors import by_actor
 from breakwall.cli.orders.naming import IdOption, KeyOption, naming
 from breakwall.cli.orders_database import orders_database
 from breakwall.json_documents import incident_document
@@ -94,7 +95,9 @@ def closing(incident: StoredIncident) -> str:
     """Who closed an incident, when and why, as Rich markup; a dash while it is open."""
     if incident.closed_at is None:
         return "-"
-    return f"{moment(incident.closed_at)} by {plain(incident.closed_by)}: {plain(incident.close_reason)}"
+    return (
+        f"{moment(incident.closed_at)}{by_actor(plain(incident.closed_by))}: {plain(incident.close_reason)}"
+    )
 
 
 def _changed(

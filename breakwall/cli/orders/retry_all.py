@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import typer
 
+from breakwall.actors import by_actor
 from breakwall.cli.bulk import check_attended, counting, summarised
 from breakwall.cli.orders.retry_text import (
     DISPUTED,
@@ -130,7 +131,7 @@ class RetryAllRun:
             lines.append("No order matches; nothing was changed.")
         lines += _left_alone(changed, to_be_resolved)
         if bulk.aborted_by is not None:
-            lines.append(f"It was aborted by {plain(bulk.aborted_by)}: {plain(bulk.abort_reason)}")
+            lines.append(f"It was aborted{by_actor(plain(bulk.aborted_by))}: {plain(bulk.abort_reason)}")
         elif bulk.waits_for is not None:
             lines += [waiting_sentence(bulk), *_watching(bulk)[1:]]
         elif not finished:

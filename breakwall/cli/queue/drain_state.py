@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from breakwall.actors import by_actor
 from breakwall.cli.orders_database import orders_database
 from breakwall.json_documents import drain_document
 from breakwall.terminal.output import field_lines, plain, write_result
@@ -37,7 +38,7 @@ def paused_by(pause: Pause) -> str:
     since = "" if pause.at is None else f" since {moment(pause.at)}"
     until = "" if pause.until is None else f", until {moment(pause.until)}"
     why = "" if pause.reason is None else f": {plain(pause.reason)}"
-    return f"by {plain(pause.actor)}{since}{until}{why}"
+    return f"{by_actor(plain(pause.actor))}{since}{until}{why}".lstrip(" ,:") or "yes"
 
 
 def _fields(state: DrainState) -> dict[str, str]:
@@ -45,7 +46,5 @@ def _fields(state: DrainState) -> dict[str, str]:
     limited = "no limit"
     if rate is not None:
         why = "" if rate.reason is None else f": {plain(rate.reason)}"
-        limited = (
-            f"{rate.per_second:,.12g} orders a second, by {plain(rate.actor)} since {moment(rate.at)}{why}"
-        )
+        limited = f"{rate.per_second:,.12g} orders a second,{by_actor(plain(rate.actor))} since {moment(rate.at)}{why}"
     return {"paused": "no" if state.paused is None else paused_by(state.paused), "rate": limited}

@@ -11,6 +11,7 @@ from enum import StrEnum
 
 from sqlalchemy import Connection, insert, update
 
+from breakwall.actors import A_PERSON, name_or
 from breakwall.errors import BreakwallError, ExitCode
 from breakwall.payments.db.clock import DATABASE_CLOCK, Clock
 from breakwall.payments.db.database import Database, DatabaseUnavailableError
@@ -82,7 +83,8 @@ def _begin(
 ) -> int | None:
     """The record's number; None before revision 0008, which brings the table."""
     if not has_table(connection, operator_actions.name):
-        logger.warning("%s by %s is not recorded before `breakwall db upgrade`", action, author.actor)
+        who = name_or(A_PERSON, author.actor)
+        logger.warning("%s by %s is not recorded before `breakwall db upgrade`", action, who)
         return None
     made = {"at": clock.after(0), "action": action, "subject": subject, "detail": detail}
     row = insert(operator_actions).values(**made, actor=author.actor, reason=author.reason)

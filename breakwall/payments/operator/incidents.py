@@ -6,6 +6,7 @@ intervention.
 
 from sqlalchemy import ColumnElement, Connection, func, select, update
 
+from breakwall.actors import A_PERSON, name_or
 from breakwall.errors import BreakwallError, ExitCode
 from breakwall.payments.db.clock import DATABASE_CLOCK, Clock
 from breakwall.payments.db.database import Database
@@ -58,7 +59,7 @@ def open_incident(
     if author.reason is None:
         raise ValueError("an incident is opened with a reason")
     order_id = get_order(database, name, by).id
-    detail = f"{author.reason} (reported by {author.actor})"
+    detail = f"{author.reason} (reported by {name_or(A_PERSON, author.actor)})"
     same = (
         incidents.c.order_id == order_id,
         incidents.c.kind == IncidentKind.REPORTED,

@@ -4,6 +4,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, exists, select, update
 
+from breakwall.actors import A_PERSON, name_or
 from breakwall.payments.db.clock import DATABASE_CLOCK, Clock
 from breakwall.payments.db.database import Database
 from breakwall.payments.db.schema import ResolvedBy, attempts, orders
@@ -61,7 +62,7 @@ def resolve_paid(
             newest_unresolved(order.id),
             Outcome.SUCCEEDED,
             ResolvedBy.PERSON,
-            f"Resolved by {author.actor}: it charged.",
+            f"Resolved by {name_or(A_PERSON, author.actor)}: it charged.",
             charge_id,
         )
         changes = {"charge_id": charge_id, "last_error": None, "rejected": False}
@@ -108,7 +109,7 @@ def resolve_not_charged(
             UNRESOLVED,
             Outcome.FAILED,
             ResolvedBy.PERSON,
-            f"Resolved by {author.actor}: not charged. {author.reason or ''}".rstrip(),
+            f"Resolved by {name_or(A_PERSON, author.actor)}: not charged. {author.reason or ''}".rstrip(),
         )
         # A look-up of a suspected order may have found another order's charge; no attempt records that.
         if spent or has_spent_key(connection, before) or before.suspected_at is not None:

@@ -12,6 +12,7 @@ from fastapi import Depends, Request, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from breakwall.access.scopes import Scope
+from breakwall.actors import NO_NAME
 from breakwall.web.known_parameters import refuse_unknown_parameters
 from breakwall.web.problems import ProblemError, ProblemType
 
@@ -30,7 +31,7 @@ class Principal:
 
     def actor(self, given: str | None) -> str:
         """Who is recorded as the author of an action: the token's name, or without tokens the name that was given."""
-        return self.name or given or "unknown"
+        return self.name or given or NO_NAME
 
 
 # For the OpenAPI document. `Access` reads the header itself, to refuse a wrong one.

@@ -27,7 +27,7 @@ _OPTIONAL_MOMENT = Moment | None
 _EPOCH: dict[type[Any], dict[str, Any]] = {
     BreakerStatus: {
         "store_time": Moment,
-        **dict.fromkeys(("opened_at", "open_until", "last_failure_at"), _OPTIONAL_MOMENT),
+        **dict.fromkeys(("opened_at", "open_until", "last_failure_at", "passing_since"), _OPTIONAL_MOMENT),
     },
     Override: {"set_at": Moment, "expires_at": _OPTIONAL_MOMENT},
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from breakwall.actors import name_or
 from breakwall.payments.operator.audit_entries import AuditEntry
 from breakwall.web.page.labels import AUDIT_ACTIONS, AUDIT_RESULTS, AUDIT_SYMBOLS, INCIDENTS, label
 from breakwall.web.page.own_texts import own_text
@@ -42,7 +43,7 @@ def _row(entry: AuditEntry, words: Words) -> AuditRow:
         what=label(AUDIT_ACTIONS, entry.action, words),
         subject=subject,
         address=address,
-        actor=entry.actor,
+        actor=name_or("–", entry.actor),
         reason=entry.reason or "–",
         detail=_detail(entry, words),
         symbol=AUDIT_SYMBOLS.get(entry.result, "?"),

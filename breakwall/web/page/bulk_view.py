@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from breakwall.actors import name_or
 from breakwall.payments.db.operator_tables import BulkState
 from breakwall.payments.operator.bulk_retry.record import BulkRetry
 from breakwall.payments.operator.bulk_retry.selection import Selection
@@ -47,7 +48,7 @@ def bulk_view(bulk: BulkRetry, words: Words) -> BulkView:
         progress=words.text("%(done)s of %(all)s", done=done, all=all_),
         share=100 * bulk.done / bulk.eligible if bulk.eligible else 0.0,
         made=words.moment(bulk.created_at),
-        actor=bulk.actor,
+        actor=name_or("–", bulk.actor),
         reason=bulk.reason,
         orders=" · ".join(conditions(bulk.selection, words)),
         figures=tuple(_figures(bulk, words)),
@@ -113,6 +114,8 @@ def _ended(bulk: BulkRetry, words: Words) -> str | None:
     at = words.moment(bulk.ended_at)
     if bulk.state is not BulkState.ABORTED:
         return words.text("Finished at %(time)s UTC.", time=at)
-    said = words.text("Aborted by %(actor)s at %(time)s UTC.", actor=bulk.aborted_by, time=at)
+    said = words.by(
+        bulk.aborted_by, "Aborted by %(actor)s at %(time)s UTC.", "Aborted at %(time)s UTC.", time=at
+    )
     reason = (bulk.abort_reason or "–").rstrip(".")
     return f"{said} {words.text('Reason: %(reason)s.', reason=reason)}"

@@ -98,5 +98,5 @@ def _why(one: CircuitTransition, config: CircuitBreakerConfig, words: Words) -> 
 def _action(entry: AuditEntry, words: Words) -> CircuitChange:
     (row,) = audit_rows([entry], words)
     action = f"{row.what} {row.detail}".rstrip()
-    what = words.text("%(action)s by %(actor)s", action=action, actor=row.actor)
+    what = words.action_by(action, entry.actor)
     return CircuitChange(row.key, entry.at, row.moment, what, row.reason)

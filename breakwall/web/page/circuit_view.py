@@ -68,10 +68,11 @@ def override_said(breaker: BreakerStatus, words: Words) -> str | None:
         return None
     since = words.duration(breaker.store_time - override.set_at)
     what = label(OVERRIDES, override.mode.value, words)
-    said = words.text(
+    said = words.by(
+        override.actor,
         "%(what)s by %(actor)s %(time)s ago: %(reason)s.",
+        "%(what)s %(time)s ago: %(reason)s.",
         what=what,
-        actor=override.actor,
         time=since,
         reason=override.reason,
     )

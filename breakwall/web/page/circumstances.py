@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from breakwall.breaker import CircuitState
-from breakwall.monitor.counts import DRAIN_WINDOW
 from breakwall.monitor.obstacles import ObstacleKind
 from breakwall.payments.db.clock import seconds_between
-from breakwall.payments.db.operator_tables import ActionResult
 from breakwall.web.page.snapshot import PageSnapshot, down_for
 from breakwall.web.page.words import Words
 
@@ -35,18 +33,6 @@ class Circumstances:
     @property
     def is_moving(self) -> bool:
         return self.backlog.drained_last_minute > 0
-
-    @property
-    def has_just_changed(self) -> bool:
-        """Whether a person changed the circuit or the drain so lately that no order can be expected to be finished."""
-        if (lists := self.seen.lists) is None:
-            return False
-        done = [one for one in (*lists.circuit_actions, *lists.actions) if one.result == ActionResult.DONE]
-        return any(
-            one.action.startswith(("breaker_", "queue_"))
-            and seconds_between(one.at, self.backlog.at) < DRAIN_WINDOW
-            for one in done
-        )
 
     def has(self, kind: ObstacleKind) -> bool:
         return kind in self.kinds

@@ -10,11 +10,11 @@ from breakwall.web.page.words import Words
 
 
 def pause_said(pause: Pause | None, now: datetime, words: Words) -> str | None:
-    """Who has paused the drain, for how long it holds, and why; None: nobody has."""
+    """Who has paused the queue, for how long it holds, and why; None: nobody has."""
     if pause is None:
         return None
     since = words.duration(seconds_between(pause.at, now))
-    said = words.text("Paused by %(actor)s %(time)s ago.", actor=pause.actor, time=since)
+    said = words.by(pause.actor, "Paused by %(actor)s %(time)s ago.", "Paused %(time)s ago.", time=since)
     if pause.reason:
         said = f"{said} {words.text('Reason: %(reason)s.', reason=pause.reason.rstrip('.'))}"
     if pause.until is None:

@@ -145,7 +145,7 @@ SOURCES = {
 AUDIT_KINDS = {
     "order": message("orders"),
     "bulk_retry": message("bulk retries"),
-    "queue": message("the drain"),
+    "queue": message("the queue"),
     "breaker": message("the circuit"),
     "incident": message("incidents"),
     "outcomes": message("telling the shop"),
@@ -155,8 +155,8 @@ AUDIT_KINDS = {
 
 AUDIT_ACTIONS = {
     **{f"order_{name}": word for name, word in ACTIONS.items()},
-    "queue_pause": message("drain paused"),
-    "queue_resume": message("drain resumed"),
+    "queue_pause": message("queue paused"),
+    "queue_resume": message("queue resumed"),
     "queue_rate": message("speed limited"),
     "incident_close": message("incident closed"),
     "breaker_force_open": message("circuit forced open"),
@@ -187,11 +187,11 @@ AUDIT_SYMBOLS = {"done": "✓", "refused": "✕", "unconfirmed": "?", None: "?"}
 
 # What a person has just done, by a word in the address.
 DONE = {
-    "drain_paused": message("You have paused the drain."),
-    "drain_resumed": message("You have ended the pause of the drain."),
-    "rate_limited": message("You have limited the drain's speed."),
-    "rate_lifted": message("You have lifted the limit of the drain's speed."),
-    "order_released": message("You have released one order: a worker tries it although the drain is paused."),
+    "queue_paused": message("You have paused the queue."),
+    "queue_resumed": message("You have ended the pause of the queue."),
+    "rate_limited": message("You have limited the queue's speed."),
+    "rate_lifted": message("You have lifted the limit of the queue's speed."),
+    "order_released": message("You have released one order: a worker tries it although the queue is paused."),
     "circuit_forced_open": message("You have forced the circuit open."),
     "circuit_forced_closed": message("You have forced the circuit closed."),
     "circuit_observing": message("You have let the circuit only observe."),

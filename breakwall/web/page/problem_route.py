@@ -25,9 +25,13 @@ class PageRoute(APIRoute):
             try:
                 return await handle(request)
             except ProblemError as problem:
-                return _page_of(request, problem)
+                return await self.answer_problem(request, problem)
 
         return handled
+
+    async def answer_problem(self, request: Request, problem: ProblemError) -> Response:
+        """The page that says it."""
+        return _page_of(request, problem)
 
 
 def _page_of(request: Request, problem: ProblemError) -> HTMLResponse:

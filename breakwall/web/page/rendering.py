@@ -71,7 +71,12 @@ def answer(request: Request, template: str, *, status: int = 200, **values: Any)
     }
     addresses = {name: f"{url.path}?{url.query}" for name, url in others.items()}
     done = labels.DONE.get(request.query_params.get("done", ""))
-    page = {"other_languages": addresses, "path": request.url.path, "done": done and words.text(done)}
+    page = {
+        "other_languages": addresses,
+        "path": request.url.path,
+        "address": f"{request.url.path}?{request.url.query}".rstrip("?"),
+        "done": done and words.text(done),
+    }
     html = render(template, words, **page, has_session=cookie_name(request) in request.cookies, **values)
     response = HTMLResponse(html, status, headers={"Content-Language": words.language})
     if request.query_params.get("lang") == words.language:

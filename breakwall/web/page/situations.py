@@ -53,13 +53,20 @@ def _paused(view: Circumstances) -> str:
     if (pause := view.backlog.paused) is None:
         return ""
     since = view.words.duration(seconds_between(pause.at, view.backlog.at))
-    return view.say("%(actor)s paused the drain %(time)s ago.", actor=pause.actor, time=since)
-
-
-def _forced(sentence: str) -> Callable[[Circumstances], str]:
-    return lambda view: view.say(
-        sentence, actor=view.override and view.override.actor, time=view.since_override
+    return view.words.by(
+        pause.actor,
+        "%(actor)s paused the queue %(time)s ago.",
+        "The queue was paused %(time)s ago.",
+        time=since,
     )
+
+
+def _forced(sentence: str, unnamed: str) -> Callable[[Circumstances], str]:
+    def said(view: Circumstances) -> str:
+        actor = None if view.override is None else view.override.actor
+        return view.words.by(actor, sentence, unnamed, time=view.since_override)
+
+    return said
 
 
 def _rejected(view: Circumstances) -> str:
@@ -117,7 +124,10 @@ SITUATIONS: tuple[_Rule, ...] = (
         Situation.FORCED_OPEN,
         Severity.ACT,
         _overridden(OverrideMode.FORCED_OPEN),
-        _forced("%(actor)s stopped all payments %(time)s ago: the circuit is forced open."),
+        _forced(
+            "%(actor)s stopped all payments %(time)s ago: the circuit is forced open.",
+            "All payments were stopped %(time)s ago: the circuit is forced open.",
+        ),
     ),
     (Situation.PAUSED, Severity.WATCH, lambda view: view.backlog.paused is not None, _paused),
     (
@@ -159,7 +169,7 @@ SITUATIONS: tuple[_Rule, ...] = (
     (
         Situation.STALLED,
         Severity.ACT,
-        lambda view: _is_stalled(view) and not view.has_just_changed,
+        _is_stalled,
         _fixed("Orders are due, but none is finished."),
     ),
     (
@@ -181,7 +191,10 @@ SITUATIONS: tuple[_Rule, ...] = (
         Situation.FORCED_CLOSED,
         Severity.WATCH,
         lambda view: view.override is not None,
-        _forced("%(actor)s overrode the circuit %(time)s ago: it lets every payment through."),
+        _forced(
+            "%(actor)s overrode the circuit %(time)s ago: it lets every payment through.",
+            "The circuit was overridden %(time)s ago: it lets every payment through.",
+        ),
     ),
     (
         Situation.SLOW,

@@ -113,15 +113,18 @@ class _Rows:
 
     def _intervention(self, one: StoredIntervention) -> TimelineRow:
         words = self.words
-        what = words.text(
-            "%(action)s by %(actor)s", action=label(ACTIONS, one.action, words), actor=one.actor
-        )
+        action = label(ACTIONS, one.action, words)
+        what = words.action_by(action, one.actor)
         change = f"{label(STATES, one.before, words)} → {label(STATES, one.after, words)}"
         detail = " · ".join(part for part in (change, one.reason, one.evidence) if part)
         return self._row(one.at, "☞", what, detail)
 
     def _incident(self, one: StoredIncident) -> TimelineRow:
-        closed = "" if one.closed_at is None else self.words.text("closed by %(actor)s", actor=one.closed_by)
+        closed = (
+            ""
+            if one.closed_at is None
+            else self.words.by(one.closed_by, "closed by %(actor)s", "it is closed")
+        )
         detail = " · ".join(
             part for part in (own_text(one.detail, self.words), closed, one.close_reason) if part
         )

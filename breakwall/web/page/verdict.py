@@ -134,7 +134,7 @@ def _next(situation: Situation, view: Circumstances) -> Iterator[str]:
     elif situation in {Situation.FORCED_OPEN, Situation.FORCED_CLOSED}:
         yield from _end(view, view.override_left)
         if view.backlog.paused is not None:
-            yield words.text("The drain is paused as well.")
+            yield words.text("The queue is paused as well.")
     elif situation in _DRAINING and backlog.drain_eta_range_seconds and backlog.queued:
         least, most = backlog.drain_eta_range_seconds
         yield words.text("Done in about %(time)s.", time=time_range(least, most, words))

@@ -6,14 +6,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from breakwall.monitor.alarms import AlarmKind
 from breakwall.monitor.failures import FailureGroup
 from breakwall.monitor.retry_shape import DueBucket, RetryBucket
 from breakwall.payments.db.clock import seconds_between
 from breakwall.payments.fleet.workers import Worker
 from breakwall.web.page.circuit_changes import CircuitChange, circuit_changes
 from breakwall.web.page.circuit_view import CircuitView, Figure, circuit_view
-from breakwall.web.page.circumstances import Circumstances
 from breakwall.web.page.drain_view import pause_said, rate_said
 from breakwall.web.page.labels import OUTCOMES, label
 from breakwall.web.page.own_texts import own_text
@@ -108,10 +106,9 @@ def page_view(seen: PageSnapshot, words: Words) -> PageView:
 
 
 def _warnings(seen: PageSnapshot, found: PageVerdict, words: Words) -> Iterator[tuple[str, str]]:
-    """The alarms with their advice, but for one that the verdict says whole, or that a person has just answered."""
-    answered = AlarmKind.NOTHING_COMPLETED if Circumstances(seen, words).has_just_changed else None
+    """The alarms with their advice, but for one that the verdict says whole."""
     for alarm in seen.backlog.warnings:
-        if alarm.kind.value != found.situation.value and alarm.kind is not answered:
+        if alarm.kind.value != found.situation.value:
             yield own_text(alarm.message, words), own_text(alarm.advice, words)
 
 

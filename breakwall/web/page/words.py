@@ -20,6 +20,7 @@ from babel.messages.catalog import Catalog
 from babel.messages.pofile import read_po
 from babel.numbers import format_decimal
 
+from breakwall.actors import is_named
 from breakwall.currencies import MINOR_DIGITS
 
 LANGUAGES = {"en": "English", "ko": "한국어"}
@@ -45,6 +46,16 @@ class Words:
     def text(self, sentence: str, **values: object) -> str:
         """The sentence in this language; ``%(name)s`` in it stands for a value."""
         return _catalog(self.language).get((sentence, 0), sentence) % values
+
+    def by(self, actor: str | None, sentence: str, unnamed: str, **values: object) -> str:
+        """A sentence with who has acted, as ``%(actor)s``; the one ``unnamed`` if no name is known."""
+        if actor is None or not is_named(actor):
+            return self.text(unnamed, **values)
+        return self.text(sentence, actor=actor, **values)
+
+    def action_by(self, action: str, actor: str) -> str:
+        """An action in words with who has done it, if a name is known."""
+        return self.text("%(action)s by %(actor)s", action=action, actor=actor) if is_named(actor) else action
 
     def count(self, one: str, many: str, number: int, **values: object) -> str:
         """The form of a sentence for a number. ``%(number)s`` stands for it, as this language writes it."""

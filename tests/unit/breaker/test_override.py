@@ -214,3 +214,46 @@ def test_an_override_needs_an_actor_a_reason_and_a_possible_duration(
 ) -> None:
     with pytest.raises(ValueError, match="should"):
         fleet.breaker().force_open(**wrong)
+
+
+class TestSinceWhenCallsAreLetThrough:
+    def test_a_circuit_that_never_held_one_back_does_not_say(self, fleet: Fleet) -> None:
+        assert fleet.breaker().status().passing_since is None
+
+    def test_an_override_has_ended_by_itself(self, fleet: Fleet, clock: MonotonicClock) -> None:
+        breaker = fleet.breaker()
+        breaker.force_open("maintenance", "kim", seconds=60)
+        end = breaker.status().store_time + 60
+        assert breaker.status().passing_since is None
+        clock.sleep(100)
+        assert breaker.status().passing_since == pytest.approx(end)
+
+    @pytest.mark.parametrize("override", ["force_close", "observe"])
+    def test_an_override_lets_all_through(self, fleet: Fleet, clock: MonotonicClock, override: str) -> None:
+        breaker = fleet.breaker()
+        fail_times(breaker, 3)
+        getattr(breaker, override)("the alarm is false", "kim")
+        began = breaker.status().store_time
+        clock.sleep(10)
+        assert breaker.status().passing_since == pytest.approx(began)
+
+    def test_a_person_has_lifted_it(self, fleet: Fleet, clock: MonotonicClock) -> None:
+        breaker = fleet.breaker()
+        breaker.force_open("maintenance", "kim")
+        breaker.auto("kim")
+        end = breaker.status().store_time
+        clock.sleep(10)
+        assert breaker.status().passing_since == pytest.approx(end, abs=0.001)
+
+    def test_the_open_interval_has_ended_and_then_the_circuit_has_closed(
+        self, fleet: Fleet, clock: MonotonicClock
+    ) -> None:
+        breaker = fleet.breaker()
+        fail_times(breaker, 3)
+        assert breaker.status().passing_since is None
+        clock.sleep(40)
+        assert breaker.status().state is CircuitState.HALF_OPEN
+        assert breaker.status().passing_since == pytest.approx(breaker.status().store_time - 10, abs=1)
+        succeed_times(breaker, 1)
+        assert breaker.status().state is CircuitState.CLOSED
+        assert breaker.status().passing_since == pytest.approx(breaker.status().store_time, abs=1)

@@ -36,7 +36,7 @@ class ActionPage:
     """One action, in the reader's language.
 
     Attributes:
-        title, button: what is done. The button says it as an order: "Pause the drain".
+        title, button: what is done. The button says it as an order: "Pause the queue".
         explanation: sentences on what will happen, where and when.
         facts: what decides, as it is now.
         fields: the action's own fields. The reason, and the name of who acts, are added to them.

@@ -1,8 +1,8 @@
-"""The addresses of an action: GET shows its form, POST does it and goes back, or shows the form again and says why."""
+"""The addresses of an action: GET shows its form. POST does it and goes back, or to the form again, which says why."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
@@ -21,9 +21,12 @@ from breakwall.web.page.acting.action_page import (
     ActionRefusedError,
     Done,
 )
-from breakwall.web.page.acting.asked import Asked, SentForm
+from breakwall.web.page.acting.asked import Asked, SentForm, read_form
+from breakwall.web.page.acting.kept_form import KeptForm, back_to_form, forget_form, kept_form
 from breakwall.web.page.problem_route import PageRoute, away
 from breakwall.web.page.rendering import answer, reader
+from breakwall.web.page.words import Words
+from breakwall.web.problems import ProblemError, ProblemType
 from breakwall.web.services import UsedServices
 
 Show = Callable[[Asked], ActionPage]
@@ -33,17 +36,52 @@ Act = Callable[[Asked, Author], Done]
 """Does it, once the fields are right. Raises `ActionRefusedError` or `ActionImpossibleError`."""
 
 
+class ActionRoute(PageRoute):
+    """Keeps a form whose sender is not, or not any more, known: signing in leads to the form, with all that was typed.
+
+    The guard has refused the forms of other sites before.
+    """
+
+    async def answer_problem(self, request: Request, problem: ProblemError) -> Response:
+        """Of a form: back to its address, which says the rest."""
+        is_kept = problem.type in _NOT_NOW and "authorization" not in request.headers
+        if request.method == "POST" and is_kept:
+            form = KeptForm(await read_form(request), _not_now(problem, reader(request)))
+            if (gone := back_to_form(request, form)) is not None:
+                return gone
+        return await super().answer_problem(request, problem)
+
+
+_NOT_NOW = {ProblemType.UNAUTHENTICATED, ProblemType.FORBIDDEN, ProblemType.UNAVAILABLE}
+
+
+def _not_now(problem: ProblemError, words: Words) -> ActionRefusedError:
+    """Of a form that was not even looked at."""
+    if problem.type is ProblemType.UNAVAILABLE:
+        return ActionRefusedError(
+            words.text("Nothing was done: the orders database did not answer. Send the form again."), 503
+        )
+    return ActionRefusedError(
+        words.text(
+            "Nothing was done: you were not signed in with a token that may do it. Send the form again if you still "
+            "want it."
+        )
+    )
+
+
 def action_router() -> APIRouter:
     """A router for actions: `add_action` fills it. Who may not act gets a page that says so."""
-    return APIRouter(include_in_schema=False, route_class=PageRoute)
+    return APIRouter(include_in_schema=False, route_class=ActionRoute)
 
 
 def add_action(router: APIRouter, address: str, show: Show, act: Act) -> None:
     """Add both routes of an action. ``address`` may have parameters: they are in `Asked.path`."""
 
     def form(request: Request, services: UsedServices, operator: Operator) -> Response:
-        asked = Asked(services, reader(request), operator, request.path_params, dict(request.query_params))
-        return _shown(request, asked, show)
+        kept = kept_form(request)
+        given = dict(request.query_params) if kept is None else kept.given
+        asked = Asked(services, reader(request), operator, request.path_params, given)
+        return _shown(request, asked, show, kept)
 
     def send(request: Request, services: UsedServices, operator: Operator, given: SentForm) -> Response:
         asked = Asked(services, reader(request), operator, request.path_params, given)
@@ -53,21 +91,21 @@ def add_action(router: APIRouter, address: str, show: Show, act: Act) -> None:
     router.add_api_route(address, send, methods=["POST"])
 
 
-def _shown(request: Request, asked: Asked, show: Show, refused: ActionRefusedError | None = None) -> Response:
+def _shown(request: Request, asked: Asked, show: Show, kept: KeptForm | None) -> Response:
     """The action's page as things are now, after a refusal with everything that was typed."""
     try:
         page = show(asked)
     except ActionImpossibleError as error:
-        if refused is not None and error.status == 503:
-            return _send_again(request, asked, error.why)
-        return _impossible(request, error, refused)
+        if kept is not None and error.status == 503:
+            return _send_again(request, asked, error.why, nothing_done=kept.nothing_done)
+        return _impossible(request, error, None if kept is None else kept.refused)
     except DatabaseUnavailableError:
-        return away(request) if refused is None else _send_again(request, asked, _away(asked))
+        if kept is None:
+            return away(request)
+        return _send_again(request, asked, _away(asked), nothing_done=kept.nothing_done)
     except BreakwallError as error:
         raise problem_of(error) from error
-    if refused is None:
-        return _form(request, asked, page)
-    return _form(request, asked, page, refused, asked.given)
+    return _form(request, asked, page, kept)
 
 
 def _done(request: Request, asked: Asked, show: Show, act: Act) -> Response:
@@ -75,17 +113,19 @@ def _done(request: Request, asked: Asked, show: Show, act: Act) -> Response:
         page = show(asked)
         done = act(asked, asked.author(page))
     except ActionRefusedError as refused:
-        return _shown(request, asked, show, refused)
+        kept = KeptForm(asked.given, refused, nothing_done=refused.status != 503)
     except ActionImpossibleError as error:
-        if error.status == 503:
-            return _send_again(request, asked, error.why, nothing_done=True)
-        return _impossible(request, error)
+        kept = KeptForm(asked.given, ActionRefusedError(error.why, error.status))
     except DatabaseUnavailableError:
-        return _shown(request, asked, show, ActionRefusedError(_away(asked), 503))
+        kept = KeptForm(asked.given, ActionRefusedError(_away(asked), 503), nothing_done=False)
     except BreakwallError as error:
         raise problem_of(error) from error
-    asked.services.live.look_again()
-    return RedirectResponse(_with_done(done.address or page.back, done.kind), 303)
+    else:
+        asked.services.live.look_again()
+        gone = RedirectResponse(_with_done(done.address or page.back, done.kind), 303)
+        forget_form(request, gone)
+        return gone
+    return back_to_form(request, kept) or _shown(request, asked, show, kept)
 
 
 def _with_done(address: str, kind: str) -> str:
@@ -95,13 +135,8 @@ def _with_done(address: str, kind: str) -> str:
     return f"{parts.path}?{query}"
 
 
-def _form(
-    request: Request,
-    asked: Asked,
-    page: ActionPage,
-    refused: ActionRefusedError | None = None,
-    typed: Mapping[str, str] | None = None,
-) -> Response:
+def _form(request: Request, asked: Asked, page: ActionPage, kept: KeptForm | None) -> Response:
+    refused, typed = (None, None) if kept is None else (kept.refused, kept.given)
     shown: dict[str, Any] = {"page": page, "fields": list(asked.fields(page)), "refused": refused}
     status = 200 if refused is None else refused.status
     html = answer(request, "act.html", status=status, typed=typed, **shown)
@@ -111,8 +146,10 @@ def _form(
 
 
 def _impossible(
-    request: Request, error: ActionImpossibleError, refused: ActionRefusedError | None = None
+    request: Request, error: ActionImpossibleError, refused: ActionRefusedError | None
 ) -> Response:
+    if refused is not None and refused.sentence == error.why:
+        refused = None  # Nothing has changed since.
     return answer(request, "impossible.html", status=error.status, error=error, refused=refused)
 
 
@@ -122,7 +159,7 @@ def _away(asked: Asked) -> str:
     )
 
 
-def _send_again(request: Request, asked: Asked, why: str, *, nothing_done: bool = False) -> Response:
+def _send_again(request: Request, asked: Asked, why: str, *, nothing_done: bool) -> Response:
     """While something does not answer, nobody can say what the form is about. It can be sent again as it is.
 
     ``nothing_done``: that much is known.

@@ -74,11 +74,12 @@ class Asked:
         return ActionRefusedError(self.words.text("Nothing was done: somebody was quicker."))
 
 
-async def _read_form(request: Request) -> dict[str, str]:
+async def read_form(request: Request) -> dict[str, str]:
+    """The fields of the form in the body."""
     # By hand, because a declared form would be repeated in the answer to an invalid one.
     given = await request.form(max_files=0, max_fields=_MOST_FIELDS)
     return {name: value for name, value in given.items() if isinstance(value, str)}
 
 
-SentForm = Annotated[dict[str, str], Depends(_read_form)]
+SentForm = Annotated[dict[str, str], Depends(read_form)]
 """The type of a route's argument that gets the fields of the form in the body."""

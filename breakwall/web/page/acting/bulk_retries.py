@@ -154,7 +154,7 @@ def _confirm(asked: Asked) -> ActionPage:
         explanation=(
             words.text("Each of them is due at once and gets a whole new budget of attempts."),
             words.text("Workers do it, oldest first. It can be watched and aborted."),
-            words.text("While the drain is paused, they wait for the end of the pause."),
+            words.text("While the queue is paused, they wait for the end of the pause."),
         ),
         facts=tuple(count_facts(selection, counted, words)),
         fields=_fields(words),
@@ -177,6 +177,7 @@ def _fields(words: Words) -> tuple[FormField, ...]:
             help=say("Only the oldest so many; empty: all."),
             required=False,
             most=MAX_NUMBER,
+            whole=True,
         ),
         FormField(
             name=NAME,
@@ -201,8 +202,6 @@ def _numbers(asked: Asked) -> tuple[float | None, int | None]:
     problems = {}
     if rate and float(rate) < SLOWEST:
         problems[RATE] = asked.words.text("It should be at least %(least)s.", least=f"{SLOWEST:g}")
-    if limit and not float(limit).is_integer():
-        problems[LIMIT] = asked.words.text("It should be a whole number.")
     if problems:
         raise asked.wrong(problems)
     return float(rate) if rate else None, int(float(limit)) if limit else None

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, select
 
+from breakwall.actors import name_or
 from breakwall.payments.fleet.drain_control import DrainControl, DrainState, effective_rate, read_state
 from breakwall.payments.interventions import Author
 from breakwall.web.page.acting.action_page import (
@@ -33,7 +34,7 @@ from breakwall.web.queue import HIGHEST_RATE
 
 router = action_router()
 
-BACK = "/#drain"
+BACK = "/#queue"
 PAUSES = (300.0, 900.0, 3600.0, 14_400.0)  # Seconds that can be chosen.
 CHOSEN_PAUSE = 3600.0
 
@@ -73,12 +74,12 @@ def read_drain(asked: Asked) -> ReadDrain:
 def pause_fact(asked: Asked, drain: ReadDrain) -> Fact:
     """Whether the drain is paused, by whom and until when."""
     said = pause_said(drain.state.paused, drain.now, asked.words)
-    return Fact(asked.words.text("Drain"), said or asked.words.text("not paused"))
+    return Fact(asked.words.text("Queue"), said or asked.words.text("not paused"))
 
 
 def not_paused(asked: Asked, drain: ReadDrain, title: str) -> ActionImpossibleError:
     """For what is possible during a pause only."""
-    return drain_impossible(asked, drain, title, asked.words.text("The drain is not paused."))
+    return drain_impossible(asked, drain, title, asked.words.text("The queue is not paused."))
 
 
 def drain_impossible(asked: Asked, drain: ReadDrain, title: str, why: str) -> ActionImpossibleError:
@@ -90,8 +91,8 @@ def drain_impossible(asked: Asked, drain: ReadDrain, title: str, why: str) -> Ac
 def _pause_page(asked: Asked) -> ActionPage:
     text, drain = asked.words.text, read_drain(asked)
     return ActionPage(
-        title=text("Keep the drain paused") if drain.is_paused else text("Pause the drain"),
-        button=text("Keep it paused") if drain.is_paused else text("Pause the drain"),
+        title=text("Keep the queue paused") if drain.is_paused else text("Pause the queue"),
+        button=text("Keep it paused") if drain.is_paused else text("Pause the queue"),
         explanation=(
             text(
                 "Workers of the whole fleet send no waiting order any more: each obeys within about two seconds, also "
@@ -109,12 +110,12 @@ def _pause_page(asked: Asked) -> ActionPage:
 
 def _pause(asked: Asked, author: Author) -> Done:
     _control(asked).pause(author, duration_in(asked.typed("lasts")))
-    return Done("drain_paused")
+    return Done("queue_paused")
 
 
 def _resume_page(asked: Asked) -> ActionPage:
     text, drain = asked.words.text, read_drain(asked)
-    title = text("Resume the drain")
+    title = text("Resume the queue")
     if not drain.is_paused:
         raise not_paused(asked, drain, title)
     return ActionPage(
@@ -132,14 +133,14 @@ def _resume_page(asked: Asked) -> ActionPage:
 
 def _resume(asked: Asked, author: Author) -> Done:
     _control(asked).resume(author)
-    return Done("drain_resumed")
+    return Done("queue_resumed")
 
 
 def _rate_page(asked: Asked) -> ActionPage:
     text, drain = asked.words.text, read_drain(asked)
     rate = drain.state.rate
     return ActionPage(
-        title=text("Limit the drain's speed"),
+        title=text("Limit the queue's speed"),
         button=text("Set the speed"),
         explanation=(
             text("All workers together send at most so many waiting orders a second, also after a restart."),
@@ -167,7 +168,8 @@ def _rate_facts(asked: Asked, drain: ReadDrain) -> Iterator[Fact]:
     text, rate, setting = asked.words.text, drain.state.rate, asked.services.settings.retry.max_rate
     yield Fact(text("Speed"), rate_said(effective_rate(drain.state, setting), asked.words))
     if rate is not None:
-        yield Fact(text("Set by"), f"{rate.actor}: {rate.reason}" if rate.reason else rate.actor)
+        actor = name_or(text("not known"), rate.actor)
+        yield Fact(text("Set by"), ": ".join(part for part in (actor, rate.reason) if part))
     if setting is not None:
         yield Fact(text("The settings allow"), rate_said(setting, asked.words))
 

@@ -29,6 +29,7 @@ class FormField:
         value: what it holds at first.
         limit: the longest text, in characters.
         most: the greatest number; each is above 0.
+        whole: whether only whole numbers fit.
         choices: values and their words.
         autocomplete: what a browser may fill in, as HTML names it.
     """
@@ -41,6 +42,7 @@ class FormField:
     required: bool = True
     limit: int = MAX_LENGTH
     most: float = math.inf
+    whole: bool = False
     choices: tuple[tuple[str, str], ...] = ()
     autocomplete: str = "off"
 
@@ -60,11 +62,14 @@ class FormField:
         return None
 
     def _problem_of_number(self, typed: str, words: Words) -> str | None:
-        if 0 < number_in(typed) <= self.most:
+        number = number_in(typed)
+        if 0 < number <= self.most and (number.is_integer() or not self.whole):
             return None
         if math.isinf(self.most):
             return words.text("It should be a number above 0, such as 2.5.")
         most = words.number(self.most)
+        if self.whole:
+            return words.text("It should be a whole number from 1 to %(most)s, such as 1.", most=most)
         return words.text("It should be a number above 0 and at most %(most)s, such as 2.5.", most=most)
 
 

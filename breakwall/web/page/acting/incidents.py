@@ -79,9 +79,10 @@ def _open_one(asked: Asked) -> StoredIncident:
         raise ActionImpossibleError(_title(words), why, status=404) from None
     if incident.closed_at is None:
         return incident
-    why = words.text(
+    why = words.by(
+        incident.closed_by,
         "It was closed by %(actor)s at %(time)s UTC. Reason: %(reason)s.",
-        actor=incident.closed_by,
+        "It was closed at %(time)s UTC. Reason: %(reason)s.",
         time=words.moment(incident.closed_at),
         reason=(incident.close_reason or "–").rstrip("."),
     )

@@ -31,11 +31,10 @@ class ListActions:
 
 def list_actions(lists: OverviewLists, words: Words) -> ListActions:
     """What the lists lead to."""
-    is_any_dead = any(one.status is OrderStatus.DEAD for one in lists.wanted)
     return ListActions(
         {one.id: order_links(one.id, _OFFERED.get(one.status, ()), words) for one in lists.wanted},
         {one.id: incident_links([one], words) for one in lists.incidents},
-        [_retry_all(words)] if is_any_dead and lists.bulk_retries is not None else [],
+        [_retry_all(words)] if lists.is_any_dead and lists.bulk_retries is not None else [],
     )
 
 

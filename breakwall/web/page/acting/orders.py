@@ -46,7 +46,7 @@ def show_retry(asked: Asked) -> ActionPage:
         say("If it may have been charged, a worker looks it up before it sends anything, where it can."),
     ]
     if DrainControl(asked.services.database, clock=asked.services.clock).read().paused is not None:
-        explanation.append(say("The drain is paused: this order is worked on nevertheless."))
+        explanation.append(say("The queue is paused: this order is worked on nevertheless."))
     fields = () if now.may_have_charged else _key_fields(asked.words)
     return _page(asked, now, Action.RETRY, tuple(explanation), fields)
 

@@ -11,8 +11,8 @@ from breakwall.web.page.acting.action_page import Link
 from breakwall.web.page.snapshot import PageSnapshot
 from breakwall.web.page.words import Words
 
-PAUSE, RESUME = "/act/drain/pause", "/act/drain/resume"
-RATE, RELEASE = "/act/drain/rate", "/act/drain/release"
+PAUSE, RESUME = "/act/queue/pause", "/act/queue/resume"
+RATE, RELEASE = "/act/queue/rate", "/act/queue/release"
 FORCE_OPEN, FORCE_CLOSED = "/act/circuit/force-open", "/act/circuit/force-closed"
 OBSERVE, AUTO, PROBE = "/act/circuit/observe", "/act/circuit/auto", "/act/circuit/probe"
 

@@ -1,4 +1,4 @@
-"""Releases one order on the page: while the drain is paused, a trial shows whether the payment service is back."""
+"""Releases one order on the page: while the queue is paused, a trial shows whether the payment service is back."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def _release_page(asked: Asked) -> ActionPage:
         button=title,
         explanation=(
             text(
-                "A worker tries this one order although the drain is paused: it shows whether the service is back."
+                "A worker tries this one order although the queue is paused: it shows whether the service is back."
             ),
             text(
                 "It gets a new budget of tries. If it may have been charged, it is looked up before anything is sent."

@@ -107,6 +107,7 @@ def test_a_bulk_retry_has_a_page(api: ApiSite) -> None:
     assert f'href="/act/bulk-retries/{made.id}/abort"' in html
     assert subjects(html) == []
     assert '<noscript><meta http-equiv="refresh" content="5"></noscript>' in html
+    assert f'<div id="live" data-may-change hx-get="/bulk-retries/{made.id}"' in html
     assert made.id in get(api, f"/audit?subject={made.id}")
 
 
@@ -116,6 +117,7 @@ def test_an_ended_bulk_retry_is_not_loaded_again_and_says_who_ended_it(api: ApiS
     html = get(api, f"/bulk-retries/{made.id}")
     assert "Aborted by minjun" in html
     assert "http-equiv" not in html
+    assert "data-may-change" not in html
     assert "/abort" not in html
 
 

@@ -61,7 +61,7 @@ def test_the_overview_begins_with_the_verdict(api: ApiSite) -> None:
 
 def test_the_sections_are_in_the_order_of_their_importance(api: ApiSite) -> None:
     found = re.findall(r'<h2 id="(\w+)"', get(api, "/"))
-    wanted = ["circuit", "numbers", "course", "retries", "failures", "drain"]
+    wanted = ["circuit", "numbers", "course", "retries", "failures", "queue"]
     wanted += ["wanted", "bulk", "workers", "actions"]
     assert [name for name in found if name != "warnings"] == wanted
 
@@ -232,7 +232,7 @@ def test_the_overview_says_why_the_circuit_has_opened(api: ApiSite) -> None:
 
 
 @pytest.mark.parametrize("is_open", [False, True])
-def test_the_drain_says_whether_an_open_circuit_holds_it(api: ApiSite, is_open: bool) -> None:
+def test_the_queue_says_whether_an_open_circuit_holds_it(api: ApiSite, is_open: bool) -> None:
     if is_open:
         api.site.open_circuit()
     said = text_of(get(api, "/"))
@@ -270,7 +270,7 @@ def test_an_event_has_the_lists_only_if_they_have_changed(api: ApiSite) -> None:
     DrainControl(api.services.database, clock=api.site.clock).pause(Author("anna", "deploy"), 600.0)
     html, shown = hear(shown)
     assert changed_parts(html) == ["#fleet", "#lists", "#people"]
-    assert "drain paused" in html
+    assert "queue paused" in html
     assert changed_parts(hear(shown)[0]) == ["#fleet"]
 
 

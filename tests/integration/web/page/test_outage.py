@@ -125,23 +125,23 @@ def force_open_and_lift(person: Person) -> None:
 def pause_and_resume(person: Person) -> None:
     """With a form that is refused before, and one that has become impossible after."""
     page = person.page
-    person.opens("/act/drain/rate")
+    person.opens("/act/queue/rate")
     person.fills(reason="slowly", per_second="2,5")
     person.is_refused("Nothing was done. Please put right what is wrong.")
     expect(person.field("per_second")).to_have_value("2,5")
     expect(person.field("reason")).to_have_value("slowly")
     page.locator(".send a").click()
 
-    person.opens("/act/drain/pause")
-    person.sends("drain_paused", reason=REASONS["queue_pause"])
-    paused = "%(actor)s paused the drain %(time)s ago."
+    person.opens("/act/queue/pause")
+    person.sends("queue_paused", reason=REASONS["queue_pause"])
+    paused = "%(actor)s paused the queue %(time)s ago."
     person.sees(person.words.text(paused, actor="kim", time=person.words.duration(0)))
-    person.opens("/act/drain/resume")
-    person.sends("drain_resumed", reason=REASONS["queue_resume"])
+    person.opens("/act/queue/resume")
+    person.sends("queue_resumed", reason=REASONS["queue_resume"])
     person.reads(down(person))
 
-    page.goto(f"{page.url.partition('?')[0]}act/drain/resume")
-    person.is_refused("The drain is not paused.")
+    page.goto(f"{page.url.partition('?')[0]}act/queue/resume")
+    person.is_refused("The queue is not paused.")
     page.locator("a.brand").click()
 
 

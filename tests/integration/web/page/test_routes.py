@@ -13,6 +13,9 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, Route, expect
 
 from breakwall.access.scopes import Scope
+from breakwall.payments.interventions import Author
+from breakwall.payments.operator.bulk_retry.record import BulkRetries
+from breakwall.payments.operator.bulk_retry.selection import Selection
 from breakwall.payments.orders import Order, OrderStatus
 from tests.gateway import PAID
 from tests.integration.web.page.page_site import REFUSED, PageSite
@@ -32,7 +35,7 @@ PLACES = (
     "/audit",
     "bulk",
     "/login",
-    "/act/drain/rate",
+    "/act/queue/rate",
 )
 
 
@@ -195,6 +198,28 @@ def test_the_page_of_an_order_is_quiet_in_a_hidden_tab_and_keeps_what_it_shows_w
     assert len(asked) > 0
     expect(page.locator("h1")).to_have_text("장바구니-0019")
     expect(page.locator(".lost")).to_be_visible()
+
+
+def test_the_page_of_a_bulk_retry_follows_it_until_it_has_ended(open_page: Open, site: PageSite) -> None:
+    anna = Author("anna", "it is back")
+    all_ = BulkRetries(site.site.database, clock=site.site.clock)
+    made = all_.create(Selection((OrderStatus.DEAD,), "USD"), anna, name="followed")
+    page = open_page(f"/bulk-retries/{made.id}")
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    hide(page, hidden=True)
+    asked.clear()  # On a busy machine its time may have come before.
+    its_time_comes(page)
+    assert asked == []
+    hide(page, hidden=False)
+    page.get_by_role("link", name="What people did with it").focus()
+    all_.abort(made.id, anna)
+    expect(page.locator(".lead")).to_contain_text("Aborted by anna")
+    expect(page.get_by_role("link", name="What people did with it")).to_be_focused()
+    expect(page.get_by_role("link", name="Abort the bulk retry")).to_have_count(0)
+    asked.clear()
+    its_time_comes(page)
+    assert asked == []
 
 
 def its_time_comes(page: Page) -> None:

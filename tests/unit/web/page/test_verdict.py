@@ -11,8 +11,6 @@ from breakwall.breaker.circuit.state import OverrideMode
 from breakwall.monitor.alarms import AlarmKind
 from breakwall.monitor.counts import Counted
 from breakwall.monitor.obstacles import ObstacleKind
-from breakwall.payments.operator.audit_entries import AuditEntry
-from breakwall.web.page.overview_lists import OverviewLists
 from breakwall.web.page.situations import Severity, Situation
 from breakwall.web.page.snapshot import PageSnapshot
 from breakwall.web.page.verdict import PageVerdict, unreachable, verdict
@@ -90,7 +88,7 @@ def test_each_currency_is_named() -> None:
 
 
 def test_a_pause_says_who_and_until_when() -> None:
-    assert of("paused").startswith("minjun paused the drain 5 min ago.")
+    assert of("paused").startswith("minjun paused the queue 5 min ago.")
     assert of("paused").endswith("It ends by itself in 15 min.")
     assert str(over(paused=pause())).endswith("It stays so until a person ends it.")
 
@@ -150,31 +148,10 @@ def test_each_severity_has_a_symbol_of_its_own() -> None:
     assert len({severity.symbol for severity in Severity}) == len(Severity)
 
 
-def acted(action: str, seconds: float, result: str | None = "done") -> OverviewLists:
-    at = NOW - timedelta(seconds=seconds)
-    entry = AuditEntry(at, action, "payment", "anna", "it is back", None, result, "cursor")
-    return OverviewLists((), 0, (), (), (entry,))
-
-
-@pytest.mark.parametrize("action", ["breaker_auto", "breaker_probe", "queue_resume"])
-def test_nothing_hangs_in_the_minute_after_a_person_has_let_the_orders_go(action: str) -> None:
-    idle = backlog(**WAITING, blocked_by=blocked(ObstacleKind.NONE_FINISHED))
-    soon, later = (PageSnapshot(backlog=idle, config=CONFIG, lists=acted(action, age)) for age in (2.0, 61.0))
-    assert verdict(soon, ENGLISH).situation is Situation.WAITING
-    assert verdict(later, ENGLISH).situation is Situation.STALLED
-
-
-def test_what_was_refused_or_was_done_to_an_order_hides_no_hanging_worker() -> None:
-    idle = backlog(**WAITING, blocked_by=blocked(ObstacleKind.WORKERS_IDLE))
-    for lists in (acted("breaker_probe", 2.0, "refused"), acted("order_retry", 2.0)):
-        found = verdict(PageSnapshot(backlog=idle, config=CONFIG, lists=lists), ENGLISH)
-        assert found.situation is Situation.STALLED
-
-
 def test_a_forced_open_circuit_does_not_hide_the_pause() -> None:
     forced = overridden(OverrideMode.FORCED_OPEN, 1800.0)
     said = str(over(**WAITING, breaker=forced, paused=pause()))
-    assert said.endswith("It ends by itself in 30 min. The drain is paused as well.")
+    assert said.endswith("It ends by itself in 30 min. The queue is paused as well.")
     assert "paused" not in str(over(**WAITING, breaker=forced))
 
 

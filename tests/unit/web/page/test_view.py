@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 from breakwall.breaker.circuit.state import CircuitState, OverrideMode
 from breakwall.monitor.alarms import Alarm, AlarmKind
 from breakwall.monitor.retry_shape import RetryBucket
-from breakwall.payments.operator.audit_entries import AuditEntry
-from breakwall.web.page.overview_lists import OverviewLists
-from breakwall.web.page.situations import Situation
 from breakwall.web.page.snapshot import PageSnapshot
 from breakwall.web.page.view import PageView, page_view
 from breakwall.web.page.words import Words
-from tests.page_snapshots import BACKLOGS, CONFIG, NOW, STORE_NOW, backlog, circuit, overridden, seen, worker
+from tests.page_snapshots import BACKLOGS, CONFIG, STORE_NOW, backlog, circuit, overridden, seen, worker
 
 ENGLISH = Words("en")
 
@@ -126,21 +121,6 @@ def test_a_warning_that_the_verdict_says_is_not_repeated() -> None:
     both = backlog(queued=1, warnings=(lost, *BACKLOGS["no_worker"].warnings))
     assert view(backlog=both).verdict.situation == "no_worker"
     assert view(backlog=both).warnings == (("The store is lost.", "Check it."),)
-
-
-def test_right_after_a_pause_nothing_warns_that_no_order_was_finished() -> None:
-    soon, later = (
-        page_view(PageSnapshot(backlog=BACKLOGS["stalled"], config=CONFIG, lists=resumed(age)), Words("en"))
-        for age in (2, 61)
-    )
-    assert (soon.verdict.situation, soon.warnings) == (Situation.WAITING, ())
-    assert later.verdict.situation is Situation.STALLED
-
-
-def resumed(seconds: int) -> OverviewLists:
-    at = NOW - timedelta(seconds=seconds)
-    entry = AuditEntry(at, "queue_resume", "queue", "anna", "deployed", None, "done", "cursor")
-    return OverviewLists((), 0, (), (), (entry,))
 
 
 def test_what_is_not_known_is_a_dash() -> None:

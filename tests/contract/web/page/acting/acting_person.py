@@ -9,6 +9,7 @@ import httpx2
 
 from breakwall.access.scopes import Scope
 from breakwall.access.stored_tokens import create_token
+from breakwall.web.page.acting.kept_form import AGAIN
 from tests.contract.people import ANNA
 from tests.contract.web.api_site import ApiSite
 
@@ -34,8 +35,15 @@ def open_form(api: ApiSite, address: str) -> httpx2.Response:
 
 
 def send_form(api: ApiSite, address: str, seen: str, **typed: str) -> httpx2.Response:
-    """Send the form of a page that was seen."""
-    return api.client.post(address, data={**hidden_in(seen), **typed}, headers=OURS, follow_redirects=False)
+    """Send the form of a page that was seen. A refusal is on a page of its own, with what was typed."""
+    data = {**hidden_in(seen), **typed}
+    sent = api.client.post(address, data=data, headers=OURS, follow_redirects=False)
+    return open_form(api, sent.headers["Location"]) if is_refused(sent) else sent
+
+
+def is_refused(sent: httpx2.Response) -> bool:
+    """Whether a form that was sent leads to itself again."""
+    return f"?{AGAIN}=" in sent.headers.get("Location", "")
 
 
 def act(api: ApiSite, address: str, **typed: str) -> httpx2.Response:

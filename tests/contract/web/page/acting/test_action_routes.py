@@ -24,7 +24,7 @@ from tests.contract.web.page.acting.acting_person import (
     sign_in,
 )
 
-PAUSE = "/act/drain/pause"
+PAUSE = "/act/queue/pause"
 EVIL = '"><script>alert(1)</script>%(x)s'
 TYPED = {"reason": EVIL, "actor": "민준", "lasts": "300"}
 
@@ -124,16 +124,16 @@ def test_with_a_token_its_name_is_recorded_and_nobody_is_asked(api: ApiSite) -> 
 
 
 def test_the_page_says_what_was_done_and_repeats_no_text_of_the_address(api: ApiSite) -> None:
-    done = api.client.get("/?done=drain_paused").text
-    assert re.search(r'<p role="status" class="done">.*You have paused the drain', done)
+    done = api.client.get("/?done=queue_paused").text
+    assert re.search(r'<p role="status" class="done">.*You have paused the queue', done)
     assert '<meta http-equiv="refresh" content="10; url=/">' in done
     assert 'role="status" class="done"' not in api.client.get("/?done=<b>anything").text
 
 
 def test_what_was_done_is_seen_at_once(api: ApiSite) -> None:
-    assert "paused the drain" not in api.client.get("/").text
+    assert "paused the queue" not in api.client.get("/").text
     act(api, PAUSE)
-    assert "kim paused the drain" in api.client.get("/").text
+    assert "kim paused the queue" in api.client.get("/").text
 
 
 def test_the_form_is_korean_for_who_reads_korean(api: ApiSite) -> None:
@@ -161,5 +161,5 @@ class TestEveryAddress:
 
     def test_a_body_that_is_no_form_is_a_refusal(self, api: ApiSite, address: str) -> None:
         for body in (b"\xff" * 50, b"{", b"reason=%ff&&&=", b""):
-            answer = api.client.post(address, content=body, headers=OURS, follow_redirects=False)
+            answer = api.client.post(address, content=body, headers=OURS)
             assert 400 <= answer.status_code < 500

@@ -18,6 +18,7 @@ from breakwall.payments.operator.bulk_retry.selection import Selection
 from breakwall.payments.operator.downgrade import downgrade
 from breakwall.payments.orders import OrderStatus
 from breakwall.web.page.acting import bulk_retries
+from breakwall.web.page.overview_lists import _MOST_WANTED
 from tests.contract import bulk
 from tests.contract.people import ANNA, OTHER_PAYLOAD, dead, in_review, interventions_of, queued
 from tests.contract.web.api_site import ApiSite
@@ -57,6 +58,25 @@ def make(api: ApiSite) -> BulkRetry:
 
 def work(api: ApiSite, one: BulkRetry) -> None:
     list(bulk.runner(api.site.database, api.site.clock).run(one.id))
+
+
+class TestTheOffer:
+    """Of the overview."""
+
+    def test_is_made_although_the_list_has_newer_orders_in_review_only(self, api: ApiSite) -> None:
+        dead(api.site, "a")
+        for number in range(_MOST_WANTED):
+            api.site.advance(1)
+            in_review(api.site, f"r{number}")
+        html = api.client.get("/").text
+        assert ">a</a>" not in html  # The dead order is in no row.
+        assert f"{ADDRESS}?status=dead" in links_in(html)
+
+    @pytest.mark.parametrize("reviews", [0, 1, _MOST_WANTED + 1])
+    def test_is_not_made_without_a_dead_order(self, api: ApiSite, reviews: int) -> None:
+        for number in range(reviews):
+            in_review(api.site, f"r{number}")
+        assert f"{ADDRESS}?status=dead" not in links_in(api.client.get("/").text)
 
 
 class TestMakingOne:
@@ -145,8 +165,8 @@ class TestMakingOne:
             ("rate", "0", "It should be a number above 0"),
             ("rate", "0.0001", "It should be at least 0.001."),
             ("rate", "1e300", "It should be a number above 0"),
-            ("limit", "2.5", "It should be a whole number."),
-            ("limit", "1e12", "It should be a number above 0"),
+            ("limit", "2.5", "It should be a whole number from 1 to 2,147,483,647, such as 1."),
+            ("limit", "1e12", "It should be a whole number from 1 to 2,147,483,647, such as 1."),
             ("reason", "", "Please fill this in."),
             ("name", "x" * 256, "At most 255 characters fit."),
         ],

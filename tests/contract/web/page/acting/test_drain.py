@@ -12,7 +12,7 @@ from tests.contract.site import Site
 from tests.contract.web.api_site import ApiSite
 from tests.contract.web.page.acting.acting_person import act, links_in, open_form, send_form, text_of
 
-PAUSE, RESUME, RATE = "/act/drain/pause", "/act/drain/resume", "/act/drain/rate"
+PAUSE, RESUME, RATE = "/act/queue/pause", "/act/queue/resume", "/act/queue/rate"
 ANNA = Author("anna", "the bank calls")
 
 
@@ -33,7 +33,7 @@ def audit(api: ApiSite) -> list[tuple[str, str, str | None]]:
 class TestPause:
     def test_it_holds_for_the_chosen_time_with_who_and_why(self, api: ApiSite) -> None:
         answer = act(api, PAUSE, lasts="900")
-        assert (answer.status_code, answer.headers["Location"]) == (303, "/?done=drain_paused")
+        assert (answer.status_code, answer.headers["Location"]) == (303, "/?done=queue_paused")
         paused = drain(api).paused
         assert paused is not None
         assert (paused.actor, paused.reason) == ("kim", "maintenance")
@@ -56,7 +56,7 @@ class TestPause:
     def test_a_pause_that_holds_can_be_prolonged(self, api: ApiSite) -> None:
         act(api, PAUSE, lasts="300")
         seen = text_of(open_form(api, PAUSE).text)
-        assert "Keep the drain paused" in seen
+        assert "Keep the queue paused" in seen
         assert "Paused by kim" in seen
         act(api, PAUSE, lasts="3600")
         api.site.advance(3599)
@@ -67,14 +67,14 @@ class TestResume:
     def test_it_ends_the_pause_with_who_and_why(self, api: ApiSite) -> None:
         control(api).pause(ANNA)
         assert "Paused by anna" in text_of(open_form(api, RESUME).text)
-        assert act(api, RESUME).headers["Location"] == "/?done=drain_resumed"
+        assert act(api, RESUME).headers["Location"] == "/?done=queue_resumed"
         assert drain(api).paused is None
         assert audit(api)[1:] == [("queue_resume", "kim", "maintenance")]
 
     def test_without_a_pause_there_is_no_form_but_what_is_possible(self, api: ApiSite) -> None:
         answer = open_form(api, RESUME)
         assert answer.status_code == 409
-        assert "The drain is not paused." in answer.text
+        assert "The queue is not paused." in answer.text
         assert links_in(answer.text) == [PAUSE, RATE]
         assert "<form" not in answer.text.split("</header>")[1]
 
@@ -84,7 +84,7 @@ class TestResume:
         control(api).resume(ANNA)
         answer = send_form(api, RESUME, seen, reason="me too", actor="kim")
         assert answer.status_code == 409
-        assert "The drain is not paused." in answer.text
+        assert "The queue is not paused." in answer.text
         assert [actor for _, actor, _ in audit(api)] == ["anna", "anna"]
 
 

@@ -237,7 +237,7 @@ class TestRetry:
 
     def test_while_the_drain_is_paused_it_says_that_this_order_is_worked_on(self, api: ApiSite) -> None:
         address = f"/act/orders/{died(api.site)}/retry"
-        said = "The drain is paused: this order is worked on nevertheless."
+        said = "The queue is paused: this order is worked on nevertheless."
         assert said not in open_form(api, address).text
         DrainControl(api.site.database, clock=api.site.clock).pause(ANNA)
         assert said in open_form(api, address).text

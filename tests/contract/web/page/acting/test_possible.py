@@ -42,7 +42,7 @@ def prepare(api: ApiSite, state: str) -> None:
 
 
 CIRCUIT = ["circuit/force-open", "circuit/force-closed", "circuit/observe"]
-DRAIN = ["drain/pause", "drain/rate"]
+DRAIN = ["queue/pause", "queue/rate"]
 
 
 @pytest.mark.parametrize(
@@ -52,8 +52,8 @@ DRAIN = ["drain/pause", "drain/rate"]
         ("open", ["circuit/probe", *CIRCUIT, *DRAIN]),
         ("half-open", [*CIRCUIT, *DRAIN]),
         ("forced", ["circuit/auto", *CIRCUIT, *DRAIN]),
-        ("paused", [*CIRCUIT, "drain/resume", *DRAIN]),
-        ("paused with orders", [*CIRCUIT, "drain/resume", "drain/release", *DRAIN]),
+        ("paused", [*CIRCUIT, "queue/resume", *DRAIN]),
+        ("paused with orders", [*CIRCUIT, "queue/resume", "queue/release", *DRAIN]),
     ],
 )
 def test_an_action_is_offered_where_it_can_succeed_and_there_it_has_a_form(
@@ -61,7 +61,7 @@ def test_an_action_is_offered_where_it_can_succeed_and_there_it_has_a_form(
 ) -> None:
     prepare(api, state)
     assert offered(api) == links
-    every = [*CIRCUIT, *DRAIN, "circuit/probe", "circuit/auto", "drain/resume", "drain/release"]
+    every = [*CIRCUIT, *DRAIN, "circuit/probe", "circuit/auto", "queue/resume", "queue/release"]
     with_form = [address for address in every if open_form(api, f"/act/{address}").status_code == 200]
     assert sorted(with_form) == sorted(links)
 

@@ -1,4 +1,4 @@
-"""One order is released while the drain is paused."""
+"""One order is released while the queue is paused."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from tests.contract.web.api_site import ApiSite
 from tests.contract.web.page.acting.acting_person import act, links_in, open_form, send_form
 from tests.gateway import PAID
 
-RELEASE = "/act/drain/release"
+RELEASE = "/act/queue/release"
 
 
 @pytest.fixture
 def orders(api: ApiSite) -> list[str]:
-    """Three that wait, the oldest first, while the drain is paused."""
+    """Three that wait, the oldest first, while the queue is paused."""
     found = queued(api.site, "a", "b", "c")
     DrainControl(api.site.database, clock=api.site.clock).pause(ANNA)
     return found
@@ -69,7 +69,7 @@ def test_without_a_pause_there_is_nothing_to_release(api: ApiSite) -> None:
     queued(api.site, "a")
     answer = open_form(api, RELEASE)
     assert answer.status_code == 409
-    assert links_in(answer.text) == ["/act/drain/pause", "/act/drain/rate"]
+    assert links_in(answer.text) == ["/act/queue/pause", "/act/queue/rate"]
 
 
 def test_without_a_waiting_order_the_page_says_so(api: ApiSite) -> None:
@@ -77,7 +77,7 @@ def test_without_a_waiting_order_the_page_says_so(api: ApiSite) -> None:
     answer = open_form(api, RELEASE)
     assert answer.status_code == 409
     assert "No order waits that is not released already." in answer.text
-    assert links_in(answer.text) == ["/act/drain/resume", "/act/drain/pause", "/act/drain/rate"]
+    assert links_in(answer.text) == ["/act/queue/resume", "/act/queue/pause", "/act/queue/rate"]
 
 
 def test_where_all_that_wait_are_released_the_page_does_not_lead_to_itself(
@@ -87,4 +87,4 @@ def test_where_all_that_wait_are_released_the_page_does_not_lead_to_itself(
         act(api, RELEASE)
     answer = open_form(api, RELEASE)
     assert answer.status_code == 409
-    assert links_in(answer.text) == ["/act/drain/resume", "/act/drain/pause", "/act/drain/rate"]
+    assert links_in(answer.text) == ["/act/queue/resume", "/act/queue/pause", "/act/queue/rate"]

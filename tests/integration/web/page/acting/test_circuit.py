@@ -54,9 +54,9 @@ def test_the_live_part_of_an_open_page_offers_what_is_possible_now(
 
 def test_what_is_not_possible_is_said_accessibly_with_what_is(open_overview: Open, site: PageSite) -> None:
     page = open_overview(script=True, width=375)
-    page.goto(f"{site.address}/act/drain/resume")
-    expect(page.get_by_role("alert")).to_contain_text("The drain is not paused.")
+    page.goto(f"{site.address}/act/queue/resume")
+    expect(page.get_by_role("alert")).to_contain_text("The queue is not paused.")
     found = Axe().run(page)
     assert found.violations_count == 0, found.generate_report()
     page.get_by_role("link", name="Pause").click()
-    expect(page.get_by_role("button", name="Pause the drain")).to_be_visible()
+    expect(page.get_by_role("button", name="Pause the queue")).to_be_visible()

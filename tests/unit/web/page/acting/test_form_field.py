@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from breakwall.web.page.acting.form_field import (
@@ -10,7 +12,7 @@ from breakwall.web.page.acting.form_field import (
     duration_field,
     duration_in,
 )
-from breakwall.web.page.words import Words
+from breakwall.web.page.words import LANGUAGES, Words
 
 ENGLISH = Words("en")
 
@@ -41,6 +43,21 @@ def test_the_most_itself_is_taken() -> None:
     number = field(FieldKind.NUMBER, most=3)
     assert number.problem("3", ENGLISH) is None
     assert number.problem("3.1", ENGLISH) == "It should be a number above 0 and at most 3, such as 2.5."
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_example_of_a_whole_number_is_one_that_fits(language: str) -> None:
+    number, words = field(FieldKind.NUMBER, most=3, whole=True), Words(language)
+    assert [number.problem(typed, words) for typed in ("1", "3", "2.0")] == [None] * 3
+    said = {number.problem(typed, words) for typed in ("2.5", "4", "0", "x")}
+    assert len(said) == 1
+    example = re.findall(r"[0-9.]*[0-9]", said.pop() or "")[-1]
+    assert number.problem(example, words) is None
+
+
+def test_the_whole_number_is_said_in_english() -> None:
+    number = field(FieldKind.NUMBER, most=3, whole=True)
+    assert number.problem("2.5", ENGLISH) == "It should be a whole number from 1 to 3, such as 1."
 
 
 def test_a_duration_is_one_of_the_list_or_for_ever() -> None:

@@ -1,0 +1,52 @@
+"""How long ago the drain was let go: a pause or an override ended, or the circuit let calls through again.
+
+Before that, no order could be finished, so for `GRACE` afterwards a standstill is no fault: workers notice the end
+within seconds, and the first order needs its time.
+"""
+
+import math
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, select
+
+from breakwall.breaker import BreakerStatus
+from breakwall.monitor.order_counts import DRAIN_WINDOW
+from breakwall.payments.db.clock import Clock, seconds_between
+from breakwall.payments.db.schema import drain_actions, drain_control
+
+# Seconds. As long as the time in which a finished order shows that the drain moves.
+GRACE = DRAIN_WINDOW
+
+
+def seconds_since_control(connection: Connection, clock: Clock) -> float:
+    """Since a person last paused, resumed or limited the drain, or its pause ended by itself; ∞: never.
+
+    Within a running transaction.
+    """
+    row = connection.execute(select(clock.after(0).label("now"), _LAST_ACTION, _PAUSED_UNTIL)).one()
+    moments = [at for at in (row.acted_at, _ended(row)) if at is not None]
+    return seconds_between(max(moments), row.now) if moments else math.inf
+
+
+_LAST_ACTION = (
+    select(drain_actions.c.at)
+    .order_by(drain_actions.c.id.desc())
+    .limit(1)
+    .scalar_subquery()
+    .label("acted_at")
+)
+# It stays when a pause has ended by itself. The next pause and a person's resume replace it.
+_PAUSED_UNTIL = select(drain_control.c.paused_until).limit(1).scalar_subquery().label("paused_until")
+
+
+def _ended(row: Row[Any]) -> datetime | None:
+    until: datetime | None = row.paused_until
+    return until if until is not None and until <= row.now else None
+
+
+def seconds_since_let_go(since_control: float, breaker: BreakerStatus) -> float:
+    """Since the drain was last let go, by people or by the circuit; ∞: it never was held."""
+    if breaker.passing_since is None:
+        return since_control
+    return min(since_control, max(breaker.store_time - breaker.passing_since, 0.0))
