@@ -50,6 +50,11 @@ def stop(api: RunningApi, number: signal.Signals = signal.SIGTERM) -> float:
     return watch.seconds
 
 
+def test_it_says_at_its_start_that_it_is_open(start_api: StartApi) -> None:
+    api = start_api()
+    wait_until(lambda: "there is no token yet" in api.text, 60.0)
+
+
 @PROCESSES
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_it_stops_in_time_while_streams_are_open(
