@@ -81,12 +81,10 @@ class RateObserver(Part):
         return max(rate, sum(rate / cap.processes for cap in self._caps.values()))
 
     def _check(self, rate: float) -> None:
-        # Each worker may have saved up one call, and all together those of a moment. When another one comes or goes its
-        # next turn may come soon after that call. One that has nothing to do hears late of another one, and saves up as
-        # much again by the share that it had. With few orders it comes and goes again and again: of 10,000 runs one has
-        # needed a little more than two calls for each worker.
+        # Each worker may have saved up one call, and all together those of a moment. One that has nothing to do hears late
+        # of another one, and saves up as much again by the share that it had.
         at_once = rate * BURST_SECONDS
-        burst = 3 * len(self._sharing) + at_once + max(1.0, at_once)
+        burst = 2 * len(self._sharing) + at_once + max(1.0, at_once)
         if self._above > burst + 1e-6:
             raise Violation(
                 f"{self._above:.1f} calls above a rate of {rate} a second, {burst:.1f} are allowed"
