@@ -36,8 +36,6 @@ class TokenBucket:
         self._tokens = 0.0
         self._at = 0.0
         self._order: tuple[Turn, float] | None = None
-        self._given = 0.0  # What an order began with, until the next start.
-        self._ahead = 0.0  # What its turns have given beyond its share, at most half a start: see `take_turns`.
 
     def set_rate(self, rate: float | None, now: float) -> None:
         """Starts a second from now on, 0 for none; None: any number."""
@@ -60,7 +58,7 @@ class TokenBucket:
         """A start happens now."""
         self._fill(now)
         if self._rate is not None:
-            self._tokens, self._given = self._tokens - 1, 0.0
+            self._tokens -= 1
 
     def empty_until(self, at: float) -> None:
         """It is empty, and begins to fill at that moment."""
@@ -69,32 +67,18 @@ class TokenBucket:
     def take_turns(self, turn: Turn, since: float, now: float, store_now: float) -> None:
         """Its starts are those of ``turn`` from the moment ``since`` on, which is of the store's clock, also later.
 
-        So those of all processes are one after another. What was saved up before a pause is lost. When only the other
-        processes have changed, a turn that has come stays, and the next one is that which is nearest to its share:
-        however often they change, it gains nothing.
+        So those of all processes are one after another. What was saved up before is lost, but not a turn that has come
+        when only the other processes have changed.
         """
         if not self._rate:
             self._order = None
         elif self._order != (turn, since):
             self._fill(now)
-            goes_on = self._order is not None and self._order[1] == since
+            has_come = self._order is not None and self._order[1] == since and self._tokens >= 1
             self._order = (turn, since)
             turns = max(0.0, store_now - since) * self._rate * turn.number
-            saved = turn.saved(turns, since)
-            self._tokens, self._ahead = self._nearest(saved) if goes_on else (saved, 0.0)
-            self._given = self._tokens
+            self._tokens = 1.0 if has_come else turn.saved(turns, since)
             self._at = now + max(0.0, since - store_now)
-
-    def _nearest(self, saved: float) -> tuple[float, float]:
-        """The tokens that lead to the turn nearest to its share, and how far that is ahead.
-
-        Below 0 it is a later turn; 1 or more is a start now, and the turn after it.
-        """
-        if self._tokens >= 1:
-            return 1.0, self._ahead
-        share = self._tokens - self._ahead
-        tokens = saved + round(share - saved)
-        return tokens, tokens - share
 
     def put_back(self) -> None:
         """A start did not happen after all."""
@@ -118,4 +102,4 @@ class TokenBucket:
     def _fill(self, now: float) -> None:
         passed, self._at = max(0.0, now - self._at), max(now, self._at)
         if self._rate is not None:
-            self._tokens = min(max(self._most, self._given), self._tokens + passed * self._rate)
+            self._tokens = min(self._most, self._tokens + passed * self._rate)
