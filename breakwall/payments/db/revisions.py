@@ -4,8 +4,8 @@ A fleet is rolled with old and new processes side by side on one database. So a 
 own version, with the one before and with the one after: a migration only adds what the version before does not need
 (expand). What that version still uses is removed one version later (contract). CONTRIBUTING.md has the rules.
 
-A table or column that came after `BEFORE` may therefore be missing. A process works without it, and uses it as soon as it
-exists: each transaction asks until then.
+A table or column that came after `BEFORE` may therefore be missing. A process works without it, and uses it as soon as
+it exists: each transaction asks until then.
 """
 
 from collections.abc import Sequence

@@ -221,7 +221,7 @@ def test_after_the_clock_was_set_back_what_ends_is_counted_at_once(site: Site, r
 
 
 class TestAfterTheClockWasSetBack:
-    """What the docs say of it: docs/metrics.md. The row of an end does not tell when it was written, but by that clock."""
+    """What docs/metrics.md says of it. By that clock alone an order's row tells when it has ended."""
 
     def test_by_less_than_a_change_may_take_each_end_is_counted_once(
         self, site: Site, reader: TotalsReader

@@ -13,7 +13,13 @@ from sqlalchemy import Column, String, select
 from breakwall.migrations import HEAD
 from breakwall.payments import orders as order_fields
 from breakwall.payments.db.database import Database, DatabaseUnavailableError, SchemaError
-from breakwall.payments.db.revisions import BEFORE, check_revision, check_schema, missing_columns, without_missing_columns
+from breakwall.payments.db.revisions import (
+    BEFORE,
+    check_revision,
+    check_schema,
+    missing_columns,
+    without_missing_columns,
+)
 from breakwall.payments.db.schema import NEWEST, known_keys, orders
 from breakwall.payments.decisions import Decision, Progress
 from breakwall.payments.gateways.base import ChargeRequest

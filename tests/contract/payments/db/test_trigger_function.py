@@ -1,4 +1,4 @@
-"""A trigger writes to the table beside `orders`, and never stops an order's change: whoever makes it, in any session."""
+"""A trigger writes to the table beside `orders`, and never stops an order's change: whoever makes it, anywhere."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ def site(migrated_postgres_url: str) -> Site:
 
 def rows_after(connection: Connection, session: tuple[str, ...], change: str, table: str) -> list[str]:
     """The states in a table's rows of the one order, the oldest first."""
-    change = f"UPDATE public.orders SET {change}"  # noqa: S608 - it has no input
+    change = f"UPDATE public.orders SET {change}"
     for statement in (*session, change, "RESET ROLE"):
         connection.exec_driver_sql(statement.format(table=table))
-    return list(connection.scalars(text(f"SELECT status FROM public.{table} ORDER BY id")))  # noqa: S608 - as above
+    return list(connection.scalars(text(f"SELECT status FROM public.{table} ORDER BY id")))
 
 
 @pytest.mark.parametrize("session", SESSIONS.values(), ids=SESSIONS)
