@@ -70,9 +70,9 @@ def _database(settings: Settings, revision: str, encoding: str) -> Finding:
         return problem(NAME, detail, ENCODED_ADVICE)
     shown = f"{where(settings.database)} answers, at revision {revision}"
     if revision < HEAD:
-        return fine(NAME, f"{shown}, one before this version's", "Run `breakwall db upgrade`.")
+        return fine(NAME, f"{shown}, before this version's {HEAD}", "Run `breakwall db upgrade`.")
     if revision > HEAD:
-        return fine(NAME, f"{shown}, one after this version's", "Install the version that migrated it.")
+        return fine(NAME, f"{shown}, after this version's {HEAD}", "Install the version that migrated it.")
     return fine(NAME, shown)
 
 

@@ -20,6 +20,7 @@ from contextlib import contextmanager
 import uvicorn
 from fastapi import FastAPI
 
+from breakwall.access.shared_read import in_a_thread
 from breakwall.errors import ExitCode
 from breakwall.settings import Settings
 from breakwall.trace_export import start_tracing
@@ -52,6 +53,8 @@ def serve(settings: Settings, listener: socket.socket) -> int:
     host, services = listener.getsockname()[0], Services.from_settings(settings)
     refuse_open_bind(host, settings, services.access)
     app = create_app(services, host=host)
+    # On loopback nothing waits for the tokens: the server starts also while the database does not answer.
+    in_a_thread(app.state.access.warn_if_open)
     try:
         _Server(app).run(sockets=[listener])
     except SystemExit:  # The application could not start, and uvicorn has logged why.

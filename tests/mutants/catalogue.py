@@ -88,6 +88,8 @@ TELLING_TESTS = "tests/contract/payments/ledger/test_telling.py"
 HINT_TESTS = "tests/contract/payments/ledger/test_hint.py"
 CLAIMING_OUTCOMES = "breakwall/payments/outcomes/outbox/claiming.py"
 RECORDING_OUTCOMES = "breakwall/payments/outcomes/outbox/recording.py"
+TRIGGER_FUNCTION = "breakwall/payments/db/trigger_function.py"
+TRIGGER_FUNCTION_TESTS = "tests/contract/payments/db/test_trigger_function.py"
 OUTCOME_RECORDER = "breakwall/payments/outcomes/delivery_recorder.py"
 DELIVERING = "breakwall/payments/outcomes/delivering.py"
 DELIVERING_TESTS = "tests/contract/payments/outcomes/test_delivering.py"
@@ -2019,7 +2021,7 @@ MUTANTS = (
     Mutant(
         "two versions apart is refused",
         "breakwall/payments/db/revisions.py",
-        "    if revision in {BEFORE, HEAD, AFTER}:\n",
+        "    if revision is not None and BEFORE <= revision <= AFTER:\n",
         "    if revision:\n",
         (
             "tests/contract/payments/db/test_revisions.py",
@@ -4491,6 +4493,14 @@ MUTANTS = (
         simulated=False,
     ),
     Mutant(
+        "an open server says so at its start",
+        "breakwall/web/server.py",
+        "    in_a_thread(app.state.access.warn_if_open)\n",
+        "",
+        ("tests/integration/web/test_server.py::test_it_says_at_its_start_that_it_is_open",),
+        simulated=False,
+    ),
+    Mutant(
         "without a token other machines cannot reach the server",
         "breakwall/web/access/protect.py",
         "if is_loopback(host) or KnownTokens(database, settings.configured_tokens).has_any():",
@@ -5027,11 +5037,35 @@ MUTANTS = (
         simulated=False,
     ),
     Mutant(
-        "the trigger that keeps an end stops no change of an order",
-        "breakwall/payments/db/end_trigger.py",
-        "SECURITY DEFINER SET search_path FROM CURRENT AS ",
-        "AS ",
-        ("tests/contract/payments/db/test_end_trigger.py",),
+        "a trigger stops no change of an order by a role without a right to its table",
+        TRIGGER_FUNCTION,
+        "LANGUAGE plpgsql SECURITY DEFINER AS ",
+        "LANGUAGE plpgsql AS ",
+        (TRIGGER_FUNCTION_TESTS,),
+        simulated=False,
+    ),
+    Mutant(
+        "a trigger writes to no table of another schema",
+        TRIGGER_FUNCTION,
+        """    path = f"'ALTER FUNCTION {name}() SET search_path TO ' || ({home}) || ', pg_temp'"\n""",
+        """    path = f"'SELECT ' || quote_literal(({home}))"\n""",
+        (TRIGGER_FUNCTION_TESTS,),
+        simulated=False,
+    ),
+    Mutant(
+        "a trigger writes to no temporary table of the caller",
+        TRIGGER_FUNCTION,
+        " || ', pg_temp'",
+        "",
+        (TRIGGER_FUNCTION_TESTS,),
+        simulated=False,
+    ),
+    Mutant(
+        "an older database gets the triggers' new functions",
+        "breakwall/migrations/versions/0009_functions_of_triggers.py",
+        "for statement in (*REPLACE_OUTCOME_FUNCTION, *REPLACE_END_FUNCTION):",
+        "for statement in REPLACE_END_FUNCTION:",
+        ("tests/contract/migrations/versions/test_0009_functions_of_triggers.py",),
         simulated=False,
     ),
     Mutant(

@@ -82,9 +82,9 @@ class RateObserver(Part):
 
     def _check(self, rate: float) -> None:
         # Each worker may have saved up one call, and all together those of a moment. When another one comes or goes its
-        # next turn may come soon after that call. One that has nothing to do hears late of another one, and saves up as
-        # much again by the share that it had. With few orders it comes and goes again and again: of 10,000 runs one has
-        # needed a little more than two calls for each worker.
+        # next turn may come soon after that call. A third call is the simulation's own: a worker reads each second who
+        # shares the rate (`worker/intake.py`), but here one without orders reads it at its next order, and saves up by
+        # the share that it had. Of 10,000 runs one has needed a little more than two calls for each worker.
         at_once = rate * BURST_SECONDS
         burst = 3 * len(self._sharing) + at_once + max(1.0, at_once)
         if self._above > burst + 1e-6:

@@ -62,6 +62,7 @@ COVERED: dict[str, str] = {
     "breakwall.monitor.metrics.counters": "tests/contract/web/test_metrics.py",
     "breakwall.monitor.metrics.family": "tests/unit/monitor/metrics/test_breaker_gauges.py",
     "breakwall.web.action_body": "tests/contract/web/test_breakers.py",
+    "breakwall.payments.db.end_trigger": "tests/contract/monitor/metrics/test_counted.py",
     "breakwall.payments.db.insert_missing": "tests/contract/payments/ledger/test_accept.py",
     "breakwall.payments.db.operator_tables": "tests/contract/payments/db/test_schema.py",
     "breakwall.payments.db.table_parts": "tests/contract/payments/db/test_schema.py",

@@ -5,6 +5,8 @@ order leaves an end in many ways: by a person, by a late proof of a payment. A t
 process of the version before takes.
 """
 
+from breakwall.payments.db.trigger_function import replace_function
+
 TRIGGER = "orders_leave_end"
 FUNCTION = "breakwall_keep_end"
 
@@ -20,12 +22,10 @@ _COLUMNS = (
 _KEPT = ", ".join(f"OLD.{name}" for name in _COLUMNS)
 _WRITE = f"INSERT INTO earlier_ends (order_id, {', '.join(_COLUMNS)}) VALUES (OLD.id, {_KEPT});"  # noqa: S608 - it has no input
 
-# With the rights and the search path of who made the tables: a process of the version before may have no right to the
-# new one, and a late payment must be recorded all the same.
+REPLACE_END_FUNCTION = replace_function(FUNCTION, _WRITE)
+
 _POSTGRESQL = (
-    f"CREATE OR REPLACE FUNCTION {FUNCTION}() RETURNS trigger LANGUAGE plpgsql "
-    "SECURITY DEFINER SET search_path FROM CURRENT AS "
-    f"$$ BEGIN {_WRITE} RETURN NULL; END $$",
+    *REPLACE_END_FUNCTION,
     f"DROP TRIGGER IF EXISTS {TRIGGER} ON orders",
     f"CREATE TRIGGER {TRIGGER} AFTER UPDATE OF settled_at ON orders FOR EACH ROW WHEN ({_WHEN}) "
     f"EXECUTE FUNCTION {FUNCTION}()",

@@ -5,6 +5,7 @@ process of the version before takes. It adds no round trip. An end that `place` 
 statement that records it sets ``told`` to the claim's fence.
 """
 
+from breakwall.payments.db.trigger_function import replace_function
 from breakwall.payments.orders import OrderStatus
 
 TRIGGER = "orders_outcome"
@@ -27,9 +28,10 @@ def _write(now: str) -> str:
 
 _SQLITE_NOW = "strftime('%Y-%m-%d %H:%M:%f', 'now') || '000'"
 
+REPLACE_OUTCOME_FUNCTION = replace_function(FUNCTION, _write("clock_timestamp()"))
+
 _POSTGRESQL = (
-    f"CREATE OR REPLACE FUNCTION {FUNCTION}() RETURNS trigger LANGUAGE plpgsql AS "
-    f"$$ BEGIN {_write('clock_timestamp()')} RETURN NULL; END $$",
+    *REPLACE_OUTCOME_FUNCTION,
     f"DROP TRIGGER IF EXISTS {TRIGGER} ON orders",
     f"CREATE TRIGGER {TRIGGER} AFTER UPDATE OF status ON orders FOR EACH ROW WHEN ({_WHEN}) "
     f"EXECUTE FUNCTION {FUNCTION}()",

@@ -4,8 +4,8 @@ A fleet is rolled with old and new processes side by side on one database. So a 
 own version, with the one before and with the one after: a migration only adds what the version before does not need
 (expand). What that version still uses is removed one version later (contract). CONTRIBUTING.md has the rules.
 
-A table or column of the newest revision may therefore be missing. A process works without it, and uses it as soon as it
-exists: each transaction asks until then.
+A table or column that came after `BEFORE` may therefore be missing. A process works without it, and uses it as soon as
+it exists: each transaction asks until then.
 """
 
 from collections.abc import Sequence
@@ -20,8 +20,9 @@ from breakwall.migrations import HEAD
 from breakwall.payments.db.errors import SchemaError, sqlstate
 from breakwall.payments.db.sqlite import READ_ONLY
 
-# The revision of the version before: this version works with it, and `downgrade` goes back to it.
-BEFORE = f"{int(HEAD) - 1:04d}"
+# The revision of the version before: this version works with it and what came since, and `downgrade` goes back to it.
+# Revision 0009 changes no table, so what works with 0008 works with 0007 as before.
+BEFORE = "0007"
 
 # The revision of the version after. Its migration is unknown here, and keeps this version working.
 AFTER = f"{int(HEAD) + 1:04d}"
@@ -49,7 +50,7 @@ def current_revision(engine: Engine) -> str | None:
 
 
 def check_schema(engine: Engine) -> None:
-    """Raise `SchemaError` unless the database is at this version's revision, or one before or after it."""
+    """Raise `SchemaError` unless the database is at one of the revisions from `BEFORE` to `AFTER`."""
     # Connecting would make an empty file for a URL with a typing error.
     has_no_file = engine.dialect.name == "sqlite" and not Path(engine.url.database or "").exists()
     if has_no_file:
@@ -62,7 +63,7 @@ def check_schema(engine: Engine) -> None:
 
 def check_revision(revision: str | None) -> None:
     """Raise `SchemaError` unless this version works with a database at ``revision``."""
-    if revision in {BEFORE, HEAD, AFTER}:
+    if revision is not None and BEFORE <= revision <= AFTER:
         return
     check_not_newer(revision)
     found = "was never migrated" if revision is None else f"is at revision {revision}"

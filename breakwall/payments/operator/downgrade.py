@@ -1,4 +1,4 @@
-"""Takes the orders database back by one revision, for a return to the version before.
+"""Takes the orders database back to the revision of the version before, for a return to the version before.
 
 It is not needed while a fleet is rolled, see `revisions`.
 """
@@ -61,7 +61,7 @@ _OPEN_BULK_RETRIES = (
 
 @dataclass(frozen=True, slots=True)
 class Losses:
-    """What is lost with the tables of the newest revision. No order is."""
+    """What is lost with the tables that came after `BEFORE`. No order is."""
 
     open_bulk_retries: int = 0  # While there are any, `downgrade` is refused.
     bulk_retries: int = 0  # What is known of those that have ended.
@@ -84,11 +84,13 @@ def losses(engine: Engine) -> Losses:
     """What `downgrade` would lose. Raises `SchemaError` if this version does not work with the database's revision."""
     check_schema(engine)
     with engine.connect().execution_options(**READ_ONLY) as connection:
-        return _losses(connection) if current_revision(engine) == HEAD else Losses()
+        return _losses(connection) if _is_ours(current_revision(engine)) else Losses()
 
 
 def downgrade(engine: Engine) -> str:
-    """Take the database back from `HEAD` to `BEFORE`, and return that. One at `BEFORE` stays as it is.
+    """Take the database back from `HEAD`, or from what came after `BEFORE`, to that, and return it.
+
+    One at `BEFORE` stays as it is.
 
     It is one short transaction. If another transaction holds one of the tables, it gives way and is tried again; in
     the end it raises `MigrationBlockedError`. Raises `RefusedError` while a bulk retry is not finished, and
@@ -107,7 +109,7 @@ def _downgrade(connection: Connection) -> str:
     revision = connection.scalar(text("SELECT version_num FROM alembic_version"))
     if revision == BEFORE:
         return BEFORE
-    if revision != HEAD:
+    if not _is_ours(revision):
         raise SchemaError(
             f"the orders database is at revision {revision}, of the version after this one: "
             "take it back with that version's `breakwall db downgrade`"
@@ -121,6 +123,11 @@ def _downgrade(connection: Connection) -> str:
         )
     command.downgrade(alembic_config(connection), BEFORE)
     return BEFORE
+
+
+def _is_ours(revision: str | None) -> bool:
+    """Whether it is one that this version's migration makes from `BEFORE`."""
+    return revision is not None and BEFORE < revision <= HEAD
 
 
 def _losses(connection: Connection) -> Losses:

@@ -7,6 +7,7 @@ import math
 import re
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TypeVar
 
 from anyio import CapacityLimiter, to_thread
@@ -137,6 +138,15 @@ class Access:
             )
         self._warn_once()
         return ANYBODY
+
+    def warn_if_open(self) -> None:
+        """Say in the log that no token is needed, if that is so. It waits for the database as `requires_token` does.
+
+        If that is not known, the first request that needs none says it.
+        """
+        with suppress(ProblemError):
+            if not self.requires_token():
+                self._warn_once()
 
     def _warn_once(self) -> None:
         if not self._has_warned:

@@ -172,13 +172,13 @@ def test_the_doctor_tells_of_a_database_that_is_one_version_away(terminal: Termi
 
     ok, said = found()
     assert ok
-    assert f"at revision {BEFORE}, one before this version's" in said
+    assert f"at revision {BEFORE}, before this version's {HEAD}" in said
     assert "`breakwall db upgrade`" in said
     assert terminal.run("db", "upgrade").err == ""
     change(terminal, f"UPDATE alembic_version SET version_num = '{AFTER}'")
     ok, said = found()
     assert ok
-    assert "one after this version's" in said
+    assert f"at revision {AFTER}, after this version's {HEAD}" in said
 
 
 def test_the_database_is_upgraded_once(terminal: Terminal, database_url: str) -> None:

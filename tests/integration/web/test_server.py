@@ -50,6 +50,11 @@ def stop(api: RunningApi, number: signal.Signals = signal.SIGTERM) -> float:
     return watch.seconds
 
 
+def test_it_says_at_its_start_that_it_is_open(start_api: StartApi) -> None:
+    api = start_api()
+    wait_until(lambda: "there is no token yet" in api.text, 60.0)
+
+
 @PROCESSES
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_it_stops_in_time_while_streams_are_open(
@@ -244,6 +249,7 @@ def test_a_bug_is_answered_without_and_logged_with_its_traceback(shared_api: Run
 
 def test_neither_requests_nor_clients_that_leave_are_logged(start_api: StartApi) -> None:
     api = start_api()
+    wait_until(lambda: api.text.count("\n") == 2, 60.0)  # Where it is, and that it is open.
     api.request("GET", "/healthz")
     api.request("GET", "/nothing")
     for stream in open_streams(api):
@@ -253,4 +259,4 @@ def test_neither_requests_nor_clients_that_leave_are_logged(start_api: StartApi)
             b"POST /tried/body HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\nhalf"
         )
     assert stop(api) < BOUND
-    assert api.text.count("\n") == 1, api.text
+    assert api.text.count("\n") == 2, api.text

@@ -43,11 +43,11 @@ class CappedFleet:
         while self.clock.now < end:
             self.clock.sleep(STEP)
             for breaker in self.busy:
-                self._start(breaker)
+                self.start(breaker)
         return len(self.starts) - before
 
-    def _start(self, breaker: CircuitBreaker) -> None:
-        for _ in range(200):  # More than any burst; without a cap it would have no end.
+    def start(self, breaker: CircuitBreaker, most: int = 200) -> None:
+        for _ in range(most):  # By default more than any burst; without a cap it would have no end.
             try:
                 breaker.acquire(background=True).record_success()
             except CircuitBreakerError:
@@ -83,6 +83,29 @@ def test_no_interval_has_more_starts_than_the_rate_and_a_burst_whoever_comes_and
     # Each process may have saved up a burst, and hears of another one a refresh later.
     a_process = max(1.0, rate * BURST_SECONDS) / 5 + 1
     assert fleet.most_above() <= rate * (BURST_SECONDS + 2 * REFRESH) + 5 * a_process
+
+
+POLL = 1.0  # Seconds: so often a worker without orders reads who shares the cap, see `worker/intake.py`.
+
+
+@pytest.mark.parametrize("pauses", [(2.0, 3.0), (2.5, 5.0), (4.0, 7.0)])
+def test_workers_with_few_orders_save_up_two_starts_each_at_most(pauses: tuple[float, float]) -> None:
+    """As docs/operations.md says. Each comes and goes with every order."""
+    rng, fleet, rate = random.Random(1), CappedFleet(0.5), 0.5
+    workers = [fleet.join() for _ in range(3)]
+    due = {worker: rng.uniform(0.0, 3.0) for worker in workers}
+    read = {worker: rng.uniform(0.0, POLL) for worker in workers}
+    for _ in range(3000):
+        fleet.clock.sleep(0.1)
+        for worker in workers:
+            now, number = fleet.clock.now, len(fleet.starts)
+            if now >= due[worker]:
+                fleet.start(worker, most=1)
+                due[worker] = now + rng.uniform(*pauses) if len(fleet.starts) > number else now
+            elif now >= read[worker]:
+                worker.status()
+                read[worker] = now + POLL
+    assert fleet.most_above() <= 2 * len(workers) + rate * BURST_SECONDS + 1
 
 
 @pytest.mark.parametrize(("rate", "workers"), [(1.0, 1), (1.0, 2), (50.0, 2), (400.0, 5), (50.0, 16)])

@@ -220,6 +220,62 @@ def test_after_the_clock_was_set_back_what_ends_is_counted_at_once(site: Site, r
     assert read(reader).of("ended") == {("declined",): 2}
 
 
+class TestAfterTheClockWasSetBack:
+    """What docs/metrics.md says of it. By that clock alone an order's row tells when it has ended."""
+
+    def test_by_less_than_a_change_may_take_each_end_is_counted_once(
+        self, site: Site, reader: TotalsReader
+    ) -> None:
+        pay(site, "no-1")
+        site.advance(COMMITTED)
+        read(reader)
+        site.clock.advance(1 - COMMITTED)
+        pay(site, "no-2")
+        assert read(reader).of("ended") == {("declined",): 1}
+        site.advance(2 * COMMITTED)
+        assert read(reader).of("ended") == {("declined",): 2}
+
+    def test_what_had_been_counted_is_counted_once_more_when_the_clock_comes_there_again(
+        self, site: Site, reader: TotalsReader
+    ) -> None:
+        pay(site, "no-1")
+        site.advance(COMMITTED)
+        read(reader)
+        site.clock.advance(-3600)
+        assert read(reader).numbers["accepted",] == 1
+        site.advance(3599)
+        assert read(reader).numbers["accepted",] == 1
+        site.advance(1)
+        for _ in range(2):
+            assert read(reader).numbers["accepted",] == 2
+            assert read(reader).of("ended") == {("declined",): 2}
+            assert read(reader).of("attempts") == {("producer", "declined"): 2}
+            site.advance(3600)
+
+    def test_what_had_not_been_counted_is_counted_once_when_the_clock_comes_there_again(
+        self, site: Site, reader: TotalsReader
+    ) -> None:
+        site.advance(COMMITTED)
+        read(reader)
+        pay(site, "no-1")
+        site.clock.advance(-3600)
+        read(reader)
+        site.advance(3600 + COMMITTED)
+        assert read(reader).of("ended") == {("declined",): 1}
+
+    def test_without_a_reading_before_the_clock_comes_there_again_what_ended_meanwhile_is_missed(
+        self, site: Site, reader: TotalsReader
+    ) -> None:
+        site.advance(3600)
+        read(reader)
+        site.clock.advance(-3600)
+        pay(site, "no-1")
+        site.advance(7200)
+        pay(site, "no-2")
+        site.advance(COMMITTED)
+        assert read(reader).of("ended") == {("declined",): 1}
+
+
 def test_after_a_clock_was_set_back_sums_that_could_not_be_stored_replace_no_higher_ones(
     site: Site, reader: TotalsReader, monkeypatch: pytest.MonkeyPatch
 ) -> None:

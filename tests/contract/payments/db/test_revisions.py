@@ -13,7 +13,13 @@ from sqlalchemy import Column, String, select
 from breakwall.migrations import HEAD
 from breakwall.payments import orders as order_fields
 from breakwall.payments.db.database import Database, DatabaseUnavailableError, SchemaError
-from breakwall.payments.db.revisions import check_schema, missing_columns, without_missing_columns
+from breakwall.payments.db.revisions import (
+    BEFORE,
+    check_revision,
+    check_schema,
+    missing_columns,
+    without_missing_columns,
+)
 from breakwall.payments.db.schema import NEWEST, known_keys, orders
 from breakwall.payments.decisions import Decision, Progress
 from breakwall.payments.gateways.base import ChargeRequest
@@ -94,11 +100,16 @@ class TestAProcessOnTheTablesOf:
             rolled.get("cart-9")
 
 
+def test_each_revision_from_the_version_before_to_the_version_after_is_worked_with() -> None:
+    for number in range(int(BEFORE), int(HEAD) + 2):
+        check_revision(f"{number:04d}")
+
+
 @pytest.mark.parametrize(
     ("revision", "told"),
     [
         (f"{int(HEAD) + 2:04d}", f"is at revision {int(HEAD) + 2:04d}.*a newer Breakwall has migrated it"),
-        (f"{int(HEAD) - 2:04d}", f"is at revision {int(HEAD) - 2:04d}.*run `breakwall db upgrade`"),
+        (f"{int(BEFORE) - 1:04d}", f"is at revision {int(BEFORE) - 1:04d}.*run `breakwall db upgrade`"),
         ("0000", "is at revision 0000.*run `breakwall db upgrade`"),
         (None, "was never migrated.*run `breakwall db upgrade`"),
     ],

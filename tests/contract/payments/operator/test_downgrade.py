@@ -118,8 +118,15 @@ class TestGoingBack:
         site.database.write(lambda connection: connection.execute(ended), name="test")
         assert downgrade(site.database.engine) == BEFORE
 
+    def test_is_possible_from_each_revision_of_this_version(self, site: Site) -> None:
+        """From 0008, too: its tables are those of 0009."""
+        token(site, "shop")
+        stand_at(site, "0008")
+        assert losses(site.database.engine) == Losses(tokens=1)
+        assert downgrade(site.database.engine) == BEFORE == current_revision(site.database.engine)
+
     @pytest.mark.parametrize("revision", ["0004", AFTER])
-    def test_is_possible_only_from_this_versions_revision(self, site: Site, revision: str) -> None:
+    def test_is_possible_only_from_this_versions_revisions(self, site: Site, revision: str) -> None:
         stand_at(site, revision)
         with pytest.raises(SchemaError, match=f"at revision {revision}"):
             downgrade(site.database.engine)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from breakwall.access.shared_read import REREAD
+from breakwall.access.shared_read import FAILURE_PAUSE, REREAD
 from breakwall.access.tokens import digest_of, new_token
 from breakwall.payments.db.database import Database, DatabaseUnavailableError
 from breakwall.web.access.failed_tries import MOST_FROM_ONE, WINDOW
@@ -199,8 +199,41 @@ def test_no_header_makes_a_traceback_or_is_repeated(api: ProtectedApp, header: s
 def test_an_open_server_warns_of_that_once(api: ProtectedApp, caplog: pytest.LogCaptureFixture) -> None:
     for _ in range(3):
         api.client.get("/v1/read")
-    [warning] = [message for message in caplog.messages if "everybody" in message]
+    [warning] = warnings_of(caplog)
     assert "breakwall token create" in warning
+
+
+def warnings_of(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [message for message in caplog.messages if "everybody" in message]
+
+
+def test_an_open_server_warns_of_that_before_the_first_request(
+    api: ProtectedApp, caplog: pytest.LogCaptureFixture
+) -> None:
+    api.app.state.access.warn_if_open()
+    assert len(warnings_of(caplog)) == 1
+    api.client.get("/v1/read")
+    assert len(warnings_of(caplog)) == 1
+
+
+def test_a_server_that_needs_tokens_warns_of_nothing(
+    api: ProtectedApp, caplog: pytest.LogCaptureFixture
+) -> None:
+    api.new_token()
+    api.app.state.access.warn_if_open()
+    assert warnings_of(caplog) == []
+
+
+def test_a_server_that_cannot_know_whether_it_is_open_warns_at_the_first_request(
+    api: ProtectedApp, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as down:
+        is_down(api, down)
+        api.app.state.access.warn_if_open()
+    assert warnings_of(caplog) == []
+    api.advance(FAILURE_PAUSE)
+    api.client.get("/v1/read")
+    assert len(warnings_of(caplog)) == 1
 
 
 FORWARDING = ["Forwarded", "Via", "X-Real-IP", "X-Forwarded-For", "X-Forwarded-Proto", "x-forwarded-host"]
