@@ -803,6 +803,14 @@ MUTANTS = (
         simulated=False,
     ),
     Mutant(
+        "each order of a transaction keeps its own caller's trace",
+        "producers/queueing.py",
+        "tracing.parent_of(one.trace) for one in traced",
+        "tracing.parent_of(traced[0].trace) for one in traced",
+        ("tests/contract/producers/test_queueing.py",),
+        simulated=False,
+    ),
+    Mutant(
         "the callers' own errors of one transaction",
         "producers/queueing.py",
         "        if len(batch) > 1 and _may_be_of_one_order(error):\n",
