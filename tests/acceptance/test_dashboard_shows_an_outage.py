@@ -23,6 +23,7 @@ from tests.contract.web.exposition import Scrape, scrape
 from tests.gateway import DOWN, PAID
 from tests.servers.packages import run
 from tests.servers.promtool import promtool
+from tests.source_tree import ROOT
 
 INTERVAL = 15  # Seconds between two scrapes.
 
@@ -89,7 +90,7 @@ def tell_late(site: Site, prometheus: Prometheus) -> None:
     outbox = OutboxSite(site.database.engine.url.render_as_string(hide_password=False))
     outbox.database, outbox.clock = site.database, site.clock
     site.advance(OUTAGE)
-    prometheus.wait(30)
+    prometheus.wait(390)  # An alert fires after five minutes.
     outbox.worker(Shop())
     prometheus.wait(30)
 
@@ -114,5 +115,6 @@ def test_each_line_of_the_dashboard_is_drawn(api: ApiSite, tmp_path: Path) -> No
         "promql_expr_test": cases,
     }
     file = tmp_path / "outage.yml"
-    file.write_text(yaml.safe_dump({"rule_files": [], "tests": [outage]}))
+    rules = [str(ROOT / "deploy/prometheus/alerts.yml")]
+    file.write_text(yaml.safe_dump({"rule_files": rules, "tests": [outage]}))
     assert "SUCCESS" in run([str(promtool()), "test", "rules", str(file)])
