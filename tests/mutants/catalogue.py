@@ -4074,6 +4074,14 @@ MUTANTS = (
         simulated=False,
     ),
     Mutant(
+        "a request to the API begins its order's trace",
+        "breakwall/web/server.py",
+        'stop_tracing = start_tracing(settings, "api")',
+        "stop_tracing = lambda: None",
+        ("tests/integration/test_trace_export.py",),
+        simulated=False,
+    ),
+    Mutant(
         "the exporter of traces uses no proxy of the environment",
         "breakwall/trace_export.py",
         "session.trust_env = False",
