@@ -79,9 +79,10 @@ class Readiness:
             return self._seen
 
     async def _ask(self, name: str) -> TimedAnswer:
-        if name not in self._running:
-            self._running[name] = self._start(name)
-        running = self._running[name]
+        running = self._running.get(name)
+        # An answer that came too late is not used: since then the dependency may have failed again.
+        if running is None or running.done():
+            running = self._running[name] = self._start(name)
         done, _ = await asyncio.wait([running], timeout=TIMEOUT)
         if not done:
             return TimedAnswer(DependencyAnswer("timeout"), None)

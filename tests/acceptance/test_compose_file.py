@@ -131,6 +131,11 @@ def test_every_image_of_others_names_its_major_version() -> None:
     assert [image for image in images if not re.fullmatch(r"[a-z/]+:v?\d[\w.-]*", image)] == []
 
 
+def test_grafana_is_named_by_a_whole_version() -> None:
+    """It publishes no image under its major version alone, and compose would find none."""
+    assert re.fullmatch(r"grafana/grafana:\d+\.\d+\.\d+", SERVICES["grafana"]["image"])
+
+
 def test_the_dockerfile_copies_every_package_of_the_wheel() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     packages = set(project["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"])

@@ -51,7 +51,9 @@ class RecordingPublisher:
 class Site:
     """One producer and one worker over one database."""
 
-    def __init__(self, url: str, gateway: ScriptedGateway | None = None) -> None:
+    def __init__(
+        self, url: str, gateway: ScriptedGateway | None = None, *, adaptive_limit: bool = False
+    ) -> None:
         self.database = Database(url)
         migrated.prepare(self.database)
         self.clock = ManualClock()
@@ -59,7 +61,12 @@ class Site:
         self.gateway = gateway or ScriptedGateway()
         self.publisher = RecordingPublisher()
         config = CircuitBreakerConfig(
-            failure_threshold=3, recovery_timeout=30.0, half_open_max_calls=3, timeout=TIMEOUT, jitter=0.0
+            failure_threshold=3,
+            recovery_timeout=30.0,
+            half_open_max_calls=3,
+            timeout=TIMEOUT,
+            jitter=0.0,
+            adaptive_limit=adaptive_limit,
         )
         store = MemoryStore(lambda: self.seconds)
         self.breaker = CircuitBreaker("payment", config, store, clock=lambda: self.seconds)

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import threading
+from collections.abc import Iterator
 
 import pytest
 from fastapi import FastAPI
 
-from breakwall import tracing
-from breakwall.producers import Order, OrderProducer
-from breakwall.settings import load_settings
 from breakwall.simulator.client import SimulatorControl
 from tests.application_server import serving
-from tests.collector import collecting
+from tests.collector import Collector, collecting
 from tests.command import Terminal
+from tests.integration.web.conftest import RunningApi, StartApi
 from tests.integration.worker.test_outcomes import SECRET, webhook
 from tests.integration.worker_fixtures import running_worker
-from tests.spans import recording, trace_id
+from tests.waiting import wait_until
 
 TRACE_ONE = """
 import sys
@@ -32,6 +30,20 @@ with tracing.span("place", order_id="o1"):
 stop()
 print(tracing.is_on())
 """
+
+
+@pytest.fixture
+def start_api(short_terminal: Terminal) -> Iterator[StartApi]:
+    """Starts one API."""
+    running: list[RunningApi] = []
+
+    def start() -> RunningApi:
+        running.append(RunningApi(short_terminal))
+        return running[-1].until_ready()
+
+    yield start
+    for one in running:
+        one.close()
 
 
 def trace_one(terminal: Terminal, program: str = TRACE_ONE) -> subprocess.CompletedProcess[str]:
@@ -83,28 +95,43 @@ def test_without_the_extra_the_error_says_how_to_install_it(short_terminal: Term
     assert "BREAKWALL_TRACING__ENDPOINT: needs its extra: pip install 'breakwall[tracing]'" in ran.stderr
 
 
-def test_an_order_is_one_trace_from_the_request_to_its_webhook(
-    short_terminal: Terminal, payments: SimulatorControl, monkeypatch: pytest.MonkeyPatch
+TRACE = "0af7651916cd43dd8448eb211c80319c"
+CALLER = f"00-{TRACE}-b7ad6b7169203331-01"  # The span of whoever sends the request.
+
+ORDER = {"user_id": "anna", "amount": 100, "currency": "KRW", "description": "for anna"}
+
+SPANS = {
+    ("breakwall-api", "POST /v1/orders"),
+    ("breakwall-api", "breakwall.place"),
+    ("breakwall-api", "breakwall.charge"),
+    ("breakwall-worker", "breakwall.charge"),
+    ("breakwall-outcomes", "breakwall.deliver"),
+}
+
+
+def test_an_order_is_one_trace_from_the_request_through_the_queue_to_its_last_retry_and_its_webhook(
+    short_terminal: Terminal, payments: SimulatorControl, start_api: StartApi
 ) -> None:
-    shop, heard = FastAPI(), threading.Event()
+    shop = FastAPI()
 
     @shop.post("/hook")
-    async def take() -> None:
-        heard.set()
+    async def take() -> None: ...
 
-    with collecting() as collector, serving(shop) as address, recording(monkeypatch) as spans:
+    with collecting() as collector, serving(shop) as address:
         short_terminal.set(TRACING__ENDPOINT=collector.endpoint)
+        short_terminal.environ["OTEL_BSP_SCHEDULE_DELAY"] = "100"  # Milliseconds until spans are sent.
         webhook(short_terminal, f"{address}/hook")
+        payments.set_faults(down=True)
         with running_worker(short_terminal) as worker:
-            settings = load_settings(short_terminal.settings)
-            with OrderProducer.from_settings(settings) as producer, tracing.span("request"):
-                order = Order(user_id="anna", amount=100, currency="KRW", idempotency_key="cart-of-anna")
-                producer.enqueue([order])
-            assert heard.wait(60)
-        # An ending worker sends its last spans.
-        (request,) = spans.named("breakwall.request")
-        found = {(service, name) for service, name, trace in collector.spans() if trace == trace_id(request)}
-    assert found == {("breakwall-worker", "breakwall.charge"), ("breakwall-outcomes", "breakwall.deliver")}
+            headers = {"Idempotency-Key": "cart-of-anna", "traceparent": CALLER}
+            assert start_api().request("POST", "/v1/orders", ORDER, **headers).status == 202
+            payments.set_faults(down=False)
+            wait_until(lambda: seen(collector) == SPANS)
     for secret in ("anna", SECRET):
         assert secret not in collector.text()
     assert "Traceback" not in worker.log
+
+
+def seen(collector: Collector) -> set[tuple[str, str]]:
+    """The service and the name of each span of the order's trace, so far."""
+    return {(service, name) for service, name, trace in collector.spans() if trace == int(TRACE, 16)}

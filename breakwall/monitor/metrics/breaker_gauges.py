@@ -12,7 +12,8 @@ _OVERRIDDEN = {
     OverrideMode.FORCED_CLOSED: "disabled",
     OverrideMode.OBSERVING: "metrics_only",
 }
-_STATES = (*(state.value for state in CircuitState), *_OVERRIDDEN.values())
+# All that can decide about the next call.
+STATES = (*(state.value for state in CircuitState), *_OVERRIDDEN.values())
 
 
 def effective_state(status: BreakerStatus) -> str:
@@ -66,7 +67,7 @@ _TRANSITIONS = "Transitions of the circuit to each state, over all processes, ev
 
 
 def _by_state(status: BreakerStatus) -> Family:
-    states = keyed(one_of(_STATES, effective_state(status)))
+    states = keyed(one_of(STATES, effective_state(status)))
     return _family(status, "resilience4j_circuitbreaker_state", _STATE, states, "name", "state")
 
 

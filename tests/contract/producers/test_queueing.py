@@ -8,13 +8,16 @@ from typing import Any
 
 import pytest
 
+from breakwall import tracing
 from breakwall.payments.db.database import Database, DatabaseUnavailableError
 from breakwall.payments.ledger.queries import list_orders
+from breakwall.payments.ledger.traces import find_trace
 from breakwall.payments.orders import IdempotencyConflictError, Order
 from breakwall.producers.pending import PendingOrder, PlaceResult
 from breakwall.producers.queueing import MOST_TOGETHER, STORERS, QueueingOrders
 from breakwall.producers.threads import Latch
 from tests.contract.site import Site, order
+from tests.spans import recording, trace_id
 
 
 class Queue:
@@ -89,6 +92,24 @@ def test_the_same_order_twice_is_accepted_once_and_both_are_told(queue: Queue) -
     assert (first.leave().replayed, again.leave().replayed) == (False, True)
     assert first.leave().order_id == again.leave().order_id
     assert len(queue.site.publisher.published) == 1
+
+
+def test_each_order_of_a_transaction_keeps_the_trace_of_its_own_caller(
+    queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with recording(monkeypatch) as spans:
+        waiting = [queue.add(order(f"cart-{n}")) for n in range(3)]
+        for one in waiting[:2]:
+            with tracing.span("request"):
+                one.trace = tracing.carry()
+        queue.run()
+    assert len(queue.batches) == 1
+    first, second, third = (find_trace(queue.site.database, one.leave().order_id) for one in waiting)
+    assert first is not None
+    assert second is not None
+    kept = [int(parent.split("-")[1], 16) for parent in (first, second)]
+    assert kept == [trace_id(span) for span in spans.named("breakwall.request")]
+    assert third is None
 
 
 def test_an_order_that_cannot_be_accepted_keeps_no_other_from_it(queue: Queue) -> None:

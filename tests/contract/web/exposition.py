@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -26,6 +26,10 @@ class Scrape:
         """The value of a series. Raises `KeyError` if there is none."""
         return self._samples[name, frozenset(labels.items())]
 
+    def by_series(self) -> dict[str, float]:
+        """The values, by the series as PromQL writes it."""
+        return {_series(name, labels): value for (name, labels), value in self._samples.items()}
+
     def has(self, name: str) -> bool:
         """Whether there is a series of this name."""
         return any(name == known for known, _ in self._samples)
@@ -47,6 +51,10 @@ class Scrape:
         for name, labels in self._samples:
             for label, value in labels:
                 yield name, label, value
+
+
+def _series(name: str, labels: Iterable[tuple[str, str]]) -> str:
+    return name + "{" + ",".join(f'{label}="{value}"' for label, value in sorted(labels)) + "}"
 
 
 def scrape(api: ApiSite) -> Scrape:

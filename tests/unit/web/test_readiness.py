@@ -65,6 +65,24 @@ def test_one_that_hangs_is_reported_in_time_and_not_asked_again(monkeypatch: pyt
     asyncio.run(look_twice())
 
 
+def test_an_answer_that_came_too_late_is_not_that_of_a_later_probe(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(readiness, "TIMEOUT", 0.05)
+    released, now = threading.Event(), [0.0]
+    slow_once = Counted(lambda: DependencyAnswer(None if released.wait(60) else "late"))
+
+    async def look_after_it_has_ended() -> None:
+        ready = Readiness({"broker": slow_once}, lambda: now[0])
+        assert (await ready.look())["broker"].answer.problem == "timeout"
+        released.set()
+        await ready._running["broker"]
+        now[0] += 3600
+        monkeypatch.setattr(readiness, "TIMEOUT", 60.0)
+        await ready.look()
+        assert slow_once.calls == 2
+
+    asyncio.run(look_after_it_has_ended())
+
+
 def test_all_are_asked_at_the_same_time() -> None:
     together = threading.Barrier(3, timeout=30)
 
