@@ -11,22 +11,22 @@ import pytest
 
 from tests.command import Terminal, command_line
 
-LIMIT = 0.3
-"""Seconds of processor time. Help waits for nothing, so on a machine with nothing else to do this is how long
-it takes, and a busy machine does not fail the test."""
+LIMIT = 7.0
+"""Times the processor time that Typer's import alone takes, which is a fifth of the help's. Help waits for nothing, so on
+a machine with nothing else to do this is how long it takes, and a busy machine slows both."""
 
 TO_NOWHERE = [(os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0)]
 SLOW = {"sqlalchemy", "celery", "kombu", "alembic", "httpx2", "redis", "rich"}
 
 
 def test_help_answers_within_its_limit() -> None:
-    def once() -> float:
-        line = command_line("--help")
+    def once(*line: str) -> float:
         _, status, used = os.wait4(os.posix_spawn(line[0], line, os.environ, file_actions=TO_NOWHERE), 0)
         assert status == 0
         return used.ru_utime + used.ru_stime
 
-    assert any(once() < LIMIT for _ in range(5))
+    bare = sys.executable, "-c", "import typer"
+    assert any(once(*command_line("--help")) < LIMIT * once(*bare) for _ in range(5))
 
 
 def imported(*commands: str) -> dict[str, set[str]]:
