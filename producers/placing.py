@@ -27,7 +27,7 @@ from breakwall.producers.pending import (
     as_exception,
     replay,
 )
-from breakwall.producers.queueing import STORERS, QueueingOrders
+from breakwall.producers.queueing import GATHER, STORERS, QueueingOrders
 from breakwall.producers.threads import ThreadPool, Work
 
 log = logging.getLogger("breakwall.orders")
@@ -76,6 +76,7 @@ class Placing:
             left=self.left,
             on_end=self.in_hand.remove,
             jitter=jitter,
+            gather=_wait_for_more if executor is None else lambda: None,
         )
         forking.remember(self)
 
@@ -227,3 +228,7 @@ class Placing:
                 "all %d payment calls of this process are in use; orders are queued until one ends (%d so far)",
                 *(self.bulkhead.size, self.bulkhead.refused),
             )
+
+
+def _wait_for_more() -> None:
+    time.sleep(GATHER)

@@ -24,6 +24,7 @@ from breakwall.producers.threads import Right
 
 STORERS = 2  # Transactions at the same time: one gathers orders while the other one commits.
 MOST_TOGETHER = 100  # Orders of one transaction: few, so that it is short.
+GATHER = 0.001  # Seconds for which a storer waits for more orders, if few wait.
 SIMILAR = 1.0  # Seconds by which the deferrals of orders in one transaction may differ.
 
 
@@ -38,7 +39,7 @@ class QueueingOrders:
 
     ``submit`` runs a function in another thread, and raises `RuntimeError` or `MemoryError` if it cannot. ``publish``
     gets the ids of the new orders that are due at once. ``left`` says how many seconds an order's caller still waits.
-    ``on_end`` is called with each order when its work has ended.
+    ``on_end`` is called with each order when its work has ended. ``gather`` waits for `GATHER`.
     """
 
     def __init__(
@@ -50,6 +51,7 @@ class QueueingOrders:
         left: Callable[[PendingOrder], float],
         on_end: Callable[[PendingOrder], None],
         jitter: Callable[[], float],
+        gather: Callable[[], None],
     ) -> None:
         self._ledger = ledger
         self._submit = submit
@@ -57,6 +59,7 @@ class QueueingOrders:
         self._left = left
         self._on_end = on_end
         self._jitter = jitter
+        self._gather = gather
         self.after_fork()
         forking.remember(self)
 
@@ -65,6 +68,7 @@ class QueueingOrders:
         self._lock = threading.Lock()
         self._waiting: deque[_Waiting] = deque()
         self._storers: set[Right] = set()
+        self._last = 0  # Orders of the last transaction.
 
     def add(
         self, pending: PendingOrder, retry_after: float | None = None, *, may_wait: bool | None = None
@@ -132,8 +136,11 @@ class QueueingOrders:
 
     def _take(self, storer: Right) -> list[_Waiting]:
         """The next orders that fit into one transaction. Empty: this storer has ended."""
+        if 0 < len(self._waiting) < self._last / 2:
+            self._gather()  # The callers of the last ones have their answers now, and come again.
         with self._lock:
             batch = list(self._take_similar())
+            self._last = len(batch) or self._last
             if not batch:
                 self._storers.discard(storer)
             return batch

@@ -38,7 +38,9 @@ class Queue:
             left=lambda pending: pending.waits_until,
             on_end=lambda pending: self.ended.append(pending.order.idempotency_key),
             jitter=lambda: 0.0,
+            gather=lambda: self.gather(),
         )
+        self.gather: Callable[[], object] = lambda: None
 
     def _record(self, batch: list[Order], **options: Any) -> Any:
         self.batches.append([one.idempotency_key for one in batch])
@@ -68,6 +70,40 @@ def test_orders_that_wait_at_the_same_time_share_a_transaction(queue: Queue) -> 
     assert [one.leave().status for one in waiting] == ["queued"] * 5
     assert queue.site.publisher.published == [one.leave().order_id for one in waiting]
     assert queue.ended == queue.batches[0]
+
+
+class TestAfterATransactionOfMany:
+    """Their callers have their answers at the same time, and come again one after the other."""
+
+    def test_few_orders_wait_a_moment_for_more(self, queue: Queue) -> None:
+        self.store_some(queue)
+        queue.add(order("first"))
+        queue.gather = lambda: queue.add(order("second"))
+        queue.run()
+        assert queue.batches[1:] == [["first", "second"]]
+
+    @pytest.mark.parametrize("number", [0, 2])
+    def test_half_as_many_do_not_wait_and_nobody_waits_for_the_first(self, queue: Queue, number: int) -> None:
+        self.store_some(queue)
+        queue.gather = lambda: pytest.fail("it waited")
+        for n in range(number):
+            queue.add(order(f"next-{n}"))
+        queue.run()
+        assert len(queue.batches) == (2 if number else 1)
+
+    def test_one_order_after_another_waits_once(self, queue: Queue) -> None:
+        self.store_some(queue)
+        waits: list[None] = []
+        queue.gather = lambda: waits.append(None)
+        for n in range(3):
+            queue.add(order(f"next-{n}"))
+            queue.run()
+        assert len(waits) == 1
+
+    def store_some(self, queue: Queue) -> None:
+        for n in range(4):
+            queue.add(order(f"cart-{n}"))
+        queue.run()
 
 
 def test_so_many_share_one_at_most(queue: Queue) -> None:
