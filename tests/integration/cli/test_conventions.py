@@ -12,8 +12,8 @@ import pytest
 from tests.command import Terminal, command_line
 
 LIMIT = 7.0
-"""Times the processor time that Typer's import alone takes, which is a fifth of the help's. Help waits for nothing, so on
-a machine with nothing else to do this is how long it takes, and a busy machine slows both."""
+"""Times the processor time that Typer's import alone takes, which is a fifth of the help's. Help waits for nothing, so
+on a machine with nothing else to do this is how long it takes, and a busy machine slows both."""
 
 TO_NOWHERE = [(os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0)]
 SLOW = {"sqlalchemy", "celery", "kombu", "alembic", "httpx2", "redis", "rich"}
