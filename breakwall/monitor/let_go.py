@@ -5,10 +5,8 @@ within seconds, and the first order needs its time.
 """
 
 import math
-from datetime import datetime
-from typing import Any
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, select
 
 from breakwall.breaker import BreakerStatus
 from breakwall.monitor.order_counts import DRAIN_WINDOW
@@ -25,7 +23,8 @@ def seconds_since_control(connection: Connection, clock: Clock) -> float:
     Within a running transaction.
     """
     row = connection.execute(select(clock.after(0).label("now"), _LAST_ACTION, _PAUSED_UNTIL)).one()
-    moments = [at for at in (row.acted_at, _ended(row)) if at is not None]
+    # A moment later than now is from before the clock was set back: nothing is hidden until it is that late again.
+    moments = [at for at in (row.acted_at, row.paused_until) if at is not None and at <= row.now]
     return seconds_between(max(moments), row.now) if moments else math.inf
 
 
@@ -38,11 +37,6 @@ _LAST_ACTION = (
 )
 # It stays when a pause has ended by itself. The next pause and a person's resume replace it.
 _PAUSED_UNTIL = select(drain_control.c.paused_until).limit(1).scalar_subquery().label("paused_until")
-
-
-def _ended(row: Row[Any]) -> datetime | None:
-    until: datetime | None = row.paused_until
-    return until if until is not None and until <= row.now else None
 
 
 def seconds_since_let_go(since_control: float, breaker: BreakerStatus) -> float:

@@ -151,3 +151,14 @@ def test_without_any_hold_a_standstill_is_said_after_a_minute(site: Site) -> Non
     assert world.faults() == []
     world.wait(1)
     assert "none_finished" in world.faults()
+
+
+def test_a_clock_that_was_set_back_hides_no_standstill(site: Site) -> None:
+    world = World(site)
+    world.control.pause(ANNA)
+    world.control.resume(ANNA)
+    site.clock.advance(-3600)
+    queued(site, "a")
+    world.heartbeat.run_once()
+    world.wait(2 * GRACE)
+    assert "workers_idle" in world.faults()
