@@ -4213,6 +4213,22 @@ MUTANTS = (
         simulated=False,
     ),
     Mutant(
+        "a store whose clock was set back hides no standstill",
+        "breakwall/monitor/let_go.py",
+        "    if passing_for < -CLOCK_TOLERANCE:",
+        "    if False:",
+        ("tests/contract/monitor/test_let_go.py",),
+        simulated=False,
+    ),
+    Mutant(
+        "a new rate hides no standstill",
+        "breakwall/monitor/let_go.py",
+        "    .where(_NEWEST.c.action != DrainAction.RATE)\n",
+        "",
+        ("tests/contract/monitor/test_let_go.py",),
+        simulated=False,
+    ),
+    Mutant(
         "a clock that was set back hides no standstill",
         "breakwall/monitor/let_go.py",
         " if at is not None and at <= row.now]",
