@@ -5319,8 +5319,8 @@ MUTANTS = (
     Mutant(
         "a refused form keeps what was typed",
         "breakwall/web/page/acting/action_routes.py",
-        "    refused, typed = (None, None) if kept is None else (kept.refused, kept.given)",
-        "    refused, typed = (None, None) if kept is None else (kept.refused, None)",
+        "    refused, typed = (_lost(request, asked), None) if kept is None else (kept.refused, kept.given)",
+        "    refused, typed = (_lost(request, asked), None) if kept is None else (kept.refused, None)",
         ("tests/contract/web/page/acting/test_action_routes.py",),
         simulated=False,
     ),
