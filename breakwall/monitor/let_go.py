@@ -5,33 +5,38 @@ within seconds, and the first order needs its time.
 """
 
 import math
-from datetime import datetime
-from typing import Any
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, select
 
 from breakwall.breaker import BreakerStatus
+from breakwall.breaker.circuit.clock_adjustment import CLOCK_TOLERANCE
 from breakwall.monitor.order_counts import DRAIN_WINDOW
 from breakwall.payments.db.clock import Clock, seconds_between
 from breakwall.payments.db.schema import drain_actions, drain_control
+from breakwall.payments.interventions import DrainAction
 
 # Seconds. As long as the time in which a finished order shows that the drain moves.
 GRACE = DRAIN_WINDOW
 
 
 def seconds_since_control(connection: Connection, clock: Clock) -> float:
-    """Since a person last paused, resumed or limited the drain, or its pause ended by itself; ∞: never.
+    """Since a person last paused or resumed the drain, or its pause ended by itself; ∞: never, or long ago.
 
     Within a running transaction.
     """
-    row = connection.execute(select(clock.after(0).label("now"), _LAST_ACTION, _PAUSED_UNTIL)).one()
-    moments = [at for at in (row.acted_at, _ended(row)) if at is not None]
+    row = connection.execute(select(clock.after(0).label("now"), _LAST_PAUSE, _PAUSED_UNTIL)).one()
+    # A moment later than now is from before the clock was set back: nothing is hidden until it is that late again.
+    moments = [at for at in (row.acted_at, row.paused_until) if at is not None and at <= row.now]
     return seconds_between(max(moments), row.now) if moments else math.inf
 
 
-_LAST_ACTION = (
-    select(drain_actions.c.at)
-    .order_by(drain_actions.c.id.desc())
+# A new rate lets nothing go: a program that sets one every minute must not hide a standstill. Only the newest actions
+# are read, however many there are.
+_NEWEST = select(drain_actions).order_by(drain_actions.c.id.desc()).limit(20).subquery()
+_LAST_PAUSE = (
+    select(_NEWEST.c.at)
+    .where(_NEWEST.c.action != DrainAction.RATE)
+    .order_by(_NEWEST.c.id.desc())
     .limit(1)
     .scalar_subquery()
     .label("acted_at")
@@ -40,13 +45,11 @@ _LAST_ACTION = (
 _PAUSED_UNTIL = select(drain_control.c.paused_until).limit(1).scalar_subquery().label("paused_until")
 
 
-def _ended(row: Row[Any]) -> datetime | None:
-    until: datetime | None = row.paused_until
-    return until if until is not None and until <= row.now else None
-
-
 def seconds_since_let_go(since_control: float, breaker: BreakerStatus) -> float:
     """Since the drain was last let go, by people or by the circuit; ∞: it never was held."""
     if breaker.passing_since is None:
         return since_control
-    return min(since_control, max(breaker.store_time - breaker.passing_since, 0.0))
+    passing_for = breaker.store_time - breaker.passing_since
+    if passing_for < -CLOCK_TOLERANCE:  # The store's clock was set back.
+        return since_control
+    return min(since_control, max(passing_for, 0.0))

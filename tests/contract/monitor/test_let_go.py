@@ -151,3 +151,36 @@ def test_without_any_hold_a_standstill_is_said_after_a_minute(site: Site) -> Non
     assert world.faults() == []
     world.wait(1)
     assert "none_finished" in world.faults()
+
+
+def test_a_clock_that_was_set_back_hides_no_standstill(site: Site) -> None:
+    world = World(site)
+    world.control.pause(ANNA)
+    world.control.resume(ANNA)
+    site.clock.advance(-3600)
+    queued(site, "a")
+    world.heartbeat.run_once()
+    world.wait(2 * GRACE)
+    assert "workers_idle" in world.faults()
+
+
+def test_a_store_whose_clock_was_set_back_hides_no_standstill(site: Site) -> None:
+    site.advance(7200)
+    world = World(site)
+    site.open_circuit()
+    site.advance(31)
+    site.breaker_forgets()
+    site.advance(-3600)
+    queued(site, "a")
+    world.heartbeat.run_once()
+    world.wait(2 * GRACE)
+    assert "workers_idle" in world.faults()
+
+
+def test_a_program_that_sets_the_rate_again_and_again_hides_no_standstill(site: Site) -> None:
+    world = World(site)
+    queued(site, "a")
+    for _ in range(5):
+        world.control.set_rate(ANNA, 5.0)
+        world.wait(GRACE / 2)
+    assert "workers_idle" in world.faults()

@@ -22,7 +22,7 @@ from breakwall.web.page.acting.action_page import (
     Done,
 )
 from breakwall.web.page.acting.asked import Asked, SentForm, read_form
-from breakwall.web.page.acting.kept_form import KeptForm, back_to_form, forget_form, kept_form
+from breakwall.web.page.acting.kept_form import AGAIN, KeptForm, back_to_form, forget_form, kept_form
 from breakwall.web.page.problem_route import PageRoute, away
 from breakwall.web.page.rendering import answer, reader
 from breakwall.web.page.words import Words
@@ -78,7 +78,7 @@ def add_action(router: APIRouter, address: str, show: Show, act: Act) -> None:
     """Add both routes of an action. ``address`` may have parameters: they are in `Asked.path`."""
 
     def form(request: Request, services: UsedServices, operator: Operator) -> Response:
-        kept = kept_form(request)
+        kept = kept_form(request, operator.name)
         given = dict(request.query_params) if kept is None else kept.given
         asked = Asked(services, reader(request), operator, request.path_params, given)
         return _shown(request, asked, show, kept)
@@ -109,15 +109,16 @@ def _shown(request: Request, asked: Asked, show: Show, kept: KeptForm | None) ->
 
 
 def _done(request: Request, asked: Asked, show: Show, act: Act) -> Response:
+    sender = asked.principal.name
     try:
         page = show(asked)
         done = act(asked, asked.author(page))
     except ActionRefusedError as refused:
-        kept = KeptForm(asked.given, refused, nothing_done=refused.status != 503)
+        kept = KeptForm(asked.given, refused, refused.status != 503, sender)
     except ActionImpossibleError as error:
-        kept = KeptForm(asked.given, ActionRefusedError(error.why, error.status))
+        kept = KeptForm(asked.given, ActionRefusedError(error.why, error.status), sender=sender)
     except DatabaseUnavailableError:
-        kept = KeptForm(asked.given, ActionRefusedError(_away(asked), 503), nothing_done=False)
+        kept = KeptForm(asked.given, ActionRefusedError(_away(asked), 503), False, sender)
     except BreakwallError as error:
         raise problem_of(error) from error
     else:
@@ -136,13 +137,26 @@ def _with_done(address: str, kind: str) -> str:
 
 
 def _form(request: Request, asked: Asked, page: ActionPage, kept: KeptForm | None) -> Response:
-    refused, typed = (None, None) if kept is None else (kept.refused, kept.given)
+    refused, typed = (_lost(request, asked), None) if kept is None else (kept.refused, kept.given)
     shown: dict[str, Any] = {"page": page, "fields": list(asked.fields(page)), "refused": refused}
     status = 200 if refused is None else refused.status
     html = answer(request, "act.html", status=status, typed=typed, **shown)
     if status == 503:
         html.headers["Retry-After"] = str(RETRY_AFTER)
     return html
+
+
+def _lost(request: Request, asked: Asked) -> ActionRefusedError | None:
+    """What an address that means a kept form says without one: nobody should take it for a form that was not sent."""
+    if AGAIN not in request.query_params:
+        return None
+    return ActionRefusedError(
+        asked.words.text(
+            "What was typed here is not kept any more: the form was sent meanwhile, 15 minutes have passed, somebody "
+            "else has signed in, or the browser keeps no cookies. Look at what is the case now before you send it."
+        ),
+        200,
+    )
 
 
 def _impossible(

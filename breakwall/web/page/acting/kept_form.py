@@ -35,11 +35,15 @@ _PLAIN_PATH = re.compile("[A-Za-z0-9/_-]+")
 
 @dataclass(frozen=True, slots=True)
 class KeptForm:
-    """``refused``: why, or None if that is said otherwise. ``nothing_done``: this much is known."""
+    """``refused``: why, or None if that is said otherwise. ``nothing_done``: this much is known.
+
+    ``sender``: the name of the token that sent it; None: it is not known, or no token is needed.
+    """
 
     given: Mapping[str, str]
     refused: ActionRefusedError | None = None
     nothing_done: bool = True
+    sender: str | None = None
 
 
 def back_to_form(request: Request, form: KeptForm) -> Response | None:
@@ -62,21 +66,30 @@ def back_to_form(request: Request, form: KeptForm) -> Response | None:
     return gone
 
 
-def kept_form(request: Request) -> KeptForm | None:
-    """The form that the address means; None: none, or it is not kept any more."""
+def kept_form(request: Request, person: str | None) -> KeptForm | None:
+    """The form that the address means; None: none, it is not kept any more, or it is another person's.
+
+    ``person``: the name of the token of who asks.
+    """
     form_id = request.query_params.get(AGAIN, "")
-    if not _ID.fullmatch(form_id):
+    if not _ID.fullmatch(form_id) or _comes_from_elsewhere(request):
         return None
     found = [request.cookies.get(f"{COOKIE}{number}", "") for number in range(MOST_PARTS)]
     # A part of another form is left out: it may have been longer.
     parts = [one.removeprefix(f"{form_id}.") for one in found if one.startswith(f"{form_id}.")]
-    return _unpacked("".join(parts))
+    form = _unpacked("".join(parts))
+    return None if form is None or form.sender not in {None, person} else form
+
+
+def _comes_from_elsewhere(request: Request) -> bool:
+    """Whether a page of another site, or of another port of this host, led here: it may have written the cookie too."""
+    return request.headers.get("sec-fetch-site", "none") not in {"same-origin", "none"}
 
 
 def forget_form(request: Request, response: Response) -> None:
     """Let the browser forget what it has kept for this address."""
-    for name in request.cookies:
-        if name.startswith(COOKIE):
+    for name in (f"{COOKIE}{number}" for number in range(MOST_PARTS)):
+        if name in request.cookies:
             response.delete_cookie(
                 name, path=_path(request), secure=is_https(request), httponly=True, samesite="strict"
             )
@@ -90,7 +103,7 @@ def _path(request: Request) -> str:
 def _packed(form: KeptForm) -> str:
     refused = form.refused
     why = None if refused is None else [refused.sentence, refused.status, dict(refused.problems)]
-    written = json.dumps([dict(form.given), why, form.nothing_done], ensure_ascii=False).encode()
+    written = json.dumps([dict(form.given), why, form.nothing_done, form.sender], ensure_ascii=False).encode()
     return base64.urlsafe_b64encode(zlib.compress(written, 9)).decode().rstrip("=")
 
 
@@ -98,18 +111,24 @@ def _unpacked(text: str) -> KeptForm | None:
     """None for what this server has not written: anybody can write a cookie of their own."""
     try:
         packed = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
-        given, why, nothing_done = json.loads(zlib.decompressobj().decompress(packed, _MOST_UNPACKED))
-        refused = None if why is None else ActionRefusedError(str(why[0]), _status(why[1]), _texts(why[2]))
-        return KeptForm(_texts(given), refused, bool(nothing_done))
+        given, why, nothing_done, sender = json.loads(zlib.decompressobj().decompress(packed, _MOST_UNPACKED))
+        refused = None if why is None else ActionRefusedError(_text(why[0]), _status(why[1]), _texts(why[2]))
+        return KeptForm(_texts(given), refused, bool(nothing_done), None if sender is None else _text(sender))
     except (ValueError, TypeError, LookupError, AttributeError, RecursionError, zlib.error):
         return None
 
 
 def _texts(found: Any) -> dict[str, str]:
-    return {str(name): str(value) for name, value in found.items()}
+    return {_text(name): _text(value) for name, value in found.items()}
+
+
+def _text(found: Any) -> str:
+    text = str(found)
+    text.encode()  # Half a surrogate pair is an error here, not when the page is sent.
+    return text
 
 
 def _status(found: Any) -> int:
-    if not 400 <= int(found) < 600:
+    if found not in range(400, 600):
         raise ValueError("no status of a refusal")
     return int(found)

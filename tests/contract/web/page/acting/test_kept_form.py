@@ -181,30 +181,70 @@ ID = "a" * 16
         packed(b"x"),
         packed(b"[]"),
         packed(b"[1, null, true]"),
-        packed(b'[{"reason": "x"}, ["no", 99, {}], true]'),
-        packed(b'[{"reason": "x"}, "no", true]'),
+        packed(b'[{"reason": "x"}, ["no", 99, {}], true, null]'),
+        packed(b'[{"reason": "x"}, ["no", Infinity, {}], true, null]'),
+        packed(b'[{"reason": "x"}, ["no", [409], {}], true, null]'),
+        packed(b'[{"reason": "x"}, "no", true, null]'),
+        packed(b'[{"reason": "x\\ud800"}, null, true, null]'),
+        packed(b'[{"reason": "x"}, ["\\ud800", 409, {}], true, null]'),
+        packed(b'[{"reason": "x"}, ["no", 409, {"reason": "\\ud800"}], true, null]'),
+        packed(b'[{"reason": "x"}, null, true, "anna"]'),
         packed(b"[" * 30_000),
-        packed(b'[{"reason": "' + b"x" * 5_000_000 + b'"}, null, true]'),
+        packed(b'[{"reason": "' + b"x" * 5_000_000 + b'"}, null, true, null]'),
     ],
-    ids=range(10),
+    ids=range(16),
 )
 def test_a_cookie_that_this_server_has_not_made_is_left_out(api: ApiSite, value: str) -> None:
     parts = [value[start : start + 3800] for start in range(0, max(len(value), 1), 3800)]
     cookies = {"Cookie": "; ".join(f"breakwall_form{n}={ID}.{part}" for n, part in enumerate(parts))}
     answer = api.client.get(f"{PAUSE}?again={ID}", headers=cookies)
     assert answer.status_code == 200
-    assert 'role="alert"' not in answer.text
+    assert "is not kept any more" in answer.text
     assert 'value="x' not in answer.text
 
 
 def test_what_a_foreign_cookie_says_is_only_text(api: ApiSite) -> None:
     evil = packed(
-        b'[{"reason": "\\"><script>alert(1)</script>"}, ["<script>alert(2)</script>", 409, {}], true]'
+        b'[{"reason": "\\"><script>alert(1)</script>"}, ["<script>alert(2)</script>", 409, {}], true, null]'
     )
     answer = api.client.get(f"{PAUSE}?again={ID}", headers={"Cookie": f"breakwall_form0={ID}.{evil}"})
     assert "alert(1)" in answer.text
     assert "<script>alert" not in answer.text
     assert paused(api) is None
+
+
+@pytest.mark.parametrize("origin", ["cross-site", "same-site"])
+def test_a_cookie_counts_only_if_a_page_of_this_server_leads_to_it(api: ApiSite, origin: str) -> None:
+    """A page of another port of this host can write a cookie for this one, and lead here."""
+    sent = send(api, actor="mallory")
+    answer = api.client.get(sent.headers["Location"], headers={"Sec-Fetch-Site": origin})
+    assert answer.status_code == 200
+    assert "mallory" not in answer.text
+    assert "mallory" in api.client.get(sent.headers["Location"], headers=OURS).text
+
+
+def test_the_next_person_at_this_browser_does_not_see_what_another_one_typed(api: ApiSite) -> None:
+    sign_in(api, new_token(api))
+    sent = send(api, reason="민준", seen="another")
+    sign_in(api, new_token(api, name="yuna"))
+    answer = open_form(api, sent.headers["Location"])
+    assert "민준" not in answer.text
+    assert "is not kept any more" in answer.text
+
+
+def test_without_cookies_a_refused_form_is_not_taken_for_one_that_was_not_sent(api: ApiSite) -> None:
+    sent = send(api, actor="민준")
+    api.client.cookies.clear()
+    assert "is not kept any more" in open_form(api, sent.headers["Location"]).text
+    assert "is not kept any more" not in open_form(api, PAUSE).text
+
+
+@pytest.mark.parametrize("name", ["breakwall_form[0]", "breakwall_form/x", "breakwall_form9"])
+def test_a_strange_cookie_does_not_make_what_was_done_look_like_a_failure(api: ApiSite, name: str) -> None:
+    given = {"reason": WHY, "actor": "민준", **hidden_in(open_form(api, PAUSE).text)}
+    done = api.client.post(PAUSE, data=given, headers={**OURS, "Cookie": f"{name}=x"}, follow_redirects=False)
+    assert (done.status_code, done.headers["Location"]) == (303, "/?done=queue_paused")
+    assert cookies_of(done) == []
 
 
 def test_another_site_can_have_nothing_kept(api: ApiSite) -> None:
