@@ -4951,7 +4951,7 @@ MUTANTS = (
     Mutant(
         "an open circuit refuses without taking a probe's slot",
         "breakwall/breaker/admission.py",
-        "        if override is None and decision.slots == 0:\n",
+        "        if override is None and decision.slots == 0 and not is_within_probe(self.recorder):\n",
         "        if override is None and decision.slots is not None:\n",
         ("tests/unit/breaker/test_refusal_at_once.py",),
         simulated=False,
