@@ -58,7 +58,9 @@ class ClientConnection(HttpToolsProtocol):
         self._came_forward = False
         self._has_begun = False  # Whether it has sent anything of a request.
         self._is_refused = False
-        self._unanswered: list[RequestResponseCycle] = []  # The request in hand, and those that wait behind it.
+        self._unanswered: list[
+            RequestResponseCycle
+        ] = []  # The request in hand, and those that wait behind it.
 
     @property
     def has_request(self) -> bool:

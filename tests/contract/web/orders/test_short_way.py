@@ -143,7 +143,6 @@ class TestWhatComesToTheFramework:
         assert send(api, short=True, Prefer="wait=30").status_code == 402
         assert (framework.requests, len(api.site.gateway.charged)) == (1, 1)
 
-
     def test_one_whose_client_left_before_the_end_of_its_body_with_what_has_come(self, api: ApiSite) -> None:
         came = [{"type": "http.request", "body": PLAIN, "more_body": True}, {"type": "http.disconnect"}]
         assert passed_on(api, came, key=b"cart-1") == came
