@@ -15,7 +15,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from sqlalchemy import Connection, create_engine, event, text
+from sqlalchemy import Connection, NullPool, create_engine, event, text
 
 from breakwall.breaker import CircuitBreaker, CircuitBreakerConfig
 from breakwall.monitor import counts
@@ -440,7 +440,7 @@ def test_a_snapshot_sorts_no_long_backlog_before_the_planner_has_statistics(
 def test_no_statement_of_a_snapshot_is_compiled_for_the_cost_of_a_sort_that_has_no_index(
     postgres_url: str,
 ) -> None:
-    with create_engine(postgres_url).begin() as connection:
+    with create_engine(postgres_url, poolclass=NullPool).begin() as connection:
         connection.execute(text("SET LOCAL jit = on"))
         read_in_index_order(connection)
         assert connection.scalar(text("SHOW jit")) == "off"
