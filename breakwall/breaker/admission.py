@@ -58,7 +58,7 @@ class Admission:
         if self.recorder.replica.refresh_for_call() is not None:
             return
         decision, override = self.current()
-        if override is None and decision.slots == 0:
+        if override is None and decision.slots == 0 and not is_within_probe(self.recorder):
             raise self._refusal(decision, None)
         if override is not None and override.mode is OverrideMode.FORCED_OPEN:
             raise self._refusal(decision, override)

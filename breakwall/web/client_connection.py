@@ -58,6 +58,9 @@ class ClientConnection(HttpToolsProtocol):
         self._came_forward = False
         self._has_begun = False  # Whether it has sent anything of a request.
         self._is_refused = False
+        self._unanswered: list[
+            RequestResponseCycle
+        ] = []  # The request in hand, and those that wait behind it.
 
     @property
     def has_request(self) -> bool:
@@ -75,9 +78,9 @@ class ClientConnection(HttpToolsProtocol):
             return
         if self._can_answer():
             self.transport.write(self._answer(ProblemError(type_, detail)))
-        if self.cycle is not None:
-            self.cycle.disconnected = True
-            self.cycle.message_event.set()
+        for cycle in self._unanswered:
+            cycle.disconnected = True
+            cycle.message_event.set()
         self._is_refused = True
         self.flow.resume_reading()  # A connection that is closed with bytes unread takes the answer away.
         self.transport.write_eof()
@@ -125,6 +128,7 @@ class ClientConnection(HttpToolsProtocol):
         if size > MAX_HEAD or len(self.headers) > MAX_HEADERS:
             raise _HeadTooLargeError
         super().on_headers_complete()
+        self._unanswered = [one for one in self._unanswered if not one.response_complete] + [self.cycle]
         write_whole: Any = partial(self._write_whole, self.cycle)
         self.scope["extensions"] = {EXTENSION: write_whole}
         self.headers = []  # For the trailers, which nobody reads: they must not become headers.

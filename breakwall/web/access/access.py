@@ -8,7 +8,7 @@ import re
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from anyio import CapacityLimiter, to_thread
 from starlette.requests import HTTPConnection
@@ -29,6 +29,8 @@ logger = logging.getLogger("breakwall.access")
 _BEARER = re.compile(r"bearer +([A-Za-z0-9._~+/-]+=*) *", re.IGNORECASE | re.ASCII)
 RETRY_AFTER = 2  # Seconds, while the database does not answer.
 ANYBODY = Principal(None, ALL_SCOPES)  # On loopback, as long as there is no token.
+# In the ASGI scope: the `Principal` of a request whose work is done. To ask again might refuse it, or take a wait.
+IDENTIFIED = "breakwall.principal"
 # The headers of proxies, beside `X-Forwarded-…`.
 FORWARDED = {"forwarded", "via", "x-real-ip"}
 # Threads that wait for the tokens: of their own, so that no slow page keeps an order from being let in.
@@ -70,6 +72,8 @@ class Access:
 
         Raises as `identify`.
         """
+        if (known := request.scope.get(IDENTIFIED)) is not None:
+            return cast("Principal", known)
         if (found := self.identify_at_once(request)) is not None:
             return found
         return await self._in_a_thread(self.identify, request)

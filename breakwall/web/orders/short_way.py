@@ -19,6 +19,8 @@ from breakwall.access.scopes import Scope as AccessScope
 from breakwall.payments.orders import InvalidOrderError, Order
 from breakwall.producers import PlaceResult
 from breakwall.urls.host_names import host_in
+from breakwall.web.access.access import IDENTIFIED
+from breakwall.web.access.principal import Principal
 from breakwall.web.access.security_headers import OF_ANSWERS
 from breakwall.web.body_limit import MAX_BODY
 from breakwall.web.orders.answers import placed_parts
@@ -46,28 +48,31 @@ class ShortWay:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = plain_headers(scope)
-        if headers is None or not self._may_place(scope, headers):
+        principal = None if headers is None else self._principal(scope, headers)
+        key = None if headers is None or principal is None else _key_in(headers)
+        if headers is None or key is None:
             await self._app(scope, receive, send)
             return
         came = [await receive()]
         while came[-1].get("more_body"):
             came.append(await receive())
-        asked = _read(headers, b"".join(message.get("body", b"") for message in came))
-        if asked is None:
+        order = _order_in(came, key)
+        if order is None:
             await self._app(scope, _again(came, receive), send)
-        else:
-            await self._place(*asked, scope, receive, send)
+            return
+        scope[IDENTIFIED] = principal
+        await self._place(order, _preferred(headers), scope, receive, send)
 
-    def _may_place(self, scope: Scope, headers: Headers) -> bool:
-        """As the guard and the route decide it; False also if that needs the database."""
+    def _principal(self, scope: Scope, headers: Headers) -> Principal | None:
+        """Whoever may place the order, as the guard and the route decide it; None also if that needs the database."""
         host = host_in(headers.get(b"host", b"").decode("latin-1"))
         if host is None or not self._state.is_own_host(host):
-            return False
+            return None
         try:
-            principal = self._state.access.identify_at_once(HTTPConnection(scope))
+            found: Principal | None = self._state.access.identify_at_once(HTTPConnection(scope))
         except ProblemError:
-            return False
-        return principal is not None and AccessScope.ORDERS_WRITE in principal.scopes
+            return None
+        return found if found is not None and AccessScope.ORDERS_WRITE in found.scopes else None
 
     async def _place(
         self, order: Order, preferred: Preferences, scope: Scope, receive: Receive, send: Send
@@ -102,15 +107,27 @@ def _has_short_json(headers: Headers) -> bool:
     return is_short and headers.get(b"content-type") == _JSON
 
 
-def _read(headers: Headers, body: bytes) -> tuple[Order, Preferences] | None:
-    """None: something is wrong with it, or it did not come as a whole."""
+def _key_in(headers: Headers) -> str | None:
+    """None: it is missing or wrong, which the framework answers before it waits for the body."""
     try:
-        key = key_in(headers.get(b"idempotency-key", b"").decode("latin-1"))
-        order = order_under(NewOrder.model_validate_json(body), key)
+        return key_in(headers.get(b"idempotency-key", b"").decode("latin-1"))
+    except ProblemError:
+        return None
+
+
+def _order_in(came: list[Message], key: str) -> Order | None:
+    """None: something is wrong with it, or its client left before it had sent the body as a whole."""
+    if came[-1]["type"] != "http.request":
+        return None
+    try:
+        return order_under(NewOrder.model_validate_json(b"".join(one["body"] for one in came)), key)
     except (ProblemError, ValidationError, InvalidOrderError):
         return None
+
+
+def _preferred(headers: Headers) -> Preferences:
     prefer = headers.get(b"prefer")
-    return order, NONE if prefer is None else preferences_in([prefer.decode("latin-1")])
+    return NONE if prefer is None else preferences_in([prefer.decode("latin-1")])
 
 
 def _again(came: list[Message], receive: Receive) -> Receive:

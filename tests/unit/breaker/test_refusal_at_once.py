@@ -61,6 +61,16 @@ def test_it_refuses_while_every_slot_has_its_probe(fleet: Fleet) -> None:
     assert refusal_of(breaker, "refuse_at_once") == refusal_of(breaker, "acquire")
 
 
+def test_within_a_probe_passes_what_acquire_lets_pass(fleet: Fleet) -> None:
+    breaker = fleet.half_open(half_open_max_calls=1)
+
+    def probe() -> None:
+        breaker.refuse_at_once()
+        breaker.acquire().release()
+
+    breaker.call(probe)
+
+
 def test_what_only_the_store_can_tell_passes_without_a_wait(
     join: Join, blockable: BlockableStore, clock: MonotonicClock
 ) -> None:

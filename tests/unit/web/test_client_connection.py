@@ -94,13 +94,13 @@ class Server:
 
     async def app(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = scope["path"]
-        if path == "/wait":
+        if path.startswith("/wait"):
             await self.released.wait()
         if path == "/whole":
             await Request(scope, receive).body()
             await send_whole(scope, send, 202, [(b"x-own", b"1")], b"whole")
             return
-        text = {"/long": "long" * 10_000_000, "/unread": "not read"}.get(path)
+        text = {"/long": "long" * 10_000_000, "/unread": "not read", "/wait/unread": "not read"}.get(path)
         answer = await self._read(scope, receive) if text is None else PlainTextResponse(text)
         await answer(scope, receive, send)
 
@@ -186,6 +186,20 @@ def test_requests_are_answered_one_after_another_on_a_connection(play: Play) -> 
         assert [(await client.answer())[0] for _ in range(3)] == [200] * 3
 
     play(scenario)
+
+
+def test_requests_before_something_else_are_not_answered_into_the_closed_connection(
+    play: Play, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def scenario(server: Server) -> None:
+        client = await server.connect()
+        await client.send(GET.replace(b"/hello", b"/wait/unread") + GET + b"no request\r\n\r\n")
+        assert await client.rest() == b""
+        server.released.set()
+        await server.until(lambda: not server.state.tasks)
+
+    play(scenario)
+    assert not [record for record in caplog.records if record.exc_info]
 
 
 def test_a_head_may_come_in_pieces(play: Play) -> None:

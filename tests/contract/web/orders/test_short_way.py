@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Iterator
 from typing import Any, cast
@@ -10,10 +11,13 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from httpx2 import Response
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from breakwall.access.scopes import Scope as AccessScope
-from breakwall.access.stored_tokens import create_token
+from breakwall.access.stored_tokens import create_token, revoke_token
+from breakwall.payments.ledger.queries import list_orders
+from breakwall.payments.orders import OrderStatus
+from breakwall.producers import PlaceResult
 from breakwall.web.access.security_headers import HEADERS
 from breakwall.web.body_limit import MAX_BODY
 from breakwall.web.orders.short_way import ShortWay, plain_headers
@@ -99,7 +103,7 @@ def test_a_token_without_the_scope_places_no_order(api: ApiSite) -> None:
     reader = create_token(
         api.site.database, "reader", frozenset({AccessScope.OPS_READ}), ANNA, clock=api.site.clock
     )
-    for short in (True, False):
+    for short in (False, True):  # From the first request on, the token is known.
         answer = send(api, short=short, Authorization=f"Bearer {reader}")
         assert (answer.status_code, problem(answer)) == (403, "forbidden")
 
@@ -138,6 +142,54 @@ class TestWhatComesToTheFramework:
         api.site.gateway.answers.append(DECLINED)
         assert send(api, short=True, Prefer="wait=30").status_code == 402
         assert (framework.requests, len(api.site.gateway.charged)) == (1, 1)
+
+    def test_one_whose_client_left_before_the_end_of_its_body_with_what_has_come(self, api: ApiSite) -> None:
+        came = [{"type": "http.request", "body": PLAIN, "more_body": True}, {"type": "http.disconnect"}]
+        assert passed_on(api, came, key=b"cart-1") == came
+        assert not list_orders(api.site.database)
+
+    def test_one_with_a_wrong_key_before_its_body(self, api: ApiSite) -> None:
+        assert passed_on(api, [], key=b'"cart') == []
+
+
+def passed_on(api: ApiSite, came: list[Message], *, key: bytes) -> list[Message]:
+    """What of the messages of a client comes to the framework."""
+    api.app.state.access.tokens.refresh()  # Else the first request is the framework's in any case.
+    left, found = list(came), []
+
+    class Reader:
+        state = api.app.state
+
+        async def __call__(self, _: Scope, receive: Receive, __: Send) -> None:
+            found.extend([await receive() for _ in came])
+
+    async def receive() -> Message:
+        return left.pop(0)
+
+    async def send(_: Message) -> None:
+        raise AssertionError("nothing is to be answered")
+
+    headers = scope((b"host", b"127.0.0.1"), JSON, (LENGTH, b"900"), (b"idempotency-key", key))
+    asyncio.run(ShortWay(cast("FastAPI", Reader()))(headers, receive, send))
+    return found
+
+
+def test_who_was_let_in_is_told_what_came_of_the_order_although_the_token_has_ended_meanwhile(
+    api: ApiSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database, clock = api.site.database, api.site.clock
+    token = create_token(database, "shop", frozenset({AccessScope.ORDERS_WRITE}), ANNA, clock=clock)
+    headers = {"Authorization": f"Bearer {token}"}
+    assert send(api, short=True, **headers).status_code == 202  # The token is known from now on.
+
+    async def place_and_revoke(*_: object) -> PlaceResult:
+        revoke_token(database, "shop", ANNA, clock=clock)
+        api.app.state.access.tokens.outdate()
+        return PlaceResult("1", OrderStatus.DECLINED)
+
+    monkeypatch.setattr("breakwall.web.orders.short_way.place", place_and_revoke)
+    assert send(api, short=True, **headers).status_code == 402
+    assert send(api, short=True, **headers).status_code == 401
 
 
 LENGTH = b"content-length"

@@ -15,7 +15,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from sqlalchemy import Connection, event, text
+from sqlalchemy import Connection, NullPool, create_engine, event, text
 
 from breakwall.breaker import CircuitBreaker, CircuitBreakerConfig
 from breakwall.monitor import counts
@@ -26,6 +26,7 @@ from breakwall.payments.charging import Charger
 from breakwall.payments.db.clock import DatabaseClock
 from breakwall.payments.db.database import Database
 from breakwall.payments.db.migrate import upgrade
+from breakwall.payments.db.query_hints import read_in_index_order
 from breakwall.payments.db.revisions import missing_columns
 from breakwall.payments.db.schema import metadata
 from breakwall.payments.keys import key_shape
@@ -434,6 +435,15 @@ def test_a_snapshot_sorts_no_long_backlog_before_the_planner_has_statistics(
     backlog = [plan for plan in plans if "ix_orders_dispatch" in {*plan.scanned, *plan.looked_up}]
     assert len(backlog) > 5
     assert not any(plan.sorts_all for plan in backlog)
+
+
+def test_no_statement_of_a_snapshot_is_compiled_for_the_cost_of_a_sort_that_has_no_index(
+    postgres_url: str,
+) -> None:
+    with create_engine(postgres_url, poolclass=NullPool).begin() as connection:
+        connection.execute(text("SET LOCAL jit = on"))
+        read_in_index_order(connection)
+        assert connection.scalar(text("SHOW jit")) == "off"
 
 
 def find_a_known_charge(site: Site) -> None:
