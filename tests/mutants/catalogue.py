@@ -5093,6 +5093,14 @@ MUTANTS = (
         simulated=False,
     ),
     Mutant(
+        "no other gateway's order keeps the page from the release of one",
+        "breakwall/web/page/acting/release.py",
+        "    return own or connection.execute(_OLDEST).first()\n",
+        "    return connection.execute(_OLDEST).first()\n",
+        ("tests/contract/web/page/acting/test_release.py",),
+        simulated=False,
+    ),
+    Mutant(
         "no other role makes a trigger's function write",
         TRIGGER_FUNCTION,
         '        f"REVOKE ALL ON FUNCTION {name}() FROM PUBLIC",\n',
