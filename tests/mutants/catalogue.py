@@ -4615,8 +4615,8 @@ MUTANTS = (
     Mutant(
         "an aborted bulk retry retries no more",
         BULK_BATCH,
-        "bulk.state is not BulkState.RUNNING or held_back",
-        "bulk.has_ended and bulk.aborted_by is None or held_back",
+        "bulk.state is not BulkState.RUNNING or bulk.is_held_back",
+        "bulk.has_ended and bulk.aborted_by is None or bulk.is_held_back",
         (BULK_BATCH_TESTS,),
         simulated=False,
     ),
