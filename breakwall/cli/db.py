@@ -33,14 +33,15 @@ def upgrade_database(output: OutputOption = Format.TEXT) -> None:
     The first run names the site: BREAKWALL_SITE, or a random name. Set BREAKWALL_SITE to the name that is shown, so
     that orders keep their keys even if the database is lost.
     """
-    from breakwall.payments.db.revisions import TOLERANT
+    from breakwall.payments.db.revisions import starts_after_upgrade
     from breakwall.settings import load_settings
 
     settings = load_settings()
     before, after, site = _migrate(settings)
-    if before is not None and before < TOLERANT:
+    if before is not None and not starts_after_upgrade(before, after):
         say(
-            "Running processes of the version before continue, but one that starts again is refused. Replace them now.",
+            f"Running processes of the version of revision {before} continue, but one that starts again is refused. "
+            "Replace them now.",
             console=notes(),
         )
     was = "already" if before == after else f"now; it was {before or 'new'}"

@@ -7,9 +7,10 @@ sets its timeouts.
 
 import math
 import time
+import traceback
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event
+from sqlalchemy import URL, Connection, Dialect, Engine, create_engine, event
 
 from breakwall.payments.db.lock_timeouts import LOCK_DEADLINE, NO_TIMEOUTS
 
@@ -55,6 +56,7 @@ def open_postgresql(url: URL, *, slow_network: bool = False, **options: Any) -> 
     """
     network = _SLOW_NETWORK if slow_network else _NETWORK
     engine = create_engine(url, connect_args={**_DRIVER, **network}, **options)
+    event.listen(engine, "do_connect", _connect)
     event.listen(engine, "connect", _read_server_settings)
     event.listen(engine, "begin", _begin)
     return engine
@@ -63,6 +65,20 @@ def open_postgresql(url: URL, *, slow_network: bool = False, **options: Any) -> 
 def encoding_of(connection: Connection) -> str:
     """How the database encodes texts: ``UTF8``, unless it was made with another encoding on PostgreSQL."""
     return str(connection.info.get("encoding", "UTF8"))
+
+
+def _connect(dialect: Dialect, record: Any, args: Any, options: Any) -> Any:
+    """Connect; after a timeout, close the socket.
+
+    The driver's error keeps it open until the garbage is collected. A server that hung and comes back would serve
+    hundreds of connections that nobody uses, and have none left for others.
+    """
+    try:
+        return dialect.connect(*args, **options)
+    except Exception as error:
+        for each in (error, error.__context__):
+            traceback.clear_frames(each.__traceback__ if each else None)
+        raise
 
 
 def _read_server_settings(connection: Any, record: Any) -> None:

@@ -27,8 +27,7 @@ BEFORE = "0007"
 # The revision of the version after. Its migration is unknown here, and keeps this version working.
 AFTER = f"{int(HEAD) + 1:04d}"
 
-# The first revision whose version works with the tables of the version after. A process of an earlier version that
-# runs during the migration continues, but cannot be started again.
+# The first revision whose version works with the tables of the version after.
 TOLERANT = "0005"
 
 # PostgreSQL's codes, and SQLite's words, for a table or a column that does not exist.
@@ -47,6 +46,14 @@ def current_revision(engine: Engine) -> str | None:
             return None
         revision: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
         return revision
+
+
+def starts_after_upgrade(before: str, after: str) -> bool:
+    """Whether a process of the version of revision ``before`` can be started again at ``after``.
+
+    One that runs during the migration continues in any case.
+    """
+    return before >= TOLERANT and int(after) - int(before) <= 1
 
 
 def check_schema(engine: Engine) -> None:

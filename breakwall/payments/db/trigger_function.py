@@ -3,7 +3,8 @@
 It runs with the rights of who made it, not with the caller's: a role that may change an order may have no right to the
 table that the trigger writes to. So it must not look for that table where the caller says: neither in the schemas of
 the caller's `search_path`, nor among the caller's temporary tables, which PostgreSQL searches first unless told
-otherwise.
+otherwise. And nobody else may call it: a trigger of theirs would write there what they like. (PostgreSQL lets a trigger
+that exists call its function, whoever changes the row.)
 """
 
 
@@ -18,4 +19,5 @@ def replace_function(name: str, write: str) -> tuple[str, ...]:
         f"CREATE OR REPLACE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS "
         f"$$ BEGIN {write} RETURN NULL; END $$",
         f"DO $$ BEGIN EXECUTE {path}; END $$",
+        f"REVOKE ALL ON FUNCTION {name}() FROM PUBLIC",
     )

@@ -7,8 +7,10 @@ import sqlite3
 import pytest
 
 from breakwall.migrations import HEAD
+from breakwall.payments.db.database import open_engine
 from breakwall.payments.db.revisions import AFTER, BEFORE
 from tests.command import Terminal
+from tests.contract.migrations.older_versions import migrate_to
 from tests.integration.stuck_orders import dead
 
 PRUNE = ["db", "prune", "--older-than", "90d"]
@@ -186,3 +188,15 @@ def test_the_database_is_upgraded_once(terminal: Terminal, database_url: str) ->
     first, second = (terminal.run("db", "upgrade", "-o", "json") for _ in range(2))
     assert first.document["before"] is None
     assert second.document["before"] == second.document["after"] == first.document["after"]
+
+
+def test_an_upgrade_by_two_revisions_says_that_old_processes_cannot_start_again(
+    terminal: Terminal, database_url: str
+) -> None:
+    terminal.set(DATABASE_URL=database_url)
+    engine = open_engine(database_url)
+    migrate_to(engine, "0007")
+    engine.dispose()
+    first, second = (terminal.run("db", "upgrade") for _ in range(2))
+    assert "revision 0007 continue, but one that starts again is refused" in " ".join(first.err.split())
+    assert "refused" not in second.err

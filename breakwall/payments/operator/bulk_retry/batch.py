@@ -57,8 +57,7 @@ class RetryBatch:
 
         def work(connection: Connection) -> tuple[BulkRetry, int | None]:
             bulk = self._bulk_retries.lock(connection, bulk_id)
-            held_back = bulk.next_at is not None and bulk.next_at > bulk.read_at
-            if bulk.state is not BulkState.RUNNING or held_back:
+            if bulk.state is not BulkState.RUNNING or bulk.is_held_back:
                 return bulk, None
             through = self._retry_next(connection, bulk)
             return self._bulk_retries.lock(connection, bulk_id), through

@@ -98,6 +98,11 @@ class BulkRetry:
         return self.retried + self.changed + self.paid + self.disputed
 
     @property
+    def is_held_back(self) -> bool:
+        """Whether its rate allows no order now. Whoever works on it may have given the lease back meanwhile."""
+        return self.next_at is not None and self.next_at > self.read_at
+
+    @property
     def seconds_left(self) -> float | None:
         """An estimate, by its rate or by its progress so far; None if neither says anything, or if it waits."""
         if self.has_ended:
@@ -231,7 +236,7 @@ class BulkRetries:
         connection.execute(insert(operator_actions).values(row))
 
     def _with_wait(self, connection: Connection, bulk: BulkRetry) -> BulkRetry:
-        if bulk.state is not BulkState.RUNNING:
+        if bulk.state is not BulkState.RUNNING or bulk.is_held_back:
             return bulk
         return replace(bulk, waits_for=missing_gateway(connection, self._clock, bulk.id))
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Select, exists, false, select
 
+from breakwall.payments.db.own_gateway import is_own
 from breakwall.payments.db.schema import QUEUED, orders, released_orders
 from breakwall.payments.gateways import profile_from_settings
 from breakwall.payments.interventions import Author
@@ -37,9 +38,13 @@ _OLDEST: Select[Any] = (
 )
 
 
-def oldest_to_release(connection: Connection) -> Row[Any] | None:
-    """Of the orders that wait and are not released, the oldest, within a running transaction; None: there is none."""
-    return connection.execute(_OLDEST).first()
+def oldest_to_release(connection: Connection, gateway: str) -> Row[Any] | None:
+    """Of the orders that wait and are not released, the oldest, within a running transaction; None: there is none.
+
+    One of ``gateway``, if any: another one's may be for its workers only, and would be refused for as long as it waits.
+    """
+    own = connection.execute(_OLDEST.where(is_own(gateway))).first()
+    return own or connection.execute(_OLDEST).first()
 
 
 def _release_page(asked: Asked) -> ActionPage:
@@ -47,7 +52,8 @@ def _release_page(asked: Asked) -> ActionPage:
     title = text("Release one order")
     if not drain.is_paused:
         raise not_paused(asked, drain, title)
-    oldest = asked.services.database.read(oldest_to_release)
+    gateway = asked.services.settings.gateway_name
+    oldest = asked.services.database.read(lambda connection: oldest_to_release(connection, gateway))
     if oldest is None:
         raise drain_impossible(asked, drain, title, text("No order waits that is not released already."))
     money = asked.words.money(oldest.amount, oldest.currency)

@@ -18,6 +18,7 @@ from breakwall.payments.db.revisions import (
     check_revision,
     check_schema,
     missing_columns,
+    starts_after_upgrade,
     without_missing_columns,
 )
 from breakwall.payments.db.schema import NEWEST, known_keys, orders
@@ -103,6 +104,16 @@ class TestAProcessOnTheTablesOf:
 def test_each_revision_from_the_version_before_to_the_version_after_is_worked_with() -> None:
     for number in range(int(BEFORE), int(HEAD) + 2):
         check_revision(f"{number:04d}")
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "starts"),
+    [("0008", "0009", True), ("0009", "0009", True), ("0007", "0009", False), ("0004", "0005", False)],
+)
+def test_a_process_starts_again_after_one_revision_and_not_after_two(
+    before: str, after: str, starts: bool
+) -> None:
+    assert starts_after_upgrade(before, after) is starts
 
 
 @pytest.mark.parametrize(

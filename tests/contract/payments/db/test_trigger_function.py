@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import pytest
 from sqlalchemy import Connection, text
+from sqlalchemy.exc import ProgrammingError
 
+from breakwall.payments.db.end_trigger import FUNCTION as KEEP_END
+from breakwall.payments.db.outcome_trigger import FUNCTION as WRITE_OUTCOME
 from tests.contract.people import dead
 from tests.contract.site import Site
 
@@ -57,3 +60,19 @@ class TestInASession:
         dead(site, "cart-1")
         with site.database.engine.connect() as connection:
             assert rows_after(connection, session, PAY, "outcomes") == ["dead", "paid"]
+
+
+@pytest.mark.parametrize("function", [WRITE_OUTCOME, KEEP_END])
+def test_no_other_role_makes_the_function_write_for_a_table_of_its_own(site: Site, function: str) -> None:
+    """It has the rights of its owner: an outcome that is no order's would be told to the shop."""
+    with site.database.engine.connect() as connection:  # Rolled back, with the role.
+        for statement in (
+            "CREATE ROLE clerk",
+            "SET LOCAL ROLE clerk",
+            "CREATE TEMPORARY TABLE own (id text)",
+        ):
+            connection.exec_driver_sql(statement)
+        with pytest.raises(ProgrammingError, match="permission denied for function"):
+            connection.exec_driver_sql(
+                f"CREATE TRIGGER own AFTER INSERT ON own FOR EACH ROW EXECUTE FUNCTION public.{function}()"
+            )

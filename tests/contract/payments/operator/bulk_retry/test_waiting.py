@@ -70,3 +70,27 @@ def test_a_process_that_works_on_it_needs_no_worker(site: Site, made: BulkRetry)
 def test_what_has_ended_waits_for_nobody(site: Site, made: BulkRetry) -> None:
     bulk_retries(site).abort(made.id, ANNA)
     assert get(site, made).waits_for is None
+
+
+def test_it_does_not_wait_if_a_live_worker_has_a_later_order(site: Site) -> None:
+    """Such a worker looks within `MAX_WAIT`."""
+    dead(site, "cart-1", "cart-2")
+    give_to_another_gateway(site, "cart-1")
+    made = collected(site, create(site))
+    heartbeat(site, DEFAULT)
+    assert get(site, made).waits_for is None
+    work(site, DEFAULT)
+    assert get(site, made).waits_for == "other"
+
+
+def test_one_that_its_rate_holds_back_waits_for_no_worker(site: Site) -> None:
+    """A command without a worker gives the lease back between two orders."""
+    dead(site, "cart-1", "cart-2")
+    made = create(site, rate=0.1)
+    steps = BulkRetryRunner(site.database, clock=site.clock, gateway=DEFAULT, sleep=site.advance).run(made.id)
+    now = next(now for now in steps if now.done == 1)
+    assert now.state == "running"
+    steps.close()  # The lease is free.
+    assert get(site, made).waits_for is None
+    site.advance(10)
+    assert get(site, made).waits_for == DEFAULT

@@ -10,7 +10,7 @@ from breakwall.payments.fleet.released_orders import next_released
 from breakwall.payments.interventions import Action, Author
 from breakwall.payments.ledger.audit import list_interventions
 from breakwall.payments.orders import OrderStatus
-from tests.contract.people import ANNA, queued
+from tests.contract.people import ANNA, give_to_another_gateway, queued
 from tests.contract.web.api_site import ApiSite
 from tests.contract.web.page.acting.acting_person import act, links_in, open_form, send_form
 from tests.gateway import PAID
@@ -41,6 +41,20 @@ def test_workers_try_the_oldest_waiting_order_alone(api: ApiSite, orders: list[s
     (done,) = list_interventions(api.site.database, orders[0])
     assert (done.action, done.actor, done.reason) == (Action.RETRY, "kim", "maintenance")
     assert [list_interventions(api.site.database, one) for one in orders[1:]] == [[], []]
+
+
+def test_an_order_of_this_servers_gateway_comes_before_an_older_one(api: ApiSite, orders: list[str]) -> None:
+    """The older one may be one that this server must leave to the other gateway's workers."""
+    give_to_another_gateway(api.site, "a")
+    assert act(api, RELEASE).headers["Location"] == "/?done=order_released"
+    assert released(api) == orders[1]
+
+
+def test_an_order_of_another_gateway_is_released_if_no_other_waits(api: ApiSite, orders: list[str]) -> None:
+    for key in "abc":
+        give_to_another_gateway(api.site, key)
+    assert act(api, RELEASE).headers["Location"] == "/?done=order_released"
+    assert released(api) == orders[0]
 
 
 def test_the_same_form_sent_twice_releases_one_order(api: ApiSite, orders: list[str]) -> None:
