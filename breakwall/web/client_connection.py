@@ -8,10 +8,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Sequence
 from enum import Enum
-from functools import partial
 from typing import Any
 
 import httptools
+from starlette.types import Scope
 from uvicorn.protocols.http.httptools_impl import (
     STATUS_LINE,
     HttpToolsProtocol,
@@ -129,7 +129,7 @@ class ClientConnection(HttpToolsProtocol):
             raise _HeadTooLargeError
         super().on_headers_complete()
         self._unanswered = [one for one in self._unanswered if not one.response_complete] + [self.cycle]
-        write_whole: Any = partial(self._write_whole, self.cycle)
+        write_whole: Any = self._write_whole
         self.scope["extensions"] = {EXTENSION: write_whole}
         self.headers = []  # For the trailers, which nobody reads: they must not become headers.
         self._came_forward = True
@@ -164,11 +164,11 @@ class ClientConnection(HttpToolsProtocol):
         if self.flow is not None:
             super().resume_writing()
 
-    def _write_whole(
-        self, cycle: RequestResponseCycle, status: int, headers: Sequence[Header], body: bytes
-    ) -> bool:
+    def _write_whole(self, scope: Scope, status: int, headers: Sequence[Header], body: bytes) -> bool:
         """See `whole_answers.Write`. In place of `RequestResponseCycle.send`, in one write."""
-        if cycle.disconnected or self.flow.write_paused or not cycle.keep_alive:
+        # By its scope: a scope that knew its cycle would be garbage that only the collector finds.
+        cycle = next((one for one in self._unanswered if one.scope is scope), None)
+        if cycle is None or cycle.disconnected or self.flow.write_paused or not cycle.keep_alive:
             return False
         cycle.response_started = cycle.response_complete = True
         self.transport.write(_head_of(status, (*self.server_state.default_headers, *headers)) + body)

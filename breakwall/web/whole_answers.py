@@ -10,8 +10,8 @@ from collections.abc import Callable, Sequence
 from starlette.types import Scope, Send
 
 Header = tuple[bytes, bytes]
-Write = Callable[[int, Sequence[Header], bytes], bool]
-"""Takes status, headers and body. False: it cannot be written at once, and nothing was."""
+Write = Callable[[Scope, int, Sequence[Header], bytes], bool]
+"""Takes the request's scope, status, headers and body. False: it cannot be written at once, and nothing was."""
 
 EXTENSION = "breakwall.whole_answer"
 
@@ -20,7 +20,7 @@ async def send_whole(scope: Scope, send: Send, status: int, headers: Sequence[He
     """Send an answer. Nobody checks the headers: they must not hold what a client has sent."""
     length = (b"content-length", b"%d" % len(body))
     write: Write | None = scope.get("extensions", {}).get(EXTENSION)
-    if write is not None and write(status, (length, *headers), body):
+    if write is not None and write(scope, status, (length, *headers), body):
         return
     await send({"type": "http.response.start", "status": status, "headers": [length, *headers]})
     await send({"type": "http.response.body", "body": body})

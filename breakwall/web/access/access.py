@@ -32,7 +32,7 @@ ANYBODY = Principal(None, ALL_SCOPES)  # On loopback, as long as there is no tok
 # In the ASGI scope: the `Principal` of a request whose work is done. To ask again might refuse it, or take a wait.
 IDENTIFIED = "breakwall.principal"
 # The headers of proxies, beside `X-Forwarded-…`.
-FORWARDED = {"forwarded", "via", "x-real-ip"}
+FORWARDED = {b"forwarded", b"via", b"x-real-ip"}
 # Threads that wait for the tokens: of their own, so that no slow page keeps an order from being let in.
 THREADS = 8
 
@@ -134,7 +134,7 @@ class Access:
         return _principal(self.tokens.find_session(cookie)) if is_cookie(cookie) else None
 
     def _anybody(self, request: HTTPConnection) -> Principal:
-        if any(name in FORWARDED or name.startswith("x-forwarded-") for name in request.headers):
+        if any(name in FORWARDED or name.startswith(b"x-forwarded-") for name, _ in request.scope["headers"]):
             raise ProblemError(
                 ProblemType.FORWARDED,
                 "This request was forwarded, so it may come from another machine, and this server has no token yet. "
