@@ -1,6 +1,6 @@
 """What `POST /v1/orders` costs while the circuit is open, beside the same producer called in its process.
 
-    python bench/api_orders.py [--orders N] [--sqlite] [--postgres]
+    python bench/api_orders.py [--orders N] [--processes N] [--sqlite] [--postgres]
 
 Sixteen callers place orders as fast as they can: in one process with `AsyncOrderProducer`, then over sixteen keep-alive
 connections to a `breakwall api`; the two take turns. Both run on the same event loop, and the clients of HTTP have a
@@ -27,7 +27,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from bench.harness.meters import cpu_of, quantile
+from bench.harness.meters import cpu_of, cpu_of_children, quantile
 from bench.harness.site import DurablePostgres
 from breakwall.processes.child import Child, python_module
 from tests.environment import prepare
@@ -120,9 +120,10 @@ async def in_process() -> None:
 class Contenders:
     """A process with the producer and a server process, over one database."""
 
-    def __init__(self, stack: ExitStack, environment: dict[str, str], port: int) -> None:
+    def __init__(self, stack: ExitStack, environment: dict[str, str], port: int, processes: int) -> None:
         producer = [*python_module("bench.api_orders"), "--in-process"]
-        server = python_module("breakwall", "api", "--port", str(port), "--loglevel", "warning")
+        served_by = ["--processes", str(processes)] if processes > 1 else []
+        server = python_module("breakwall", "api", "--port", str(port), "--loglevel", "warning", *served_by)
         options: dict[str, Any] = {"environment": environment, "folder": None}
         self._producer = Child("producer", producer, **options, stdin=PIPE, stdout=PIPE)
         self._server = Child("server", server, **options)
@@ -150,7 +151,8 @@ class Contenders:
         return float(stdout.readline())
 
     def cpu_of_server(self) -> float:
-        return cpu_of([self._server.process.pid])
+        pid = self._server.process.pid
+        return cpu_of([pid]) + cpu_of_children(pid)
 
     def cpu_of_producer(self) -> float:
         return cpu_of([self._producer.process.pid])
@@ -196,7 +198,7 @@ def databases(workspace: Workspace, names: list[str]) -> Iterator[dict[str, str 
         server.close()
 
 
-def measure_all(count: int, names: list[str]) -> None:
+def measure_all(count: int, names: list[str], processes: int) -> None:
     prepare()
     workspace = Workspace()
     print(
@@ -212,7 +214,8 @@ def measure_all(count: int, names: list[str]) -> None:
                 environment |= {"BREAKWALL_DATABASE_URL": url}
                 breakwall(environment, "db", "upgrade")
             breakwall(environment, "breaker", "force-open", "--reason", "measured")
-            asyncio.run(measure(name, Contenders(stack, environment, workspace.free_port()), count))
+            contenders = Contenders(stack, environment, workspace.free_port(), processes)
+            asyncio.run(measure(name, contenders, count))
     workspace.close()
 
 
@@ -226,6 +229,7 @@ def breakwall(environment: dict[str, str], *arguments: str) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--orders", type=int, default=1000, metavar="N", help="of one round")
+    parser.add_argument("--processes", type=int, default=1, metavar="N", help="that serve HTTP")
     parser.add_argument("--sqlite", action="append_const", const="sqlite", dest="names")
     parser.add_argument("--postgres", action="append_const", const="postgres", dest="names")
     parser.add_argument("--in-process", action="store_true", help=argparse.SUPPRESS)
@@ -235,7 +239,7 @@ def main() -> None:
 
         uvloop.run(in_process())  # The loop that the server runs on.
     else:
-        measure_all(options.orders, options.names or ["sqlite", "postgres"])
+        measure_all(options.orders, options.names or ["sqlite", "postgres"], options.processes)
 
 
 if __name__ == "__main__":
