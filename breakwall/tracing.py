@@ -47,7 +47,10 @@ def is_on() -> bool:
     # order, and each order asks.
     if api is None or (getattr(api, "_TRACER_PROVIDER", api) is None and not _NAMES_PROVIDER):
         return False
-    return not isinstance(api.get_tracer_provider(), (api.ProxyTracerProvider, api.NoOpTracerProvider))
+    try:
+        return not isinstance(api.get_tracer_provider(), (api.ProxyTracerProvider, api.NoOpTracerProvider))
+    except AttributeError:  # Another thread imports it at this moment.
+        return False
 
 
 def span(name: str, *, parent: str | None = None, **attributes: Value) -> AbstractContextManager[Span]:

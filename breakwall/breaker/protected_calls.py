@@ -142,8 +142,10 @@ class ProtectedCalls:
         It gives no permit, and takes no probe's slot: what passes here asks `acquire`, where a wait does no harm. So an
         event loop, or whoever needs a thread for a call, spends nothing on it while the circuit is open.
         """
-        forking.notice()
-        self._admission.refuse_at_once()
+        fast_path = self._permit_path
+        if fast_path is None or self._clock() >= fast_path.fresh_until:
+            forking.notice()
+            self._admission.refuse_at_once()
 
     def permit(self, background: bool = False) -> PermitBlock:
         """`acquire` for an event loop, without blocking it: ``async with breaker.permit() as permit:``."""

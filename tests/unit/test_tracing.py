@@ -3,6 +3,7 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Iterator
+from types import ModuleType
 
 import pytest
 from opentelemetry.trace import StatusCode
@@ -95,3 +96,10 @@ def test_a_trace_that_is_not_recorded_has_no_parent_for_others(spans: Spans) -> 
     spans.provider.sampler = ALWAYS_OFF
     with tracing.span("place"):
         assert tracing.parent_of(tracing.carry()) is None
+
+
+def test_a_process_does_not_trace_while_another_thread_imports_the_library(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "opentelemetry.trace", ModuleType("opentelemetry.trace"))
+    assert not tracing.is_on()
